@@ -1,0 +1,113 @@
+"""What can be wrong with a request, as one tree. `api/errors.py` maps it to HTTP, `pathfinder/cli` to exit codes.
+
+PathfinderError
+├── Invalid            the request cannot be carried out as written            422
+│   └── NeverFits      no node of the cluster could hold it, however empty     422
+├── NotFound           what it names is not there                              404
+├── Conflict           it clashes with the present state                       409
+│   ├── AlreadyExists
+│   ├── IllegalTransition
+│   └── IdempotencyMismatch
+├── Unauthenticated    no token, or one that is not known                      401
+├── Forbidden          the token may not do this                               403
+└── Unavailable        a part Pathfinder needs does not answer                 503
+
+Each message says what is wrong and what to do about it.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class FieldProblem:
+    """One wrong field: where it is (`containers[3].memory`) and what is wrong with it."""
+
+    field: str
+    message: str
+
+
+class PathfinderError(Exception):
+    """Root of everything Pathfinder refuses."""
+
+    #: A stable, URL-safe name of the kind of problem, used in problem documents.
+    slug = "error"
+
+
+@dataclass
+class Invalid(PathfinderError):
+    """The request cannot be carried out as it is written."""
+
+    message: str
+    problems: list[FieldProblem] = field(default_factory=list)
+    slug = "invalid"
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class NeverFits(Invalid):
+    """No node of the cluster could hold this container, however empty it was."""
+
+    slug = "never-fits"
+
+
+class NotFound(PathfinderError):
+    """What the request names does not exist."""
+
+    slug = "not-found"
+
+    def __init__(self, noun: str, name: str, hint: str) -> None:
+        self.noun, self.name = noun, name
+        super().__init__(f"There is no {noun} named {name!r}. {hint}")
+
+
+class Conflict(PathfinderError):
+    """The request clashes with the present state."""
+
+    slug = "conflict"
+
+
+class AlreadyExists(Conflict):
+    """The name is taken by something that lives."""
+
+    slug = "already-exists"
+
+
+class IllegalTransition(Conflict):
+    """The container cannot go there from where it is."""
+
+    slug = "illegal-transition"
+
+    def __init__(self, hostname: str, current: str, target: str) -> None:
+        self.hostname, self.current, self.target = hostname, current, target
+        super().__init__(f"Container {hostname!r} is {current}; it cannot become {target} from there.")
+
+
+class IdempotencyMismatch(Conflict):
+    """The Idempotency-Key was used before with another request."""
+
+    slug = "idempotency-mismatch"
+
+
+class Unauthenticated(PathfinderError):
+    """No bearer token, or one that is not known."""
+
+    slug = "unauthenticated"
+
+
+class Forbidden(PathfinderError):
+    """The token is good, but not for this."""
+
+    slug = "forbidden"
+
+
+class Unavailable(PathfinderError):
+    """A part Pathfinder needs does not answer just now; the same request may work soon."""
+
+    slug = "unavailable"
+
+
+class MalformedMessage(PathfinderError):
+    """A message is not one of ours, or of a version we do not read; it is set aside, not retried."""
+
+    slug = "malformed-message"

@@ -1,0 +1,80 @@
+"""What an agent asks of a runtime, and what a runtime answers: plain values, no LXD in them."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pathfinder.domain.resources import Resources
+
+
+class Fault(StrEnum):
+    """Whose fault a failed provision is: another node may succeed where the fault is the node's."""
+
+    REQUEST = "request"
+    NODE = "node"
+
+
+class Stage(StrEnum):
+    """The steps of a provision, in order, as progress reports and `pfi --wait` name them."""
+
+    IMAGE = "image"
+    CREATE = "create"
+    START = "start"
+    ADDRESS = "address"
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceOrder:
+    """One instance to be made.
+
+    `image` is `[REMOTE:]ALIAS`; without a remote, an alias of the node's own image store is tried first, then the
+    `ubuntu` remote. Amounts of 0 mean no limit. `cluster_id` and `container_id` are uuids.
+    """
+
+    hostname: str
+    container_id: str
+    generation: int
+    cluster_id: str
+    image: str
+    resources: Resources = field(default_factory=Resources)
+    profiles: tuple[str, ...] = ("default",)
+    config: dict[str, str] = field(default_factory=dict)
+    devices: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance that is there. `container_id` is None when Pathfinder did not make it.
+
+    `address` is its first global IPv4 if that is known without extra cost, else None.
+    """
+
+    hostname: str
+    running: bool
+    container_id: str | None = None
+    generation: int = 0
+    cluster_id: str | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What a node is: its capacity and software. `machine_id` tells one machine from its clone."""
+
+    capacity: Resources
+    architecture: str
+    runtime: str
+    runtime_version: str
+    machine_id: str
+    pool_driver: str
+    disk_limits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUsage:
+    """How busy a node is now: load averages over 1, 5 and 15 minutes, memory and disk in use in bytes."""
+
+    load_1m: float
+    load_5m: float
+    load_15m: float
+    memory_used_bytes: int
+    disk_used_bytes: int

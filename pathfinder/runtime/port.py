@@ -1,0 +1,91 @@
+"""The runtime port: the few things an agent asks of the machine it runs on.
+
+Each call is idempotent or says clearly that it was already done, carries its own deadline, and may be repeated
+after a crash at any line. `tests/contract/test_runtime.py` holds both implementations to this text.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from pathfinder.domain.errors import PathfinderError
+from pathfinder.domain.instances import Fault, Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
+
+#: Called while an instance is being made: the stage, and percent done where it is known (0 to 100).
+Progress = Callable[[Stage, int | None], None]
+
+
+class RuntimeFailure(PathfinderError):
+    """Root of what a runtime can answer instead of doing the work."""
+
+    fault = Fault.NODE
+
+
+class RuntimeUnreachable(RuntimeFailure):
+    """The daemon does not answer, or did not in time."""
+
+
+class OperationFailed(RuntimeFailure):
+    """The daemon tried and failed; the message is its own."""
+
+
+class Refused(RuntimeFailure):
+    """The daemon refused the request as written; no node would do it."""
+
+    fault = Fault.REQUEST
+
+
+class ImageNotFound(Refused):
+    """The image is not where the request says."""
+
+
+class ImageServerUnreachable(RuntimeFailure):
+    """The image server does not answer from this node."""
+
+
+class InstanceExists(RuntimeFailure):
+    """An instance of that name is there already."""
+
+
+class NoAddress(RuntimeFailure):
+    """The instance runs but got no IPv4 address in time."""
+
+
+class Runtime(Protocol):
+    """A machine that can hold instances."""
+
+    #: `lxd` or `simulated`; shown wherever the node is.
+    kind: str
+
+    async def facts(self) -> NodeFacts:
+        """What the machine is. Raises RuntimeUnreachable."""
+
+    async def usage(self) -> NodeUsage:
+        """How busy it is now, never cached. Raises RuntimeUnreachable."""
+
+    async def instance(self, hostname: str) -> Instance | None:
+        """The instance of that name, whoever made it, or None."""
+
+    async def instances(self, cluster_id: str) -> list[Instance]:
+        """Every instance Pathfinder made here for that cluster, with addresses of the running ones."""
+
+    async def create(self, order: InstanceOrder, progress: Progress) -> None:
+        """Make the instance, stopped, from its image, downloading that first if need be.
+
+        Whole or not at all: when it raises, no instance is left behind.
+        Raises InstanceExists, ImageNotFound, ImageServerUnreachable, Refused, OperationFailed, RuntimeUnreachable.
+        """
+
+    async def start(self, hostname: str) -> None:
+        """Start it; running already is success. Raises OperationFailed, RuntimeUnreachable."""
+
+    async def address(self, hostname: str, timeout_seconds: float) -> str:
+        """Wait for its first global IPv4 address. Raises NoAddress after the time-out, OperationFailed if it stopped."""
+
+    async def stop(self, hostname: str, timeout_seconds: float) -> None:
+        """Stop it, by force after the time-out; stopped or absent is success."""
+
+    async def remove(self, hostname: str) -> None:
+        """Stop it by force and delete it with its disk; absent is success. Raises OperationFailed."""
+
+    async def close(self) -> None:
+        """Give back threads and connections."""

@@ -1,0 +1,54 @@
+"""Every setting of a Pathfinder process, read once from the environment (`PATHFINDER_…`)."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of the roles. `docs/reference/settings.md` is drawn from this class."""
+
+    model_config = SettingsConfigDict(env_prefix="PATHFINDER_", extra="ignore")
+
+    database_url: str = Field(
+        "postgresql+asyncpg://pathfinder@127.0.0.1:5432/pathfinder",
+        description="PostgreSQL, as an SQLAlchemy URL for asyncpg.",
+    )
+    broker_url: str = Field(
+        "amqp://guest:guest@127.0.0.1:5672/",
+        description="RabbitMQ URL; several, separated by commas, are tried in turn.",
+    )
+    database_pool_size: int = Field(10, ge=1, description="Connections each process keeps to PostgreSQL.")
+
+    api_listen: str = Field(
+        "127.0.0.1:8080", description="Addresses the api role listens on: HOST:PORT, separated by commas."
+    )
+    api_url: str = Field("http://127.0.0.1:8080", description="Where agents reach the API.")
+    max_body_bytes: int = Field(8 << 20, ge=1024, description="Largest request body the API reads.")
+    default_image: str = Field("ubuntu:26.04", description="Image of new clusters: Ubuntu's current LTS.")
+
+    cluster: str = Field("default", description="The cluster an agent joins.")
+    node_name: str | None = Field(None, description="The agent's node name; the machine's hostname if unset.")
+    node_address: str | None = Field(None, description="The node's IP address; found by itself if unset.")
+    node_labels: dict[str, str] = Field(default_factory=dict, description='Labels of the node, as JSON: {"zone":"a"}.')
+    join_token: SecretStr | None = Field(None, description="The token a new agent joins with.")
+    state_dir: Path = Field(Path("/var/lib/pathfinder"), description="Where an agent keeps its credential.")
+    runtime: Literal["auto", "lxd", "simulated"] = Field(
+        "auto", description="What agents drive; auto: LXD where it can run, else a simulation that says so."
+    )
+    lxd_socket: Path | None = Field(None, description="LXD's or Incus's socket; searched for if unset.")
+    agent_parallel: int = Field(0, ge=0, description="Containers an agent works on at once; 0: twice the cores.")
+    address_timeout_seconds: float = Field(60, gt=0, description="How long a new container may take to get an IPv4.")
+    heartbeat_seconds: float = Field(5, gt=0, description="Time between heartbeats.")
+    lease_seconds: float = Field(15, gt=0, description="How long a node counts as ready after a heartbeat.")
+    inventory_seconds: float = Field(60, gt=0, description="Time between an agent's full lists.")
+    grace_seconds: float = Field(30, ge=0, description="How old a difference must be before it is repaired.")
+
+    scheduler_batch: int = Field(500, ge=1, description="Containers a scheduler places in one transaction.")
+    sweep_seconds: float = Field(30, gt=0, description="How often lost wake-ups are looked for.")
+    stop_seconds: float = Field(8, gt=0, description="How long work in hand may take after SIGTERM.")
+
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
