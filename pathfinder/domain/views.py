@@ -1,0 +1,167 @@
+"""What clients get: the response bodies of the HTTP API."""
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from pathfinder.domain.lifecycle import ContainerType, Health, Status
+
+Item = TypeVar("Item")
+
+
+class Amounts(BaseModel):
+    """An amount of each resource: cpu in millicores, memory and disk in bytes."""
+
+    cpu_millicores: int
+    memory_bytes: int
+    disk_bytes: int
+
+
+class Allocated(Amounts):
+    """What a node's containers claim."""
+
+    containers: int
+
+
+class Container(BaseModel):
+    """A container as it stands."""
+
+    id: UUID
+    hostname: str
+    cluster: str
+    image: str
+    type: ContainerType
+    status: Status
+    health: Health
+    node: str | None = Field(description="Hostname of its node, once placed.")
+    simulated: bool = Field(description="True where its node is simulated.")
+    ipaddress: str | None
+    generation: int = Field(description="Number of its placement; only grows.")
+    resources: Amounts
+    labels: dict[str, str]
+    node_labels: dict[str, str]
+    profiles: list[str]
+    config: dict[str, str]
+    devices: dict[str, dict[str, str]]
+    message: str | None = Field(
+        description="Why it is not where it should be, in words; null when all is well."
+    )
+    created_at: datetime
+    status_at: datetime = Field(description="When the status last changed.")
+
+
+class Node(BaseModel):
+    """A node as it stands."""
+
+    id: UUID
+    hostname: str
+    cluster: str
+    ipaddress: str
+    status: str = Field(description="READY or DOWN.")
+    schedulable: bool = Field(description="False while cordoned.")
+    simulated: bool
+    runtime: str
+    runtime_version: str
+    architecture: str
+    pool_driver: str
+    agent_version: str
+    labels: dict[str, str]
+    capacity: Amounts
+    allocated: Allocated
+    usage: dict[str, float] = Field(
+        description="load_1m, load_5m, load_15m, memory_used_bytes, disk_used_bytes."
+    )
+    lease_until: datetime | None
+    created_at: datetime
+
+
+class Cluster(BaseModel):
+    """A named fleet."""
+
+    id: UUID
+    name: str
+    policy: str
+    default_image: str
+    nodes: int
+    containers: int
+    created_at: datetime
+
+
+class Subject(BaseModel):
+    """What an event is about."""
+
+    type: str = Field(description="container, node or cluster.")
+    id: UUID
+    name: str
+
+
+class Event(BaseModel):
+    """A fact. `cursor` resumes a list or stream right after this event; `seq` identifies it for ever."""
+
+    cursor: str
+    seq: int
+    at: datetime
+    kind: str
+    cluster: str
+    subject: Subject
+    node: str | None
+    actor: str
+    generation: int
+    trace_id: str
+    body: dict[str, Any]
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list. `next_cursor` is null on the last page."""
+
+    items: list[Item]
+    next_cursor: str | None = None
+
+
+class Rejection(BaseModel):
+    """How many nodes one filter rejected, and why."""
+
+    filter: str
+    nodes: int
+    reason: str
+
+
+class Explanation(BaseModel):
+    """Why a container is where it is, or why it is nowhere yet."""
+
+    hostname: str
+    status: Status
+    node: str | None
+    policy: str | None
+    seed: int | None
+    nodes_considered: int
+    rejections: list[Rejection]
+    candidates: list[dict[str, Any]] = Field(
+        description="Best nodes: node, score, and the score of each scorer."
+    )
+    decided_at: datetime | None
+    message: str
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document: the one shape of every error."""
+
+    type: str = Field(description="A URI reference that names the kind of problem.")
+    title: str
+    status: int
+    detail: str = Field(description="What is wrong and what to do about it.")
+    errors: list[dict[str, str]] = Field(default_factory=list, description="Wrong fields: field, message.")
+    trace_id: str | None = None
+
+
+class Registered(BaseModel):
+    """A node's admission: its identity and credential."""
+
+    node_id: UUID
+    cluster_id: UUID
+    cluster: str
+    token: str
+    heartbeat_seconds: float
+    lease_seconds: float
