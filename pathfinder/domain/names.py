@@ -44,6 +44,6 @@ def image(text: str) -> str:
     """`text` if it reads `[REMOTE:]ALIAS`; ValueError with the form otherwise."""
     if not _IMAGE.fullmatch(text):
         raise ValueError(
-            f"{text[:80]!r} is not an image; write [REMOTE:]ALIAS, like ubuntu:26.04, images:debian/13 or local:my-image"
+            f"{text[:80]!r} is not an image; write [REMOTE:]ALIAS, like ubuntu:26.04, images:debian/13 or local:mine"
         )
     return text

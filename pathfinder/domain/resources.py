@@ -43,9 +43,7 @@ def parse_cpu(text: str | float) -> int:
     written = str(text).strip()
     match = _CPU.fullmatch(written)
     if match is None or (match["milli"] and "." in match["number"]):
-        raise ValueError(
-            f"{written!r} is not an amount of CPU; write cores like 2 or 0.5, or millicores like 500m"
-        )
+        raise ValueError(f"{written!r} is not an amount of CPU; write cores like 2 or 0.5, or millicores like 500m")
     millicores = int(Decimal(match["number"]) * (1 if match["milli"] else 1000))
     if not 0 < millicores <= MAX_CPU_MILLICORES:
         raise ValueError(f"{written!r} CPU is out of range; write more than 0 and at most 10000 cores")
@@ -57,14 +55,10 @@ def parse_bytes(text: str | int, *, least: int = 1) -> int:
     written = str(text).strip()
     match = _BYTES.fullmatch(written)
     if match is None or match["unit"] not in _UNITS:
-        raise ValueError(
-            f"{written!r} is not a size; write a number with MiB, GiB, TiB, MB, GB or TB, like 512MiB"
-        )
+        raise ValueError(f"{written!r} is not a size; write a number with MiB, GiB, TiB, MB, GB or TB, like 512MiB")
     size = int(Decimal(match["number"]) * _UNITS[match["unit"]])
     if not least <= size <= MAX_BYTES:
-        raise ValueError(
-            f"{written!r} is out of range; write at least {format_bytes(least)} and at most 1048576TiB"
-        )
+        raise ValueError(f"{written!r} is out of range; write at least {format_bytes(least)} and at most 1048576TiB")
     return size
 
 

@@ -51,9 +51,7 @@ class Body(BaseModel):
 class ContainerSpec(Body):
     """A container as it is asked for."""
 
-    hostname: Hostname = Field(
-        description="Unique among the cluster's living containers.", examples=["web-01"]
-    )
+    hostname: Hostname = Field(description="Unique among the cluster's living containers.", examples=["web-01"])
     image: Image | None = Field(None, description="[REMOTE:]ALIAS; the cluster's default image if left out.")
     type: ContainerType = Field(
         ContainerType.STATELESS,

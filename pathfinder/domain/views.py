@@ -45,9 +45,7 @@ class Container(BaseModel):
     profiles: list[str]
     config: dict[str, str]
     devices: dict[str, dict[str, str]]
-    message: str | None = Field(
-        description="Why it is not where it should be, in words; null when all is well."
-    )
+    message: str | None = Field(description="Why it is not where it should be, in words; null when all is well.")
     created_at: datetime
     status_at: datetime = Field(description="When the status last changed.")
 
@@ -70,9 +68,7 @@ class Node(BaseModel):
     labels: dict[str, str]
     capacity: Amounts
     allocated: Allocated
-    usage: dict[str, float] = Field(
-        description="load_1m, load_5m, load_15m, memory_used_bytes, disk_used_bytes."
-    )
+    usage: dict[str, float] = Field(description="load_1m, load_5m, load_15m, memory_used_bytes, disk_used_bytes.")
     lease_until: datetime | None
     created_at: datetime
 
@@ -138,9 +134,7 @@ class Explanation(BaseModel):
     seed: int | None
     nodes_considered: int
     rejections: list[Rejection]
-    candidates: list[dict[str, Any]] = Field(
-        description="Best nodes: node, score, and the score of each scorer."
-    )
+    candidates: list[dict[str, Any]] = Field(description="Best nodes: node, score, and the score of each scorer.")
     decided_at: datetime | None
     message: str
 

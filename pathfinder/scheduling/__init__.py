@@ -1,0 +1,1 @@
+"""Where a container goes: `place()` is a pure function of a snapshot, the requests, a policy and a seed."""

@@ -1,0 +1,23 @@
+"""What the scheduler is asked to place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pathfinder.domain.resources import Resources
+
+#: Requests of equal shape can go to the same nodes with the same scores, so they share one evaluation.
+Shape = tuple[Resources, tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One container waiting for a placement. `node_labels` are the labels a node must have."""
+
+    id: str
+    resources: Resources = field(default_factory=Resources)
+    node_labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> Shape:
+        """What placement depends on."""
+        return self.resources, tuple(sorted(self.node_labels.items()))
