@@ -1,0 +1,53 @@
+"""The client: one connection, and the nouns of the API on it."""
+
+from types import TracebackType
+from typing import Self
+
+import httpx2
+from pydantic import BaseModel
+
+from pathfinder.client.clusters import Clusters
+from pathfinder.client.connection import Connection
+from pathfinder.client.containers import Containers
+from pathfinder.client.events import Events
+from pathfinder.client.nodes import Nodes
+
+
+class _Version(BaseModel):
+    version: str
+
+
+class Client:
+    """Pathfinder's API, as one cluster's user sees it.
+
+        async with Client("http://127.0.0.1:8080", token) as client:
+            container = await client.containers.create("web-01", memory="512MiB")
+
+    Raises `ValueError` for a server that is no http(s) URL. `transport` replaces the wire in tests.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        token: str = "",
+        *,
+        cluster: str = "default",
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._connection = Connection(server, token, transport=transport)
+        self.containers = Containers(self._connection, cluster)
+        self.nodes = Nodes(self._connection, cluster)
+        self.clusters = Clusters(self._connection, cluster)
+        self.events = Events(self._connection, cluster)
+
+    async def version(self) -> str:
+        """The server's version."""
+        return (await self._connection.ask(_Version, "GET", "/version")).version
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._connection.close()

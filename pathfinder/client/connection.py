@@ -1,0 +1,159 @@
+"""HTTP with one server: address, token, time-outs, retries and errors. It knows no nouns."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx2
+import stamina
+from pydantic import BaseModel, ValidationError
+
+from pathfinder.client.errors import ApiError, ClientError, UnexpectedAnswer, Unreachable
+from pathfinder.domain.views import Problem
+
+BASE = "/api/v3"
+#: Longer than two keep-alives of the event stream (15 s each): silence beyond it means the peer is gone.
+STREAM_READ_SECONDS = 35.0
+_TIMEOUTS = httpx2.Timeout(30.0, connect=5.0)
+_STREAM_TIMEOUTS = httpx2.Timeout(30.0, connect=5.0, read=STREAM_READ_SECONDS)
+_LOOPBACK = ("localhost", "127.", "::1", "[::1]")
+#: What a proxy says, in its own words instead of a problem document, when nothing stands behind it.
+_NOTHING_BEHIND = (httpx2.codes.BAD_GATEWAY, httpx2.codes.SERVICE_UNAVAILABLE, httpx2.codes.GATEWAY_TIMEOUT)
+
+Params = Sequence[tuple[str, str]]
+View = TypeVar("View", bound=BaseModel)
+
+
+class Connection:
+    """Requests to one server. `transport` replaces the wire in tests."""
+
+    def __init__(self, server: str, token: str = "", *, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        self.server = server.rstrip("/")
+        url = httpx2.URL(self.server)
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ValueError(f"{server!r} is not the address of a server; write http://HOST:PORT or https://HOST:PORT")
+        self._http = httpx2.AsyncClient(
+            base_url=self.server + BASE,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=_TIMEOUTS,
+            transport=transport,
+            # Loading certificate authorities takes longer than a whole request; plain HTTP never looks at them.
+            verify=url.scheme == "https",
+            # A proxy set for the Internet cannot reach this machine's own loopback.
+            trust_env=not url.host.startswith(_LOOPBACK),
+        )
+
+    async def close(self) -> None:
+        """Close every connection to the server."""
+        await self._http.aclose()
+
+    async def ask(
+        self,
+        view: type[View],
+        method: str,
+        path: str,
+        *,
+        params: Params = (),
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool | None = None,
+    ) -> View:
+        """The answer to a request as `view`. See `request` for `repeatable`."""
+        response = await self.request(method, path, params=params, body=body, headers=headers, repeatable=repeatable)
+        try:
+            return view.model_validate_json(response.content)
+        except ValidationError as exc:
+            raise UnexpectedAnswer(self.server, f"{method} {path} gave no {view.__name__}") from exc
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params = (),
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool | None = None,
+    ) -> httpx2.Response:
+        """Send a request, again where that is safe, and return a successful response.
+
+        `repeatable` says that carrying the request out twice is the same as once; GETs are by themselves.
+        """
+
+        def build() -> httpx2.Request:
+            return self._http.build_request(method, path, params=list(params), json=body, headers=headers)
+
+        return await self._exchange(build, repeatable=method == "GET" if repeatable is None else repeatable)
+
+    @asynccontextmanager
+    async def stream(self, path: str, *, params: Params, headers: Mapping[str, str]) -> AsyncIterator[httpx2.Response]:
+        """An open response to a GET, its body unread; whatever breaks while it is read becomes `Unreachable`."""
+
+        def build() -> httpx2.Request:
+            return self._http.build_request("GET", path, params=list(params), headers=headers, timeout=_STREAM_TIMEOUTS)
+
+        response = await self._exchange(build, repeatable=True, stream=True)
+        try:
+            yield response
+        except httpx2.SSEError as exc:
+            raise UnexpectedAnswer(self.server, f"{path} is no event stream") from exc
+        except httpx2.TransportError as exc:
+            raise Unreachable(self.server, _reason(exc), sent=True) from exc
+        finally:
+            await response.aclose()
+
+    async def _exchange(
+        self, build: Callable[[], httpx2.Request], *, repeatable: bool, stream: bool = False
+    ) -> httpx2.Response:
+        def again(exc: Exception) -> bool:
+            if isinstance(exc, Unreachable):
+                return repeatable or not exc.sent
+            return repeatable and isinstance(exc, ApiError) and exc.status == httpx2.codes.SERVICE_UNAVAILABLE
+
+        async for attempt in stamina.retry_context(
+            on=again, attempts=4, timeout=10.0, wait_initial=0.1, wait_max=1.0, wait_jitter=0.2
+        ):
+            with attempt:
+                return await self._once(build(), stream=stream)
+        raise AssertionError("stamina ends with a result or the last error")
+
+    async def _once(self, request: httpx2.Request, *, stream: bool) -> httpx2.Response:
+        try:
+            response = await self._http.send(request, stream=stream)
+            if response.is_success:
+                return response
+            await response.aread()
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as exc:
+            raise Unreachable(self.server, _reason(exc), sent=False) from exc
+        except httpx2.TransportError as exc:
+            raise Unreachable(self.server, _reason(exc), sent=True) from exc
+        raise self._refusal(response)
+
+    def _refusal(self, response: httpx2.Response) -> ClientError:
+        try:
+            return ApiError(Problem.model_validate_json(response.content))
+        except ValidationError:
+            answer = f"{response.status_code} {response.reason_phrase}".strip()
+        if response.status_code in _NOTHING_BEHIND:
+            return Unreachable(self.server, f"a proxy answered {answer}", sent=True)
+        return UnexpectedAnswer(self.server, f"{response.request.method} {response.request.url.path} answered {answer}")
+
+
+def segment(name: str) -> str:
+    """`name` as one segment of a path: it can never reach another route."""
+    if name in ("", ".", ".."):
+        raise ValueError(f"{name!r} is not a name")
+    return quote(name, safe="")
+
+
+def _reason(exc: httpx2.TransportError) -> str:
+    """Why a connection failed, in a few words; the libraries' own words are often empty or hold two nested errors."""
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(exc, httpx2.TimeoutException):
+        return "no answer in time"
+    return str(exc).rstrip(".") or type(exc).__name__

@@ -1,0 +1,42 @@
+"""What can go wrong between a client and the API, as one tree. `pathfinder/cli/pfi/failures.py` maps it to exit codes.
+
+ClientError
+├── ApiError           the server refused; carries its problem document
+├── Unreachable        no answer: connection refused, reset, timed out, or a proxy with nothing behind it
+└── UnexpectedAnswer   an answer, but not one of Pathfinder's API
+"""
+
+from pathfinder.domain.views import Problem
+
+
+class ClientError(Exception):
+    """Root of everything a request to the API can end in besides its result."""
+
+
+class ApiError(ClientError):
+    """The server refused the request; `problem` says why and what to do."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(problem.detail)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the refusal."""
+        return self.problem.status
+
+
+class Unreachable(ClientError):
+    """The server gave no answer. `sent` is False when it surely never saw the request."""
+
+    def __init__(self, server: str, reason: str, *, sent: bool) -> None:
+        self.server, self.reason, self.sent = server, reason, sent
+        super().__init__(f"Cannot reach {server}: {reason}.")
+
+
+class UnexpectedAnswer(ClientError):
+    """What answers there is not Pathfinder's API, or a version of it this client cannot read."""
+
+    def __init__(self, server: str, reason: str) -> None:
+        self.server, self.reason = server, reason
+        super().__init__(f"{server} does not answer like Pathfinder's API: {reason}.")

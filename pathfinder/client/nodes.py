@@ -1,0 +1,42 @@
+"""Nodes of the API."""
+
+from collections.abc import AsyncGenerator
+
+from pathfinder.client.connection import segment
+from pathfinder.client.nouns import Noun
+from pathfinder.client.selection import Selection
+from pathfinder.domain.views import Node
+
+
+class Nodes(Noun):
+    """The nodes of one cluster."""
+
+    def list(self, selection: Selection | None = None) -> AsyncGenerator[Node, None]:
+        """The nodes of the selection, all pages of them."""
+        return self._pages(Node, "/nodes", [*self._cluster, *(selection or Selection()).params()])
+
+    async def get(self, hostname: str) -> Node:
+        """One node by its hostname."""
+        return await self._connection.ask(Node, "GET", _path(hostname), params=self._cluster)
+
+    async def cordon(self, hostname: str) -> Node:
+        """Stop new placements on a node."""
+        return await self._mark(hostname, "cordon")
+
+    async def uncordon(self, hostname: str) -> Node:
+        """Allow new placements on a node again."""
+        return await self._mark(hostname, "uncordon")
+
+    async def delete(self, hostname: str) -> None:
+        """Forget an empty node; refused (409) while containers are on it."""
+        await self._connection.request("DELETE", _path(hostname), params=self._cluster)
+
+    async def _mark(self, hostname: str, mark: str) -> Node:
+        # A cordoned node that is cordoned again stays as it is, so a retry is safe.
+        return await self._connection.ask(
+            Node, "POST", f"{_path(hostname)}/{mark}", params=self._cluster, repeatable=True
+        )
+
+
+def _path(hostname: str) -> str:
+    return f"/nodes/{segment(hostname)}"
