@@ -1,0 +1,83 @@
+"""What a node is and how busy it is, as LXD and the kernel tell it."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from pathfinder.domain.instances import NodeFacts, NodeUsage
+from pathfinder.domain.resources import Resources
+from pathfinder.runtime.lxd_api import Json, LxdApi
+from pathfinder.runtime.lxd_errors import Absent
+from pathfinder.runtime.lxd_order import SIZING_DRIVERS, root_disk
+
+_MACHINE_ID = Path("/etc/machine-id")
+_MEMINFO = Path("/proc/meminfo")
+
+
+async def read_facts(api: LxdApi) -> NodeFacts:
+    """The node's facts. `/1.0/resources` is read raw: pylxd's `client.resources` never changes once read."""
+    server = await api.get()
+    hardware = await api.get("resources")
+    environment = server["environment"]
+    pool = await default_pool(api)
+    driver = str((await api.get("storage-pools", pool))["driver"]) if pool else "none"
+    disk = await _pool_space(api, pool)
+    return NodeFacts(
+        capacity=Resources(
+            cpu_millicores=int(hardware["cpu"]["total"]) * 1000,
+            memory_bytes=int(hardware["memory"]["total"]),
+            disk_bytes=int(disk.get("total", 0)),
+        ),
+        architecture=str(environment["kernel_architecture"]),
+        runtime="lxd",
+        runtime_version=str(environment["server_version"]),
+        machine_id=machine_id(environment, _MACHINE_ID),
+        pool_driver=driver,
+        disk_limits=driver in SIZING_DRIVERS,
+    )
+
+
+async def read_usage(api: LxdApi) -> NodeUsage:
+    """How busy the node is. Memory comes from the kernel: LXD's `resources` walks all hardware, 10 ms of CPU and more.
+
+    The question to LXD proves with every heartbeat that it answers.
+    """
+    disk = await _pool_space(api, await default_pool(api))
+    load_1m, load_5m, load_15m = os.getloadavg()
+    return NodeUsage(load_1m, load_5m, load_15m, memory_in_use(_read(_MEMINFO)), int(disk.get("used", 0)))
+
+
+async def default_pool(api: LxdApi) -> str | None:
+    """The storage pool new instances get by default, or None where the default profile has no root disk."""
+    try:
+        devices = (await api.get("profiles", "default"))["devices"]
+    except Absent:
+        return None
+    root = root_disk(devices)
+    return str(devices[root]["pool"]) if root else None
+
+
+def machine_id(environment: Json, machine_id_file: Path) -> str:
+    """An id that differs between machines, between their clones, and between LXD daemons on one machine.
+
+    Each part alone can be shared: /etc/machine-id by daemons on one machine, the certificate by an LXD cluster's
+    members and by a clone whose machine-id was renewed.
+    """
+    machine = _read(machine_id_file).strip() if machine_id_file.exists() else ""
+    parts = (machine, environment.get("certificate_fingerprint", ""), environment.get("server_name", ""))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def memory_in_use(meminfo: str) -> int:
+    """Bytes of memory that are not available to new work, from the text of /proc/meminfo (which counts in kB)."""
+    fields = dict(line.split(":", 1) for line in meminfo.splitlines())
+    return (int(fields["MemTotal"].split()[0]) - int(fields["MemAvailable"].split()[0])) << 10
+
+
+def _read(path: Path) -> str:
+    return path.read_text()  # of files the kernel or a tmpfs holds: reading them does not block
+
+
+async def _pool_space(api: LxdApi, pool: str | None) -> Json:
+    space: Json = (await api.get("storage-pools", pool, "resources"))["space"] if pool else {}
+    return space
