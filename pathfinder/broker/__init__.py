@@ -1,0 +1,1 @@
+"""RabbitMQ: what there is (`topology.py`), sending (`publish.py`) and receiving (`consume.py`)."""

@@ -1,0 +1,117 @@
+"""Every exchange and queue there is, with its bounds and the reason for them.
+
+exchange             type    carries
+pathfinder.events    topic   facts, routing key = kind
+pathfinder.commands  direct  commands, routing key = node hostname
+pathfinder.reports   topic   what agents say, routing key = kind
+pathfinder.dead      topic   messages nobody could process, routing key = the queue they came from
+
+queue                    type     bound                     why
+pathfinder.scheduler     quorum   100,000, drops the oldest hints: the sweep finds what they told of
+pathfinder.recorder      quorum   none                      reports are work done; agents wait for confirms instead
+pathfinder.heartbeats    classic  15 s, 50,000              an old heartbeat says nothing
+pathfinder.node.<node>   quorum   none                      commands wait for their node; anti-entropy bounds them
+pathfinder.dead          quorum   10,000, drops the oldest  for people to look at
+(an api's own)           classic  10,000, exclusive         hints to read the log; lost with the connection
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from aio_pika import ExchangeType
+from aio_pika.abc import AbstractChannel, AbstractQueue
+
+from pathfinder.domain.messages import REQUESTS, SUPPLY, Exchange, Report
+
+EXCHANGES = {
+    Exchange.EVENTS: ExchangeType.TOPIC,
+    Exchange.COMMANDS: ExchangeType.DIRECT,
+    Exchange.REPORTS: ExchangeType.TOPIC,
+    Exchange.DEAD: ExchangeType.TOPIC,
+}
+
+#: A message that failed this often is set aside in `pathfinder.dead`.
+DELIVERY_LIMIT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue: its name, the exchange and keys it is bound to, and its arguments."""
+
+    name: str
+    exchange: Exchange
+    keys: tuple[str, ...]
+    arguments: dict[str, Any] = field(default_factory=dict)
+    durable: bool = True
+    exclusive: bool = False
+
+
+def _quorum(name: str, **extra: Any) -> dict[str, Any]:
+    return {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-dead-letter-exchange": Exchange.DEAD,
+        "x-dead-letter-routing-key": name,
+        **extra,
+    }
+
+
+SCHEDULER = Queue(
+    "pathfinder.scheduler",
+    Exchange.EVENTS,
+    tuple(sorted(REQUESTS | SUPPLY)),
+    _quorum("pathfinder.scheduler", **{"x-max-length": 100_000, "x-overflow": "drop-head"}),
+)
+RECORDER = Queue(
+    "pathfinder.recorder",
+    Exchange.REPORTS,
+    (Report.PROVISIONED, Report.PROVISION_FAILED, Report.DELETED, Report.PROGRESS, Report.INVENTORY),
+    _quorum("pathfinder.recorder"),
+)
+HEARTBEATS = Queue(
+    "pathfinder.heartbeats",
+    Exchange.REPORTS,
+    (Report.HEARTBEAT,),
+    {"x-message-ttl": 15_000, "x-max-length": 50_000},
+)
+DEAD = Queue(
+    "pathfinder.dead",
+    Exchange.DEAD,
+    ("#",),
+    {"x-queue-type": "quorum", "x-max-length": 10_000, "x-overflow": "drop-head"},
+)
+SHARED = (SCHEDULER, RECORDER, HEARTBEATS, DEAD)
+
+
+def node_queue(hostname: str) -> Queue:
+    """The queue of a node's commands: it outlives the agent, so that commands wait for it."""
+    name = f"pathfinder.node.{hostname}"
+    return Queue(name, Exchange.COMMANDS, (hostname,), _quorum(name))
+
+
+def hints_queue(name: str) -> Queue:
+    """An api's own queue: every event as a hint to read the log."""
+    return Queue(name, Exchange.EVENTS, ("#",), {"x-max-length": 10_000}, durable=False, exclusive=True)
+
+
+async def declare_exchanges(channel: AbstractChannel) -> None:
+    """Declare every exchange; declaring again changes nothing."""
+    for name, kind in EXCHANGES.items():
+        await channel.declare_exchange(name, kind, durable=True)
+
+
+async def declare(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
+    """Declare a queue and bind it; declaring again changes nothing."""
+    declared = await channel.declare_queue(
+        queue.name, durable=queue.durable, exclusive=queue.exclusive, arguments=queue.arguments
+    )
+    for key in queue.keys:
+        await declared.bind(queue.exchange, key)
+    return declared
+
+
+async def declare_all(channel: AbstractChannel) -> None:
+    """Declare every exchange and every shared queue."""
+    await declare_exchanges(channel)
+    for queue in SHARED:
+        await declare(channel, queue)

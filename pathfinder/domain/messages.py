@@ -1,0 +1,150 @@
+"""What travels over RabbitMQ: events (past tense), commands (imperative) and reports (what an agent says happened).
+
+A message body is a JSON array of envelopes, because several often go the same way. Losing or doubling any of them
+is harmless: receivers compare `generation`, and inventories repair what is missing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from pathfinder.domain.errors import MalformedMessage
+
+VERSION = 1
+
+
+class Exchange(StrEnum):
+    """Where messages are published."""
+
+    EVENTS = "pathfinder.events"
+    COMMANDS = "pathfinder.commands"
+    REPORTS = "pathfinder.reports"
+    DEAD = "pathfinder.dead"
+
+
+class Command(StrEnum):
+    """Instructions to one node."""
+
+    PROVISION = "provision"
+    DELETE = "delete"
+
+
+class Report(StrEnum):
+    """What an agent says."""
+
+    PROVISIONED = "provisioned"
+    PROVISION_FAILED = "provision_failed"
+    DELETED = "deleted"
+    PROGRESS = "progress"
+    INVENTORY = "inventory"
+    HEARTBEAT = "heartbeat"
+
+
+class Kind(StrEnum):
+    """Facts, kept for ever in `events`."""
+
+    CONTAINER_REQUESTED = "container.requested"
+    CONTAINER_SCHEDULED = "container.scheduled"
+    CONTAINER_UNPLACEABLE = "container.unplaceable"
+    CONTAINER_PROGRESS = "container.progress"
+    CONTAINER_PROVISIONED = "container.provisioned"
+    CONTAINER_PROVISION_FAILED = "container.provision_failed"
+    CONTAINER_MISSING = "container.missing"
+    CONTAINER_RESCHEDULED = "container.rescheduled"
+    CONTAINER_DEPARTED = "container.departed"
+    CONTAINER_DELETION_SCHEDULED = "container.deletion_scheduled"
+    CONTAINER_DELETED = "container.deleted"
+    NODE_REGISTERED = "node.registered"
+    NODE_READY = "node.ready"
+    NODE_DOWN = "node.down"
+    NODE_CORDONED = "node.cordoned"
+    NODE_UNCORDONED = "node.uncordoned"
+    NODE_DELETED = "node.deleted"
+    CLUSTER_CREATED = "cluster.created"
+    CLUSTER_UPDATED = "cluster.updated"
+
+
+#: Events that put a container in front of the scheduler.
+REQUESTS = frozenset({Kind.CONTAINER_REQUESTED, Kind.CONTAINER_RESCHEDULED})
+
+#: Events that may let a waiting container be placed.
+SUPPLY = frozenset(
+    {
+        Kind.NODE_REGISTERED,
+        Kind.NODE_READY,
+        Kind.NODE_UNCORDONED,
+        Kind.CONTAINER_DELETED,
+        Kind.CONTAINER_DEPARTED,
+        Kind.CONTAINER_PROVISION_FAILED,
+        Kind.CLUSTER_UPDATED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One message.
+
+    `subject` is the uuid of the container, node or cluster it is about, `cluster` the uuid of its cluster,
+    `generation` the container's placement number (0 where there is none), `at` UTC in ISO 8601.
+    """
+
+    kind: str
+    cluster: str
+    subject: str
+    generation: int = 0
+    trace_id: str = ""
+    body: dict[str, Any] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: str(uuid4()))
+    at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+    version: int = VERSION
+
+
+def encode(envelopes: Sequence[Envelope]) -> bytes:
+    """Envelopes as a message body."""
+    return orjson.dumps(envelopes)
+
+
+def join(bodies: Iterable[bytes]) -> bytes:
+    """Several non-empty message bodies as one, without reading them."""
+    return b"[" + b",".join(body[1:-1] for body in bodies) + b"]"
+
+
+def decode(body: bytes) -> list[Envelope]:
+    """The envelopes of a message body; MalformedMessage if it is not one or is of another version."""
+    try:
+        parts = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedMessage(f"not JSON: {error}") from error
+    if not isinstance(parts, list) or not parts:
+        raise MalformedMessage("not a non-empty list of envelopes")
+    return [_envelope(part) for part in parts]
+
+
+_TYPES: dict[str, type] = {
+    "kind": str,
+    "cluster": str,
+    "subject": str,
+    "generation": int,
+    "trace_id": str,
+    "body": dict,
+    "id": str,
+    "at": str,
+    "version": int,
+}
+
+
+def _envelope(part: object) -> Envelope:
+    if not isinstance(part, dict) or part.keys() != _TYPES.keys():
+        raise MalformedMessage("an envelope has other fields than version 1 has")
+    if part["version"] != VERSION:
+        raise MalformedMessage(f"version {part['version']} is not read here; this is version {VERSION}")
+    for name, kind in _TYPES.items():
+        if type(part[name]) is not kind:
+            raise MalformedMessage(f"{name} is not a {kind.__name__}")
+    return Envelope(**part)

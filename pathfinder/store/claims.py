@@ -1,0 +1,148 @@
+"""What placements claim on nodes: taken under the node's generation, given back when the placement ends.
+
+At any moment a node's claim is the sum over its placements (containers in a claiming status) and its departures
+(former placements whose instance is not yet reported gone). `tests` recompute it from scratch.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.domain.resources import Resources
+from pathfinder.store import bulk
+from pathfinder.store.containers import Container
+
+
+@dataclass(slots=True)
+class Claim:
+    """An amount on one node: cpu in millicores, memory and disk in bytes, and the number of placements."""
+
+    cpu: int = 0
+    memory: int = 0
+    disk: int = 0
+    containers: int = 0
+
+    def add(self, resources: Resources) -> None:
+        """One more placement of this size."""
+        self.cpu += resources.cpu_millicores
+        self.memory += resources.memory_bytes
+        self.disk += resources.disk_bytes
+        self.containers += 1
+
+
+Claims = dict[UUID, Claim]
+
+
+def total(placements: Iterable[tuple[UUID, Resources]]) -> Claims:
+    """The claims of `(node id, size)` pairs, summed for each node."""
+    claims: Claims = defaultdict(Claim)
+    for node_id, resources in placements:
+        claims[node_id].add(resources)
+    return claims
+
+
+_AMOUNTS: bulk.Columns = {"id": "uuid", "cpu": "bigint", "memory": "bigint", "disk": "bigint", "containers": "bigint"}
+_GUARDED: bulk.Columns = {**_AMOUNTS, "generation": "bigint"}
+
+# Rows are locked in the order of their ids, so that two writers cannot wait for each other; PostgreSQL looks at the
+# generation again once it has the lock, so a node that changed meanwhile drops out.
+_TAKE = text(f"""
+    WITH wanted AS (SELECT * FROM {bulk.rows(_GUARDED, "w")}), held AS (
+        SELECT n.id FROM nodes AS n JOIN wanted AS w ON w.id = n.id
+        WHERE n.generation = w.generation AND n.schedulable AND n.status = 'READY'
+        ORDER BY n.id FOR UPDATE OF n
+    )
+    UPDATE nodes AS n
+    SET cpu_claimed = n.cpu_claimed + w.cpu, memory_claimed = n.memory_claimed + w.memory,
+        disk_claimed = n.disk_claimed + w.disk, containers = n.containers + w.containers, generation = n.generation + 1
+    FROM held JOIN wanted AS w ON w.id = held.id WHERE n.id = held.id
+    RETURNING n.id
+""")  # noqa: S608 - the text is put together from the constants above
+
+_GIVE_BACK = text(f"""
+    WITH freed AS (SELECT * FROM {bulk.rows(_AMOUNTS, "f")}), held AS (
+        SELECT n.id FROM nodes AS n JOIN freed AS f ON f.id = n.id ORDER BY n.id FOR UPDATE OF n
+    )
+    UPDATE nodes AS n
+    SET cpu_claimed = n.cpu_claimed - f.cpu, memory_claimed = n.memory_claimed - f.memory,
+        disk_claimed = n.disk_claimed - f.disk, containers = n.containers - f.containers,
+        generation = n.generation + 1, supply = n.supply + 1
+    FROM held JOIN freed AS f ON f.id = held.id WHERE n.id = held.id
+""")  # noqa: S608 - the text is put together from the constants above
+
+
+async def take(tx: AsyncConnection, claims: Claims, generations: dict[UUID, int]) -> set[UUID]:
+    """Claim on the nodes that are still at the generation the decision was made on; the ids of those that were.
+
+    What was decided for the others must be decided again on fresh rows.
+    """
+    items = [{"id": node, **_columns(claim), "generation": generations[node]} for node, claim in claims.items()]
+    return set((await tx.execute(_TAKE, bulk.parameters(_GUARDED, items))).scalars())
+
+
+async def give_back(tx: AsyncConnection, claims: Claims) -> None:
+    """Return what ended placements claimed."""
+    if claims:
+        items = [{"id": node, **_columns(claim)} for node, claim in claims.items()]
+        await tx.execute(_GIVE_BACK, bulk.parameters(_AMOUNTS, items))
+
+
+def _columns(claim: Claim) -> dict[str, int]:
+    return {"cpu": claim.cpu, "memory": claim.memory, "disk": claim.disk, "containers": claim.containers}
+
+
+async def depart(tx: AsyncConnection, container: Container) -> None:
+    """Remember that the placement `container` leaves still holds its claim."""
+    await tx.execute(
+        text("""
+            INSERT INTO departures (container_id, generation, node_id, cpu_millicores, memory_bytes, disk_bytes)
+            VALUES (:container_id, :generation, :node_id, :cpu, :memory, :disk)
+        """),
+        {
+            "container_id": container.id,
+            "generation": container.generation,
+            "node_id": container.node_id,
+            "cpu": container.resources.cpu_millicores,
+            "memory": container.resources.memory_bytes,
+            "disk": container.resources.disk_bytes,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A former placement."""
+
+    container_id: UUID
+    generation: int
+    node_id: UUID
+    resources: Resources
+
+
+_PLACEMENT: bulk.Columns = {"container_id": "uuid", "generation": "bigint", "node_id": "uuid"}
+_FINISH = text(f"""
+    DELETE FROM departures AS d USING {bulk.rows(_PLACEMENT, "g")}
+    WHERE d.container_id = g.container_id AND d.generation <= g.generation AND d.node_id = g.node_id
+    RETURNING d.container_id, d.generation, d.node_id, d.cpu_millicores, d.memory_bytes, d.disk_bytes
+""")  # noqa: S608 - the text is put together from the constants above
+
+
+async def finish_departures(tx: AsyncConnection, gone: Iterable[tuple[UUID, int, UUID]]) -> list[Departure]:
+    """End the departures of `(container, generation, node)` whose instances are gone; those that were still open."""
+    items = [{"container_id": c, "generation": g, "node_id": n} for c, g, n in gone]
+    if not items:
+        return []
+    result = await tx.execute(_FINISH, bulk.parameters(_PLACEMENT, items))
+    return [Departure(row[0], row[1], row[2], Resources(*row[3:6])) for row in result]
+
+
+async def open_departures(tx: AsyncConnection, node_id: UUID) -> list[tuple[UUID, int]]:
+    """The `(container, generation)` pairs a node was told to delete and has not reported gone."""
+    result = await tx.execute(
+        text("SELECT container_id, generation FROM departures WHERE node_id = :node_id"), {"node_id": node_id}
+    )
+    return [(row[0], row[1]) for row in result]

@@ -1,0 +1,116 @@
+"""Clusters."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.domain import views
+from pathfinder.domain.errors import AlreadyExists, NotFound
+from pathfinder.domain.ids import uuid7
+from pathfinder.domain.messages import Kind
+from pathfinder.domain.resources import Resources
+from pathfinder.store.journal import Fact, record
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster, and the most that any one of its nodes can hold (None while it has no node)."""
+
+    id: UUID
+    name: str
+    policy: str
+    default_image: str
+    largest: Resources | None
+
+
+_FIND = text("""
+    SELECT k.id, k.name, k.policy, k.default_image,
+           max(n.cpu_millicores) AS cpu, max(n.memory_bytes) AS memory, max(n.disk_bytes) AS disk
+    FROM clusters AS k LEFT JOIN nodes AS n ON n.cluster_id = k.id
+    WHERE k.name = :name GROUP BY k.id
+""")
+
+_VIEW = """
+    SELECT k.id, k.name, k.policy, k.default_image, k.created_at,
+           (SELECT count(*) FROM nodes AS n WHERE n.cluster_id = k.id) AS nodes,
+           (SELECT count(*) FROM containers AS c WHERE c.cluster_id = k.id AND c.status <> 'DELETED') AS containers
+    FROM clusters AS k
+"""
+
+
+async def find(tx: AsyncConnection, name: str) -> Cluster:
+    """The cluster of that name. Raises NotFound."""
+    row = (await tx.execute(_FIND, {"name": name})).one_or_none()
+    if row is None:
+        raise NotFound("cluster", name, "`pfi get clusters` lists those there are.")
+    largest = None if row.cpu is None else Resources(row.cpu, row.memory, row.disk)
+    return Cluster(row.id, row.name, row.policy, row.default_image, largest)
+
+
+async def policy_of(tx: AsyncConnection, cluster_id: UUID) -> str | None:
+    """The name of a cluster's policy; None if the cluster is gone."""
+    result = await tx.execute(text("SELECT policy FROM clusters WHERE id = :id"), {"id": cluster_id})
+    policy: str | None = result.scalar_one_or_none()
+    return policy
+
+
+async def all_ids(tx: AsyncConnection) -> list[UUID]:
+    """Every cluster."""
+    return list((await tx.execute(text("SELECT id FROM clusters ORDER BY id"))).scalars())
+
+
+async def page(tx: AsyncConnection, after: str, limit: int) -> list[views.Cluster]:
+    """Clusters by name, those after `after`."""
+    rows = await tx.execute(
+        text(f"{_VIEW} WHERE k.name > :after ORDER BY k.name LIMIT :limit"), {"after": after, "limit": limit}
+    )
+    return [views.Cluster.model_validate(dict(row)) for row in rows.mappings()]
+
+
+async def view(tx: AsyncConnection, name: str) -> views.Cluster:
+    """One cluster as clients see it. Raises NotFound."""
+    row = (await tx.execute(text(f"{_VIEW} WHERE k.name = :name"), {"name": name})).mappings().one_or_none()
+    if row is None:
+        raise NotFound("cluster", name, "`pfi get clusters` lists those there are.")
+    return views.Cluster.model_validate(dict(row))
+
+
+async def create(tx: AsyncConnection, name: str, policy: str, default_image: str, actor: str, trace_id: str) -> None:
+    """A new cluster. Raises AlreadyExists."""
+    cluster_id = uuid7()
+    result = await tx.execute(
+        text("""
+            INSERT INTO clusters (id, name, policy, default_image) VALUES (:id, :name, :policy, :default_image)
+            ON CONFLICT (name) DO NOTHING RETURNING id
+        """),
+        {"id": cluster_id, "name": name, "policy": policy, "default_image": default_image},
+    )
+    if result.scalar_one_or_none() is None:
+        raise AlreadyExists(f"There is a cluster named {name!r} already; choose another name.")
+    body = {"policy": policy, "default_image": default_image}
+    await record(tx, [_fact(Kind.CLUSTER_CREATED, cluster_id, name, actor, trace_id, body)])
+
+
+async def change(
+    tx: AsyncConnection, name: str, policy: str | None, default_image: str | None, actor: str, trace_id: str
+) -> None:
+    """Change what is given. Raises NotFound."""
+    result = await tx.execute(
+        text("""
+            UPDATE clusters SET policy = COALESCE(:policy, policy),
+                                default_image = COALESCE(:default_image, default_image)
+            WHERE name = :name RETURNING id, policy, default_image
+        """),
+        {"name": name, "policy": policy, "default_image": default_image},
+    )
+    row = result.one_or_none()
+    if row is None:
+        raise NotFound("cluster", name, "`pfi get clusters` lists those there are.")
+    body = {"policy": row.policy, "default_image": row.default_image}
+    await record(tx, [_fact(Kind.CLUSTER_UPDATED, row.id, name, actor, trace_id, body)])
+
+
+def _fact(kind: Kind, cluster_id: UUID, name: str, actor: str, trace_id: str, body: dict[str, str]) -> Fact:
+    return Fact(kind, cluster_id, "cluster", cluster_id, name, actor, trace_id=trace_id, body=body)

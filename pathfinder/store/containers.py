@@ -1,0 +1,228 @@
+"""Containers: inserting, locking and changing them. Every change of status passes the lifecycle's table here."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.domain import lifecycle
+from pathfinder.domain.errors import AlreadyExists
+from pathfinder.domain.ids import uuid7
+from pathfinder.domain.instances import InstanceOrder
+from pathfinder.domain.lifecycle import CLAIMING, Status
+from pathfinder.domain.resources import Resources
+from pathfinder.domain.specs import ContainerSpec
+from pathfinder.store import bulk
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container's row while it is locked. `node` is the hostname of `node_id`."""
+
+    id: UUID
+    cluster_id: UUID
+    hostname: str
+    image: str
+    status: Status
+    generation: int
+    node_id: UUID | None
+    node: str | None
+    ipaddress: str | None
+    resources: Resources
+    spec: dict[str, Any]
+    waiting: bool
+    message: str | None
+    explanation: dict[str, Any] | None
+    trace_id: str
+    status_at: datetime
+    decided: bool = False
+
+    @property
+    def claims(self) -> bool:
+        """Whether its placement's claim on the node stands."""
+        return self.node_id is not None and self.status in CLAIMING
+
+    @property
+    def order(self) -> InstanceOrder:
+        """What its node is told to make."""
+        return InstanceOrder(
+            hostname=self.hostname,
+            container_id=str(self.id),
+            generation=self.generation,
+            cluster_id=str(self.cluster_id),
+            image=self.image,
+            resources=self.resources,
+            profiles=tuple(self.spec["profiles"]),
+            config=self.spec["config"],
+            devices=self.spec["devices"],
+        )
+
+    def to(self, status: Status, **changes: Any) -> "Container":
+        """This container in another status; IllegalTransition if it may not go there."""
+        lifecycle.require(self.hostname, self.status, status)
+        return replace(self, status=status, **changes)
+
+
+_INSERT: bulk.Columns = {
+    "id": "uuid",
+    "hostname": "text",
+    "image": "text",
+    "type": "text",
+    "cpu": "bigint",
+    "memory": "bigint",
+    "disk": "bigint",
+    "labels": "text",
+    "spec": "text",
+}
+
+
+async def insert(
+    tx: AsyncConnection, cluster_id: UUID, default_image: str, specs: Sequence[ContainerSpec], trace_id: str
+) -> list[UUID]:
+    """Insert new PENDING containers, all or none; their ids in the order of `specs`.
+
+    A hostname that was used before goes on counting generations where it stopped, so that late messages about its
+    predecessor are older than everything about its successor. Raises AlreadyExists.
+    """
+    ids = [uuid7() for _ in specs]
+    new = [
+        {
+            "id": id_,
+            "hostname": spec.hostname,
+            "image": spec.image or default_image,
+            "type": spec.type,
+            "cpu": spec.resources.cpu_millicores,
+            "memory": spec.resources.memory_bytes,
+            "disk": spec.resources.disk_bytes,
+            "labels": orjson.dumps(spec.labels).decode(),
+            "spec": orjson.dumps(spec.model_dump(include={"profiles", "config", "devices", "node_labels"})).decode(),
+        }
+        for id_, spec in zip(ids, specs, strict=True)
+    ]
+    result = await tx.execute(
+        text(f"""
+            INSERT INTO containers (id, cluster_id, hostname, image, type, cpu_millicores, memory_bytes, disk_bytes,
+                                    labels, spec, trace_id, generation)
+            SELECT id, :cluster_id, hostname, image, type, cpu, memory, disk, labels::jsonb, spec::jsonb, :trace_id,
+                   COALESCE((SELECT max(c.generation) FROM containers AS c
+                             WHERE c.cluster_id = :cluster_id AND c.hostname = n.hostname), 0)
+            FROM {bulk.rows(_INSERT, "n")} ORDER BY hostname
+            ON CONFLICT (cluster_id, hostname) WHERE status <> 'DELETED' DO NOTHING
+            RETURNING hostname
+        """),  # noqa: S608 - only constants are put into the text
+        {"cluster_id": cluster_id, "trace_id": trace_id, **bulk.parameters(_INSERT, new)},
+    )
+    inserted = set(result.scalars())
+    taken = [spec.hostname for spec in specs if spec.hostname not in inserted]
+    if taken:
+        raise AlreadyExists(
+            f"{', '.join(taken[:5])}{' …' if len(taken) > 5 else ''}: a living container has that name already. "
+            "Choose another, or delete the old one and wait until it is gone (`pfi delete container NAME --wait`)."
+        )
+    return ids
+
+
+_STATE = """
+    SELECT c.id, c.cluster_id, c.hostname, c.image, c.status, c.generation, c.node_id, n.hostname AS node,
+           c.ipaddress, c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.spec, c.waiting, c.message, c.explanation,
+           c.trace_id, c.status_at
+    FROM containers AS c LEFT JOIN nodes AS n ON n.id = c.node_id
+"""
+_BY_ID = text(f"{_STATE} WHERE c.id = ANY(:ids) ORDER BY c.id FOR UPDATE OF c")
+_BY_NAME = text(
+    f"{_STATE} WHERE c.cluster_id = :cluster_id AND c.hostname = :hostname AND c.status <> 'DELETED' FOR UPDATE OF c"
+)
+_OF_NODE = text(f"{_STATE} WHERE c.node_id = :node_id AND c.status <> 'DELETED' ORDER BY c.id FOR UPDATE OF c")
+_PENDING = text(f"""
+    {_STATE} WHERE c.cluster_id = :cluster_id AND c.status = 'PENDING' AND (NOT c.waiting OR :waiting) AND c.id > :after
+    ORDER BY c.id LIMIT :limit FOR UPDATE OF c SKIP LOCKED
+""")
+
+
+async def lock(tx: AsyncConnection, ids: Iterable[UUID]) -> dict[UUID, Container]:
+    """Lock these containers, in the order of their ids so that two writers cannot wait for each other."""
+    result = await tx.execute(_BY_ID, {"ids": list(ids)})
+    return {container.id: container for container in map(_container, result)}
+
+
+async def lock_named(tx: AsyncConnection, cluster_id: UUID, hostname: str) -> Container | None:
+    """Lock the living container of that name, if there is one."""
+    row = (await tx.execute(_BY_NAME, {"cluster_id": cluster_id, "hostname": hostname})).one_or_none()
+    return None if row is None else _container(row)
+
+
+async def lock_of_node(tx: AsyncConnection, node_id: UUID) -> list[Container]:
+    """Lock every container placed on a node."""
+    return [_container(row) for row in await tx.execute(_OF_NODE, {"node_id": node_id})]
+
+
+async def take_pending(
+    tx: AsyncConnection, cluster_id: UUID, *, waiting: bool, after: UUID, limit: int
+) -> list[Container]:
+    """Lock the next PENDING containers that nobody else works on, oldest first; with `waiting`, also those that
+    could not be placed before.
+    """
+    given = {"cluster_id": cluster_id, "waiting": waiting, "after": after, "limit": limit}
+    return [_container(row) for row in await tx.execute(_PENDING, given)]
+
+
+def _container(row: Any) -> Container:
+    return Container(
+        id=row.id,
+        cluster_id=row.cluster_id,
+        hostname=row.hostname,
+        image=row.image,
+        status=Status(row.status),
+        generation=row.generation,
+        node_id=row.node_id,
+        node=row.node,
+        ipaddress=row.ipaddress,
+        resources=Resources(row.cpu_millicores, row.memory_bytes, row.disk_bytes),
+        spec=row.spec,
+        waiting=row.waiting,
+        message=row.message,
+        explanation=row.explanation,
+        trace_id=row.trace_id,
+        status_at=row.status_at,
+    )
+
+
+_SAVE: bulk.Columns = {
+    "id": "uuid",
+    "status": "text",
+    "generation": "bigint",
+    "node_id": "uuid",
+    "ipaddress": "text",
+    "waiting": "boolean",
+    "message": "text",
+    "explanation": "text",
+    "decided": "boolean",
+}
+_UPDATE = text(f"""
+    UPDATE containers AS c
+    SET status = s.status, generation = s.generation, node_id = s.node_id, ipaddress = s.ipaddress,
+        waiting = s.waiting, message = s.message, explanation = s.explanation::jsonb,
+        decided_at = CASE WHEN s.decided THEN now() ELSE c.decided_at END,
+        status_at = CASE WHEN c.status = s.status THEN c.status_at ELSE now() END
+    FROM {bulk.rows(_SAVE, "s")}
+    WHERE c.id = s.id
+""")  # noqa: S608 - the text is put together from the constants above
+
+
+async def save(tx: AsyncConnection, changed: Sequence[Container]) -> None:
+    """Write containers that were locked in this transaction and changed with `Container.to` or `replace`."""
+    if not changed:
+        return
+    items = [
+        {
+            **{name: getattr(one, name) for name in _SAVE},
+            "explanation": None if one.explanation is None else orjson.dumps(one.explanation).decode(),
+        }
+        for one in changed
+    ]
+    await tx.execute(_UPDATE, bulk.parameters(_SAVE, items))

@@ -1,0 +1,66 @@
+"""The connection to PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import orjson
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from pathfinder.domain.errors import Invalid, Unavailable
+
+#: SQLSTATE classes that say "not now" rather than "wrong": connection trouble, shutdown, recovery, no resources.
+_PASSING = ("08", "57P", "53", "25006")
+
+
+class Database:
+    """A pool of connections to one PostgreSQL; every method raises Unavailable when it does not answer."""
+
+    def __init__(self, url: str, pool_size: int = 10) -> None:
+        self._url = make_url(url)
+        if self._url.drivername != "postgresql+asyncpg":
+            raise Invalid("PATHFINDER_DATABASE_URL must start with postgresql+asyncpg://")
+        self.engine: AsyncEngine = create_async_engine(
+            self._url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=10,
+            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_deserializer=orjson.loads,
+            connect_args={"timeout": 5, "command_timeout": 30, "server_settings": {"application_name": "pathfinder"}},
+        )
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction: committed at the end, rolled back if anything is raised."""
+        try:
+            async with self.engine.begin() as tx:
+                yield tx
+        except (OSError, TimeoutError, InterfaceError, OperationalError, DBAPIError) as error:
+            state = _sqlstate(error)
+            if state.startswith("22"):  # data PostgreSQL cannot hold, like a NUL in a text
+                raise Invalid(f"PostgreSQL cannot store a value of the request: {_words(error)}.") from error
+            if state.startswith(_PASSING) or not state:
+                raise Unavailable("PostgreSQL does not answer; the same request may work in a moment.") from error
+            raise
+
+    async def listen_connection(self) -> Any:
+        """A connection of its own, outside the pool, for LISTEN: an `asyncpg.Connection`."""
+        url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return await asyncpg.connect(url, timeout=5)
+
+    async def close(self) -> None:
+        """Give back every connection."""
+        await self.engine.dispose()
+
+
+def _sqlstate(error: BaseException) -> str:
+    """The five-character code of an error of the server; empty where there was no answer at all."""
+    return str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")
+
+
+def _words(error: BaseException) -> str:
+    return str(getattr(error, "orig", error)).split(": ", 1)[-1].splitlines()[0]

@@ -1,0 +1,208 @@
+"""Containers and nodes as clients see them: one row or a page, ordered by hostname."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.domain import views
+from pathfinder.domain.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows a list shows; an empty field does not narrow. `after` is the last row of the page before:
+    its hostname and id.
+    """
+
+    cluster: str
+    prefix: str = ""
+    statuses: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    node: str | None = None
+    after: tuple[str, UUID] = ("", UUID(int=0))
+    limit: int = 200
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the conditions below."""
+        return {
+            "cluster": self.cluster,
+            "prefix": self.prefix,
+            "statuses": list(self.statuses),
+            "labels": orjson.dumps(self.labels).decode(),
+            "node": self.node,
+            "after": self.after[0],
+            "after_id": self.after[1],
+            "limit": self.limit,
+        }
+
+    def conditions(self, alias: str) -> str:
+        """The conditions in SQL, only those that narrow, so that the planner sees what it can use."""
+        parts = [f"({alias}.hostname, {alias}.id) > (:after, :after_id)"]
+        if self.prefix:
+            parts.append(f"starts_with({alias}.hostname, :prefix)")
+        if self.statuses:
+            parts.append(f"{alias}.status = ANY(:statuses)")
+        if self.labels:
+            parts.append(f"{alias}.labels @> CAST(:labels AS jsonb)")
+        if self.node is not None:
+            parts.append("n.hostname = :node")
+        return " AND ".join(parts)
+
+
+_CONTAINER = """
+    SELECT c.id, c.hostname, k.name AS cluster, c.image, c.type, c.status, c.health, n.hostname AS node,
+           COALESCE(n.runtime = 'simulated', false) AS simulated, c.ipaddress, c.generation,
+           c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.labels, c.spec, c.message, c.created_at, c.status_at,
+           c.explanation, c.decided_at
+    FROM containers AS c JOIN clusters AS k ON k.id = c.cluster_id LEFT JOIN nodes AS n ON n.id = c.node_id
+"""
+_NODE = """
+    SELECT n.*, k.name AS cluster, l.until AS lease_until, COALESCE(l.usage, '{}'::jsonb) AS usage
+    FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id LEFT JOIN leases AS l ON l.node_id = n.id
+"""
+
+
+async def containers(tx: AsyncConnection, selection: Selection) -> list[views.Container]:
+    """A page of living containers; of deleted ones too where DELETED is among the statuses asked for."""
+    living = "" if "DELETED" in selection.statuses else "c.status <> 'DELETED' AND"
+    rows = await tx.execute(
+        text(
+            f"{_CONTAINER} WHERE k.name = :cluster AND {living} {selection.conditions('c')} "
+            "ORDER BY c.hostname, c.id LIMIT :limit"
+        ),
+        selection.parameters(),
+    )
+    return [_container(row) for row in rows]
+
+
+async def containers_by_id(tx: AsyncConnection, ids: list[UUID]) -> list[views.Container]:
+    """These containers, in the order of `ids`."""
+    rows = await tx.execute(text(f"{_CONTAINER} WHERE c.id = ANY(:ids)"), {"ids": ids})
+    found = {row.id: _container(row) for row in rows}
+    return [found[id_] for id_ in ids if id_ in found]
+
+
+async def container(tx: AsyncConnection, cluster: str, hostname: str) -> views.Container:
+    """The living container of that name. Raises NotFound."""
+    return _container(await _container_row(tx, cluster, hostname))
+
+
+async def explanation(tx: AsyncConnection, cluster: str, hostname: str) -> views.Explanation:
+    """Why the living container of that name is where it is. Raises NotFound."""
+    row = await _container_row(tx, cluster, hostname)
+    decision = row.explanation or {}
+    return views.Explanation(
+        hostname=row.hostname,
+        status=row.status,
+        node=row.node,
+        policy=decision.get("policy"),
+        seed=decision.get("seed"),
+        nodes_considered=decision.get("nodes_considered", 0),
+        rejections=decision.get("rejections", []),
+        candidates=decision.get("candidates", []),
+        decided_at=row.decided_at,
+        message=row.message or _placed(row, decision),
+    )
+
+
+def _placed(row: Any, decision: dict[str, Any]) -> str:
+    if not decision:
+        return "No scheduler has looked at it yet."
+    possible = decision["nodes_considered"] - sum(one["nodes"] for one in decision["rejections"])
+    chosen = decision["candidates"][0]["node"] if decision["candidates"] else row.node
+    return f"Policy {decision['policy']} chose {chosen} out of {possible} possible node(s)."
+
+
+async def _container_row(tx: AsyncConnection, cluster: str, hostname: str) -> Any:
+    row = (
+        await tx.execute(
+            text(f"{_CONTAINER} WHERE k.name = :cluster AND c.hostname = :hostname AND c.status <> 'DELETED'"),
+            {"cluster": cluster, "hostname": hostname},
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound("container", hostname, f"`pfi get containers` lists those of cluster {cluster!r}.")
+    return row
+
+
+def _container(row: Any) -> views.Container:
+    return views.Container.model_construct(
+        id=row.id,
+        hostname=row.hostname,
+        cluster=row.cluster,
+        image=row.image,
+        type=row.type,
+        status=row.status,
+        health=row.health,
+        node=row.node,
+        simulated=row.simulated,
+        ipaddress=row.ipaddress,
+        generation=row.generation,
+        resources=_amounts(row),
+        labels=row.labels,
+        node_labels=row.spec["node_labels"],
+        profiles=row.spec["profiles"],
+        config=row.spec["config"],
+        devices=row.spec["devices"],
+        message=row.message,
+        created_at=row.created_at,
+        status_at=row.status_at,
+    )
+
+
+def _amounts(row: Any) -> views.Amounts:
+    return views.Amounts(cpu_millicores=row.cpu_millicores, memory_bytes=row.memory_bytes, disk_bytes=row.disk_bytes)
+
+
+async def nodes(tx: AsyncConnection, selection: Selection) -> list[views.Node]:
+    """A page of nodes."""
+    rows = await tx.execute(
+        text(f"{_NODE} WHERE k.name = :cluster AND {selection.conditions('n')} ORDER BY n.hostname LIMIT :limit"),
+        selection.parameters(),
+    )
+    return [_node(row) for row in rows]
+
+
+async def node(tx: AsyncConnection, cluster: str, hostname: str) -> views.Node:
+    """The node of that name. Raises NotFound."""
+    row = (
+        await tx.execute(
+            text(f"{_NODE} WHERE k.name = :cluster AND n.hostname = :hostname"),
+            {"cluster": cluster, "hostname": hostname},
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound("node", hostname, f"`pfi get nodes` lists those of cluster {cluster!r}.")
+    return _node(row)
+
+
+def _node(row: Any) -> views.Node:
+    return views.Node(
+        id=row.id,
+        hostname=row.hostname,
+        cluster=row.cluster,
+        ipaddress=row.ipaddress,
+        status=row.status,
+        schedulable=row.schedulable,
+        simulated=row.runtime == "simulated",
+        runtime=row.runtime,
+        runtime_version=row.runtime_version,
+        architecture=row.architecture,
+        pool_driver=row.pool_driver,
+        agent_version=row.agent_version,
+        labels=row.labels,
+        capacity=_amounts(row),
+        allocated=views.Allocated(
+            cpu_millicores=row.cpu_claimed,
+            memory_bytes=row.memory_claimed,
+            disk_bytes=row.disk_claimed,
+            containers=row.containers,
+        ),
+        usage=row.usage,
+        lease_until=row.lease_until,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,234 @@
+"""The tables, as SQLModel classes: definitions only. Queries are written in the module of each noun.
+
+SQLModel's table classes check nothing on construction, so no row is ever built from them; `columns` are used by
+queries and `metadata` by Alembic.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, LargeBinary, MetaData, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+SQLModel.metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+metadata = SQLModel.metadata
+
+
+def _now() -> Any:
+    return Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+
+
+def _moment() -> Any:
+    return Field(default=None, sa_type=DateTime(timezone=True))
+
+
+def _json(default: str = "{}") -> Any:
+    return Field(sa_type=JSONB, sa_column_kwargs={"server_default": text(f"'{default}'::jsonb")})
+
+
+def _count() -> Any:
+    return Field(sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
+
+
+def _words(default: str | None = None) -> Any:
+    return Field(sa_type=Text, sa_column_kwargs={"server_default": default} if default is not None else {})
+
+
+def _cluster() -> Any:
+    return Field(foreign_key="clusters.id")
+
+
+class Cluster(SQLModel, table=True):
+    """A named fleet, the unit of tenancy."""
+
+    __tablename__ = "clusters"
+
+    id: UUID = Field(primary_key=True)
+    name: str = Field(sa_type=Text, unique=True)
+    policy: str = _words()
+    default_image: str = _words()
+    created_at: datetime = _now()
+
+
+class Node(SQLModel, table=True):
+    """A machine with its capacity and what its placements claim.
+
+    `generation` grows with every change of the claims and guards them; `supply` grows when room appears, so that a
+    scheduler that is about to let a container wait can see that it looked too early.
+    """
+
+    __tablename__ = "nodes"
+
+    id: UUID = Field(primary_key=True)
+    cluster_id: UUID = _cluster()
+    hostname: str = Field(sa_type=Text, unique=True)
+    ipaddress: str = _words()
+    machine_id: str = _words()
+    status: str = _words("DOWN")
+    schedulable: bool = Field(sa_column_kwargs={"server_default": text("true")})
+    runtime: str = _words()
+    runtime_version: str = _words()
+    architecture: str = _words()
+    pool_driver: str = _words()
+    agent_version: str = _words()
+    labels: dict[str, str] = _json()
+    cpu_millicores: int = _count()
+    memory_bytes: int = _count()
+    disk_bytes: int = _count()
+    cpu_claimed: int = _count()
+    memory_claimed: int = _count()
+    disk_claimed: int = _count()
+    containers: int = _count()
+    generation: int = _count()
+    supply: int = _count()
+    created_at: datetime = _now()
+
+
+class Lease(SQLModel, table=True):
+    """A node's right to run its containers; apart from `nodes`, because heartbeats write it all the time."""
+
+    __tablename__ = "leases"
+
+    node_id: UUID = Field(sa_column=Column(ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True))
+    until: datetime = Field(sa_type=DateTime(timezone=True))
+    usage: dict[str, Any] = _json()
+
+
+class Container(SQLModel, table=True):
+    """One wanted container and its present placement.
+
+    `waiting` marks a PENDING container that a scheduler could not place: it is looked at again when room appears.
+    `spec` holds profiles, config, devices and node_labels as they were asked for.
+    """
+
+    __tablename__ = "containers"
+
+    id: UUID = Field(primary_key=True)
+    cluster_id: UUID = _cluster()
+    hostname: str = _words()
+    image: str = _words()
+    type: str = _words()
+    status: str = _words("PENDING")
+    health: str = _words("UNKNOWN")
+    generation: int = _count()
+    node_id: UUID | None = Field(default=None, foreign_key="nodes.id")
+    ipaddress: str | None = Field(default=None, sa_type=Text)
+    cpu_millicores: int = _count()
+    memory_bytes: int = _count()
+    disk_bytes: int = _count()
+    labels: dict[str, str] = _json()
+    spec: dict[str, Any] = _json()
+    waiting: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    message: str | None = Field(default=None, sa_type=Text)
+    explanation: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    decided_at: datetime | None = _moment()
+    trace_id: str = _words("")
+    created_at: datetime = _now()
+    status_at: datetime = _now()
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index(
+            "uq_containers_living", "cluster_id", "hostname", unique=True, postgresql_where=text("status <> 'DELETED'")
+        ),
+        Index("ix_containers_generation", "cluster_id", "hostname", "generation"),
+        Index("ix_containers_node", "node_id", postgresql_where=text("node_id IS NOT NULL")),
+        Index("ix_containers_pending", "cluster_id", "id", postgresql_where=text("status = 'PENDING'")),
+        Index("ix_containers_labels", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
+    )
+
+
+class Departure(SQLModel, table=True):
+    """A former placement that still holds its claim, until its node reports the instance gone."""
+
+    __tablename__ = "departures"
+
+    container_id: UUID = Field(primary_key=True, foreign_key="containers.id")
+    generation: int = Field(primary_key=True, sa_type=BigInteger)
+    node_id: UUID = Field(sa_column=Column(ForeignKey("nodes.id", ondelete="CASCADE"), nullable=False, index=True))
+    cpu_millicores: int = _count()
+    memory_bytes: int = _count()
+    disk_bytes: int = _count()
+    created_at: datetime = _now()
+
+
+class Event(SQLModel, table=True):
+    """A fact. Append-only: the audit log, the source of streams, and enough to replay the state.
+
+    `xid` is the transaction that wrote the row: `seq` grows in the order of writing, but rows become visible in the
+    order of commits, and readers need `xid` to never skip one (see `store/events.py`).
+    """
+
+    __tablename__ = "events"
+
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
+    xid: int = Field(
+        sa_type=BigInteger, sa_column_kwargs={"server_default": text("(pg_current_xact_id()::text::bigint)")}
+    )
+    at: datetime = Field(
+        sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("clock_timestamp()")}
+    )
+    cluster_id: UUID
+    kind: str = _words()
+    subject_type: str = _words()
+    subject_id: UUID
+    subject_name: str = _words()
+    node: str | None = Field(default=None, sa_type=Text)
+    actor: str = _words()
+    generation: int = _count()
+    trace_id: str = _words()
+    body: dict[str, Any] = _json()
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index("ix_events_xid", "xid", "seq"),
+        Index("ix_events_subject", "subject_id", "seq"),
+    )
+
+
+class Outbox(SQLModel, table=True):
+    """A message that must be published: written with the change it tells of, deleted once the broker has it."""
+
+    __tablename__ = "outbox"
+
+    id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
+    exchange: str = _words()
+    routing_key: str = _words()
+    body: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = _now()
+
+
+class Token(SQLModel, table=True):
+    """A bearer token: only the SHA-256 of it is kept. `role` is operator, join or node."""
+
+    __tablename__ = "tokens"
+
+    id: UUID = Field(primary_key=True)
+    name: str = _words()
+    sha256: str = Field(sa_type=Text, unique=True)
+    role: str = _words()
+    cluster_id: UUID | None = Field(default=None, foreign_key="clusters.id")
+    node_id: UUID | None = Field(
+        default=None, sa_column=Column(ForeignKey("nodes.id", ondelete="CASCADE"), nullable=True)
+    )
+    created_at: datetime = _now()
+    expires_at: datetime | None = _moment()
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """A create that was answered: the same key and request get the same containers again."""
+
+    __tablename__ = "idempotency_keys"
+
+    cluster_id: UUID = Field(primary_key=True, foreign_key="clusters.id")
+    key: str = Field(primary_key=True, sa_type=Text)
+    request_sha256: str = _words()
+    containers: list[str] = _json("[]")
+    created_at: datetime = _now()
