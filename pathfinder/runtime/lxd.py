@@ -198,6 +198,7 @@ class LxdRuntime:
     async def _remove(self, hostname: str) -> None:
         found = await self.instance(hostname)
         if found is None:
+            await self._require_not_coming(hostname)
             return
         if found.running:
             await self._force_stop(hostname)
@@ -207,6 +208,13 @@ class LxdRuntime:
             # An ephemeral instance is deleted by its stop.
             if await self.instance(hostname):
                 raise failure
+
+    async def _require_not_coming(self, hostname: str) -> None:
+        """Raise Busy while LXD is still at a create that a killed agent left: what is absent now is coming."""
+        by_status = await self._api.get("operations", params={"recursion": 1})
+        for operation in by_status.get("running", []):
+            if f"/1.0/instances/{hostname}" in (operation["resources"] or {}).get("instances", []):
+                raise Busy(f"LXD is still making {hostname!r} for an earlier request.")
 
 
 def _instance(answer: Json) -> Instance:

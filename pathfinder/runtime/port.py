@@ -79,7 +79,7 @@ class Runtime(Protocol):
         """Start it; running already is success. Raises OperationFailed, RuntimeUnreachable."""
 
     async def address(self, hostname: str, timeout_seconds: float) -> str:
-        """Wait for its first global IPv4 address. Raises NoAddress after the time-out, OperationFailed if it stopped."""
+        """Wait for its first global IPv4. Raises NoAddress after the time-out, OperationFailed if it stopped."""
 
     async def stop(self, hostname: str, timeout_seconds: float) -> None:
         """Stop it, by force after the time-out; stopped or absent is success."""

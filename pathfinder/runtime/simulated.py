@@ -1,0 +1,217 @@
+"""The runtime without a machine: instances are rows in memory, latencies are sleeps. For scale tests and laptops.
+
+`tests/contract/test_runtime.py` holds it to the same text as real LXD. It costs one dict entry and one timer for an
+instance, so one process can play thousands of nodes.
+"""
+
+import asyncio
+import hashlib
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pathfinder.domain.instances import Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
+from pathfinder.domain.resources import Resources
+from pathfinder.runtime.port import (
+    ImageNotFound,
+    ImageServerUnreachable,
+    InstanceExists,
+    NoAddress,
+    OperationFailed,
+    Progress,
+    Refused,
+    RuntimeUnreachable,
+)
+from pathfinder.runtime.simulated_journal import Journal
+
+DEFAULT_CAPACITY = Resources(cpu_millicores=8000, memory_bytes=32 << 30, disk_bytes=500 << 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long each step takes, in seconds, each drawn evenly from ± `jitter` (a share of it) around it."""
+
+    create_seconds: float = 0.05
+    start_seconds: float = 0.05
+    address_seconds: float = 0.1
+    stop_seconds: float = 0.02
+    jitter: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What goes wrong, chosen by what the order asks for, so that a test or a demonstration can ask for it.
+
+    The first three are image aliases (without their remote); `unreachable_remote` is a remote's name.
+    """
+
+    missing_image: str = "missing"
+    broken_image: str = "broken"
+    mute_image: str = "mute"
+    unreachable_remote: str = "unreachable"
+    profiles: tuple[str, ...] = ("default",)
+
+
+class SimulatedRuntime:
+    """A machine that exists in memory only.
+
+    `name` and `seed` make two simulated machines differ and the same one repeat itself. With a `journal` path its
+    instances outlive the process, as LXD's do.
+    """
+
+    kind = "simulated"
+
+    def __init__(
+        self,
+        name: str = "simulated",
+        *,
+        capacity: Resources = DEFAULT_CAPACITY,
+        pace: Pace | None = None,
+        faults: Faults | None = None,
+        seed: int = 0,
+        journal: Path | None = None,
+    ) -> None:
+        self._name = name
+        self._capacity = capacity
+        self._pace = pace or Pace()
+        self._faults = faults or Faults()
+        self._random = random.Random(f"{name}/{seed}")  # noqa: S311 -- latencies, not secrets
+        self._journal = Journal(journal) if journal else None
+        self._instances: dict[str, Instance] = self._journal.load() if self._journal else {}
+        self._mute: set[str] = set()
+        #: Set to make every call answer RuntimeUnreachable, as a dead daemon would.
+        self.unreachable = False
+
+    async def facts(self) -> NodeFacts:
+        """What the machine pretends to be."""
+        self._require_reachable()
+        return NodeFacts(
+            capacity=self._capacity,
+            architecture="x86_64",
+            runtime=self.kind,
+            runtime_version="1",
+            machine_id=hashlib.sha256(self._name.encode()).hexdigest()[:32],
+            pool_driver=self.kind,
+            disk_limits=True,
+        )
+
+    async def usage(self) -> NodeUsage:
+        """A load that grows with the number of running instances."""
+        self._require_reachable()
+        running = sum(each.running for each in self._instances.values())
+        load = running / 100
+        return NodeUsage(load, load, load, running << 24, len(self._instances) << 26)
+
+    async def instance(self, hostname: str) -> Instance | None:
+        """The instance of that name, or None."""
+        self._require_reachable()
+        return self._instances.get(hostname)
+
+    async def instances(self, cluster_id: str) -> list[Instance]:
+        """Every instance of that cluster."""
+        self._require_reachable()
+        return [each for each in self._instances.values() if each.cluster_id == cluster_id]
+
+    async def create(self, order: InstanceOrder, progress: Progress) -> None:
+        """Make it, or fail as its image, remote or profile says; see the port and `Faults`."""
+        self._require_free(order.hostname)
+        self._require_makeable(order)
+        progress(Stage.CREATE, None)
+        await self._take(self._pace.create_seconds)
+        self._require_free(order.hostname)
+        if _alias(order) == self._faults.broken_image:
+            raise OperationFailed(f"Image {order.image!r} cannot be unpacked (it is the simulation's broken one).")
+        if _alias(order) == self._faults.mute_image:
+            self._mute.add(order.hostname)
+        self._keep(Instance(order.hostname, False, order.container_id, order.generation, cluster_id=order.cluster_id))
+
+    async def start(self, hostname: str) -> None:
+        """Start it; running already is success."""
+        if self._require(hostname).running:
+            return
+        await self._take(self._pace.start_seconds)
+        self._keep(replace(self._require(hostname), running=True))
+
+    async def address(self, hostname: str, timeout_seconds: float) -> str:
+        """Its address, after a while; NoAddress for the `mute` image."""
+        self._require_running(hostname)
+        if hostname in self._mute:
+            await asyncio.sleep(timeout_seconds)
+            raise NoAddress(f"Container {hostname!r} runs but got no IPv4 address within {timeout_seconds:g} s.")
+        if (known := self._require_running(hostname).address) is None:
+            await self._take(self._pace.address_seconds)
+            known = self._address_of(hostname)
+            self._keep(replace(self._require_running(hostname), address=known))
+        return known
+
+    async def stop(self, hostname: str, timeout_seconds: float) -> None:
+        """Stop it; stopped or absent is success."""
+        self._require_reachable()
+        await self._take(min(self._pace.stop_seconds, timeout_seconds))
+        if (found := self._instances.get(hostname)) and found.running:
+            self._keep(replace(found, running=False, address=None))
+
+    async def remove(self, hostname: str) -> None:
+        """Delete it; absent is success."""
+        self._require_reachable()
+        if hostname not in self._instances:
+            return
+        await self._take(self._pace.stop_seconds)
+        self._mute.discard(hostname)
+        if self._instances.pop(hostname, None) and self._journal:
+            self._journal.removed(hostname)
+
+    async def close(self) -> None:
+        """Close the journal."""
+        if self._journal:
+            self._journal.close()
+
+    def _keep(self, instance: Instance) -> None:
+        self._instances[instance.hostname] = instance
+        if self._journal:
+            self._journal.kept(instance)
+
+    async def _take(self, seconds: float) -> None:
+        self._require_reachable()
+        await asyncio.sleep(seconds * (1 + self._pace.jitter * self._random.uniform(-1, 1)))
+        self._require_reachable()
+
+    def _address_of(self, hostname: str) -> str:
+        """An address in 10.0.0.0/8 that follows from the two names, so that a restart gives the same one."""
+        first, second, third = hashlib.blake2b(f"{self._name}/{hostname}".encode(), digest_size=3).digest()
+        return f"10.{first}.{second}.{max(1, min(third, 254))}"
+
+    def _require_reachable(self) -> None:
+        if self.unreachable:
+            raise RuntimeUnreachable("The simulated daemon does not answer.")
+
+    def _require_free(self, hostname: str) -> None:
+        self._require_reachable()
+        if hostname in self._instances:
+            raise InstanceExists(f"An instance named {hostname!r} is on this node already.")
+
+    def _require(self, hostname: str) -> Instance:
+        self._require_reachable()
+        if (found := self._instances.get(hostname)) is None:
+            raise OperationFailed(f"There is no instance named {hostname!r} on this node.")
+        return found
+
+    def _require_running(self, hostname: str) -> Instance:
+        found = self._require(hostname)
+        if not found.running:
+            raise OperationFailed(f"Container {hostname!r} does not run, so it gets no address.")
+        return found
+
+    def _require_makeable(self, order: InstanceOrder) -> None:
+        remote, colon, _ = order.image.partition(":")
+        if colon and remote == self._faults.unreachable_remote:
+            raise ImageServerUnreachable(f"Image {order.image!r} cannot be fetched: its server does not answer.")
+        if _alias(order) == self._faults.missing_image:
+            raise ImageNotFound(f"Image {order.image!r} is the simulation's missing one; any other name is there.")
+        for profile in order.profiles:
+            if profile not in self._faults.profiles:
+                raise Refused(f"Profile {profile!r} is not on this node.")
+
+
+def _alias(order: InstanceOrder) -> str:
+    return order.image.rpartition(":")[2]
