@@ -12,9 +12,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pathfinder.domain.containers import Container
 from pathfinder.domain.resources import Resources
 from pathfinder.store import bulk
-from pathfinder.store.containers import Container
 
 
 @dataclass(slots=True)

@@ -1,8 +1,6 @@
 """Containers: inserting, locking and changing them. Every change of status passes the lifecycle's table here."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,63 +8,13 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pathfinder.domain import lifecycle
+from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import AlreadyExists
 from pathfinder.domain.ids import uuid7
-from pathfinder.domain.instances import InstanceOrder
-from pathfinder.domain.lifecycle import CLAIMING, Status
+from pathfinder.domain.lifecycle import Status
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.store import bulk
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A container's row while it is locked. `node` is the hostname of `node_id`."""
-
-    id: UUID
-    cluster_id: UUID
-    hostname: str
-    image: str
-    status: Status
-    generation: int
-    node_id: UUID | None
-    node: str | None
-    ipaddress: str | None
-    resources: Resources
-    spec: dict[str, Any]
-    waiting: bool
-    message: str | None
-    explanation: dict[str, Any] | None
-    trace_id: str
-    status_at: datetime
-    decided: bool = False
-
-    @property
-    def claims(self) -> bool:
-        """Whether its placement's claim on the node stands."""
-        return self.node_id is not None and self.status in CLAIMING
-
-    @property
-    def order(self) -> InstanceOrder:
-        """What its node is told to make."""
-        return InstanceOrder(
-            hostname=self.hostname,
-            container_id=str(self.id),
-            generation=self.generation,
-            cluster_id=str(self.cluster_id),
-            image=self.image,
-            resources=self.resources,
-            profiles=tuple(self.spec["profiles"]),
-            config=self.spec["config"],
-            devices=self.spec["devices"],
-        )
-
-    def to(self, status: Status, **changes: Any) -> "Container":
-        """This container in another status; IllegalTransition if it may not go there."""
-        lifecycle.require(self.hostname, self.status, status)
-        return replace(self, status=status, **changes)
-
 
 _INSERT: bulk.Columns = {
     "id": "uuid",

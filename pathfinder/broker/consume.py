@@ -1,0 +1,163 @@
+"""Receiving messages: a dumb loop, and a visible list of policies round the handler.
+
+The loop takes what has arrived, in batches; what to do when a handler fails is decided by `POLICIES`, each of which
+wraps the next. A batch is acknowledged when the outermost policy returns.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
+
+from pathfinder.broker import topology
+from pathfinder.broker.connection import backoff
+from pathfinder.domain.errors import MalformedMessage, Unavailable
+from pathfinder.domain.messages import Envelope, decode
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message that arrived, and its envelopes."""
+
+    message: AbstractIncomingMessage
+    envelopes: Sequence[Envelope]
+
+
+Handler = Callable[[Sequence[Delivery]], Awaitable[None]]
+Policy = Callable[[Handler], Handler]
+
+
+def isolate_poison(handler: Handler) -> Handler:
+    """A batch that fails is tried message by message; one that fails alone goes back to its queue.
+
+    The queue counts deliveries and sets a message aside in `pathfinder.dead` after `topology.DELIVERY_LIMIT`.
+    """
+
+    async def handle(batch: Sequence[Delivery]) -> None:
+        try:
+            await handler(batch)
+        except Exception:
+            if len(batch) > 1:
+                for delivery in batch:
+                    await handle([delivery])
+                return
+            log.exception("message failed", message_id=batch[0].message.message_id)
+            await asyncio.sleep(backoff(1))
+            await batch[0].message.nack(requeue=True)
+
+    return handle
+
+
+def wait_while_unavailable(handler: Handler) -> Handler:
+    """While PostgreSQL does not answer, the batch waits: that is not the messages' fault and costs them no try."""
+
+    async def handle(batch: Sequence[Delivery]) -> None:
+        attempt = 0
+        while True:
+            try:
+                return await handler(batch)
+            except Unavailable as error:
+                log.warning("waiting", reason=str(error))
+                await asyncio.sleep(backoff(attempt))
+                attempt += 1
+
+    return handle
+
+
+#: Outermost first.
+POLICIES: tuple[Policy, ...] = (isolate_poison, wait_while_unavailable)
+
+
+async def consume(
+    connection: AbstractConnection,
+    queue: topology.Queue,
+    handler: Handler,
+    stopping: asyncio.Event,
+    *,
+    prefetch: int,
+    batch: int,
+) -> None:
+    """Hand the messages of `queue` to `handler`, up to `batch` at a time in the order of arrival, until `stopping`.
+
+    The batch in hand is finished. Cancelled instead, it is not acknowledged, so it is delivered again.
+    Raises ConnectionError when the broker ends the channel or the queue.
+    """
+    handler = _with_policies(handler)
+    async with _arrivals(connection, queue, stopping, prefetch) as arrived:
+        while (first := await arrived.get()) is not None:
+            messages = [first]
+            while len(messages) < batch and not arrived.empty() and (another := arrived.get_nowait()) is not None:
+                messages.append(another)
+            await _work(messages, queue, handler)
+            if stopping.is_set():
+                return
+        _expect(stopping, queue)
+
+
+async def consume_each(
+    connection: AbstractConnection, queue: topology.Queue, handler: Handler, stopping: asyncio.Event, *, prefetch: int
+) -> None:
+    """Like `consume`, but every message on its own and all of them at once, as far as `prefetch` allows."""
+    handler = _with_policies(handler)
+    async with _arrivals(connection, queue, stopping, prefetch) as arrived, asyncio.TaskGroup() as working:
+        while (message := await arrived.get()) is not None:
+            working.create_task(_work([message], queue, handler))
+        _expect(stopping, queue)
+
+
+def _with_policies(handler: Handler) -> Handler:
+    for policy in reversed(POLICIES):
+        handler = policy(handler)
+    return handler
+
+
+@asynccontextmanager
+async def _arrivals(
+    connection: AbstractConnection, queue: topology.Queue, stopping: asyncio.Event, prefetch: int
+) -> AsyncIterator[asyncio.Queue[AbstractIncomingMessage | None]]:
+    """What arrives, and None at the end: when we stop, or when the broker has ended the channel or the consumer."""
+    arrived: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
+    channel = await connection.channel()
+    await channel.set_qos(prefetch_count=prefetch)
+    declared = await topology.declare(channel, queue)
+    channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
+    declared.close_callbacks.add(lambda *_: arrived.put_nowait(None))
+    await declared.consume(arrived.put)
+    watching = asyncio.ensure_future(stopping.wait())
+    watching.add_done_callback(lambda _: arrived.put_nowait(None))
+    try:
+        yield arrived
+    finally:
+        watching.cancel()
+
+
+def _expect(stopping: asyncio.Event, queue: topology.Queue) -> None:
+    if not stopping.is_set():
+        raise ConnectionError(f"the broker ended the consumer of {queue.name}")
+
+
+async def _work(messages: Sequence[AbstractIncomingMessage], queue: topology.Queue, handler: Handler) -> None:
+    deliveries = [delivery for message in messages if (delivery := await _read(message, queue)) is not None]
+    if deliveries:
+        await handler(deliveries)
+        await _acknowledge(deliveries)
+
+
+async def _read(message: AbstractIncomingMessage, queue: topology.Queue) -> Delivery | None:
+    try:
+        return Delivery(message, decode(message.body))
+    except MalformedMessage as error:
+        log.error("message set aside", queue=queue.name, message_id=message.message_id, reason=str(error))
+        await message.reject(requeue=False)
+        return None
+
+
+async def _acknowledge(deliveries: Sequence[Delivery]) -> None:
+    for delivery in deliveries:
+        if not delivery.message.processed:
+            await delivery.message.ack()

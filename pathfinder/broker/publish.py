@@ -1,0 +1,43 @@
+"""Sending messages, each confirmed by the broker."""
+
+from uuid import uuid4
+
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aio_pika.exceptions import DeliveryError
+
+from pathfinder.domain.errors import PathfinderError
+from pathfinder.domain.messages import Exchange
+
+
+class Unroutable(PathfinderError):
+    """No queue is bound for the message."""
+
+
+class Publisher:
+    """A confirming channel. `publish` returns once the broker has the message, and raises if it has not."""
+
+    def __init__(self, channel: AbstractChannel, exchanges: dict[str, AbstractExchange]) -> None:
+        self.channel = channel
+        self._exchanges = exchanges
+
+    @classmethod
+    async def open(cls, connection: AbstractConnection) -> "Publisher":
+        """A publisher on a channel of its own."""
+        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        return cls(channel, {name: await channel.get_exchange(name, ensure=False) for name in Exchange})
+
+    async def publish(
+        self, exchange: str, routing_key: str, body: bytes, *, mandatory: bool = True, persistent: bool = True
+    ) -> None:
+        """Publish and wait for the confirm. Raises Unroutable for a mandatory message without a queue."""
+        message = Message(
+            body,
+            content_type="application/json",
+            message_id=str(uuid4()),
+            delivery_mode=DeliveryMode.PERSISTENT if persistent else DeliveryMode.NOT_PERSISTENT,
+        )
+        try:
+            await self._exchanges[exchange].publish(message, routing_key, mandatory=mandatory, timeout=10)
+        except DeliveryError as error:
+            raise Unroutable(f"no queue is bound to {exchange} for {routing_key}") from error

@@ -1,0 +1,62 @@
+"""A container as decisions see it: its row, while it is locked."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pathfinder.domain import lifecycle
+from pathfinder.domain.instances import InstanceOrder
+from pathfinder.domain.lifecycle import CLAIMING, Status
+from pathfinder.domain.resources import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container and its present placement. `node` is the hostname of `node_id`.
+
+    `decided` is set by a scheduler on what it decided just now.
+    """
+
+    id: UUID
+    cluster_id: UUID
+    hostname: str
+    image: str
+    status: Status
+    generation: int
+    node_id: UUID | None
+    node: str | None
+    ipaddress: str | None
+    resources: Resources
+    spec: dict[str, Any]
+    waiting: bool
+    message: str | None
+    explanation: dict[str, Any] | None
+    trace_id: str
+    status_at: datetime
+    decided: bool = False
+
+    @property
+    def claims(self) -> bool:
+        """Whether its placement's claim on the node stands."""
+        return self.node_id is not None and self.status in CLAIMING
+
+    @property
+    def order(self) -> InstanceOrder:
+        """What its node is told to make."""
+        return InstanceOrder(
+            hostname=self.hostname,
+            container_id=str(self.id),
+            generation=self.generation,
+            cluster_id=str(self.cluster_id),
+            image=self.image,
+            resources=self.resources,
+            profiles=tuple(self.spec["profiles"]),
+            config=self.spec["config"],
+            devices=self.spec["devices"],
+        )
+
+    def to(self, status: Status, **changes: Any) -> "Container":
+        """This container in another status; IllegalTransition if it may not go there."""
+        lifecycle.require(self.hostname, self.status, status)
+        return replace(self, status=status, **changes)
