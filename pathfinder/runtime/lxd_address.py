@@ -76,7 +76,9 @@ def kernel_shows_ipv4(process: Path, hostname: str) -> bool | None:
     The control group's name (`lxc.payload.NAME`) proves that the process id means the same process to us as to LXD.
     """
     try:
-        if f"lxc.payload.{hostname}" not in (process / "cgroup").read_text():
+        # LXC appends -1, -2, … while a group of that name is still there; an init system adds groups below.
+        payload = rf"lxc\.payload\.{re.escape(hostname)}(-\d+)?(/|$)"
+        if not re.search(payload, (process / "cgroup").read_text(), re.MULTILINE):
             return None
         return _LOCAL_ADDRESS.search((process / "net/fib_trie").read_text()) is not None
     except OSError:

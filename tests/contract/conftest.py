@@ -1,5 +1,6 @@
 """What the contract suites run on: this machine's LXD with a tiny image, and the simulation."""
 
+import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -60,8 +61,7 @@ async def lxd(lxd_socket: Path, cluster_id: str) -> AsyncIterator[LxdRuntime]:
 
 
 async def _remove_all(runtime: Runtime, cluster_id: str) -> None:
-    for each in await runtime.instances(cluster_id):
-        await runtime.remove(each.hostname)
+    await asyncio.gather(*(runtime.remove(each.hostname) for each in await runtime.instances(cluster_id)))
 
 
 @pytest.fixture
