@@ -1,0 +1,159 @@
+"""A private RabbitMQ node: its own name, ports, data, cookie, plugins file and port mapper.
+
+Erlang nodes of one machine usually share one `epmd`, which stays behind when they end. Ours is a program of its own
+under supervision, on its own port, so nothing of the machine is used and nothing stays.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathfinder.embedded.account import Account
+from pathfinder.embedded.errors import NotInstalled
+from pathfinder.embedded.ports import LOOPBACK, answers, free_port
+from pathfinder.embedded.program import Program
+from pathfinder.embedded.supervisor import wait_until
+
+#: Beside the standard ones, which may belong to the machine: AMQP, between nodes, port mapper.
+PORT, NODES_PORT, MAPPER_PORT = 56720, 57720, 54369
+NAME = "pathfinder"
+READY_SECONDS = 60.0
+#: Debian's own script; the one on PATH is a wrapper that only knows the machine's node.
+_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+_MAPPER = Path("/usr/bin/epmd")
+#: A client's first bytes (AMQP 0-9-1) and the type of the frame a server that is ready answers with.
+_GREETING, _METHOD_FRAME = b"AMQP\x00\x00\x09\x01", b"\x01"
+
+
+@dataclass(frozen=True)
+class RabbitMQ:
+    """One RabbitMQ node."""
+
+    directory: Path
+    port: int
+    nodes_port: int
+    mapper_port: int
+    password: str
+    account: Account
+    #: More addresses to listen on beside loopback.
+    extra_hosts: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """Its virtual host, as settings want it."""
+        return self.url_at(LOOPBACK)
+
+    def url_at(self, host: str) -> str:
+        """The same, reached by another of its addresses."""
+        return f"amqp://{NAME}:{self.password}@{host}:{self.port}/{NAME}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes the node ours alone."""
+        return {
+            "HOME": str(self.directory),  # where Erlang keeps its cookie
+            "ERL_EPMD_PORT": str(self.mapper_port),
+            "RABBITMQ_NODENAME": f"{NAME}@localhost",
+            "RABBITMQ_DIST_PORT": str(self.nodes_port),
+            "RABBITMQ_MNESIA_BASE": str(self.directory / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(self.directory / "log"),
+            "RABBITMQ_LOGS": "-",  # supervisord keeps and rotates the log
+            "RABBITMQ_CONFIG_FILE": str(self.directory / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.directory / "enabled_plugins"),
+            "RABBITMQ_PID_FILE": str(self.directory / "pid"),
+            # The machine's own settings must not reach our node.
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_ADVANCED_CONFIG_FILE": "/dev/null",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        }
+
+    @property
+    def mapper_command(self) -> tuple[str, ...]:
+        """What runs its port mapper."""
+        return (str(_MAPPER), "-port", str(self.mapper_port), "-address", LOOPBACK)
+
+    def configure(self) -> None:
+        """Write its configuration. User and virtual host are made at its first start."""
+        if not _SERVER.exists() or not _MAPPER.exists():
+            raise NotInstalled("RabbitMQ")
+        addresses = enumerate((LOOPBACK, *self.extra_hosts), start=1)
+        lines = [f"listeners.tcp.{number} = {host}:{self.port}" for number, host in addresses]
+        lines += [f"default_vhost = {NAME}", f"default_user = {NAME}", f"default_pass = {self.password}"]
+        self._write("rabbitmq.conf", "\n".join(lines) + "\n")
+        self._write("enabled_plugins", "[].\n")
+
+    def is_ready(self) -> bool:
+        """Whether it speaks AMQP: listeners are opened when everything else is up."""
+        try:
+            with socket.create_connection((LOOPBACK, self.port), timeout=2) as connection:
+                connection.sendall(_GREETING)
+                return connection.recv(1) == _METHOD_FRAME
+        except OSError:
+            return False
+
+    def programs(self) -> list[Program]:
+        """It and its port mapper, under supervision, in start order."""
+        mapper = Program("epmd", self.mapper_command, priority=110, user=self.account.name)
+        server = Program(
+            "rabbitmq",
+            (str(_SERVER),),
+            priority=120,
+            environment=self.environment,
+            user=self.account.name,
+            stop_seconds=30,
+            # The server is a shell script that waits for Erlang; both must hear the signal.
+            stop_children=True,
+        )
+        return [mapper, server]
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.directory / name
+        path.write_text(text)
+        os.chown(path, self.account.uid, self.account.gid)
+        path.chmod(0o600)
+
+
+@contextmanager
+def start_rabbitmq(directory: Path, port: int) -> Iterator[str]:
+    """A RabbitMQ of one's own in `directory` while the context lasts; yields its URL.
+
+    PATHFINDER_BROKER_URL wins: then nothing is started and that is yielded. The account `rabbitmq` must be able to
+    reach the directory.
+    """
+    if given := os.environ.get("PATHFINDER_BROKER_URL"):
+        yield given
+        return
+    account = Account.of("rabbitmq")
+    nodes_port, mapper_port = free_port(port + 1000), free_port(port + 2000)
+    node = RabbitMQ(account.own(directory), port, nodes_port, mapper_port, "development", account)
+    node.configure()
+    with (directory.parent / f"{directory.name}.log").open("ab") as log:
+        mapper = _spawn(node, node.mapper_command, log.fileno())
+        wait_until("epmd", lambda: answers(mapper_port), READY_SECONDS)
+        server = _spawn(node, (str(_SERVER),), log.fileno())
+    try:
+        wait_until("RabbitMQ", node.is_ready, READY_SECONDS)
+        yield node.url
+    finally:
+        for process in (server, mapper):
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(READY_SECONDS)
+
+
+def _spawn(node: RabbitMQ, command: tuple[str, ...], log: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        cwd="/",
+        env=os.environ | node.environment,
+        user=node.account.uid,
+        group=node.account.gid,
+        start_new_session=True,
+    )

@@ -1,0 +1,197 @@
+"""The supervisord of one home, started as a daemon and talked to over XML-RPC on its Unix socket."""
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from pathfinder.embedded.errors import NotReady
+from pathfinder.embedded.home import Home
+from pathfinder.embedded.program import Program, render, render_daemon
+
+#: RabbitMQ counts file descriptors and complains below this.
+OPEN_FILES = 65536
+START_SECONDS = 10.0
+POLL_SECONDS = 0.05
+#: States from which a program does not come back by itself.
+_GIVEN_UP = {"FATAL", "EXITED", "STOPPED", "UNKNOWN"}
+
+
+@dataclass(frozen=True)
+class Status:
+    """How one program is doing."""
+
+    name: str
+    state: str
+    pid: int | None
+    since: datetime | None
+    log: Path
+
+
+class Supervisor:
+    """Starts, stops and watches the programs of one home. Methods may be called from several threads."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.directory = home.root / "supervisor"
+        self.socket = home.socket("supervisor.sock")
+
+    @property
+    def url(self) -> str:
+        """Its address; supervisord also puts it into the environment of everything it starts."""
+        return f"unix://{self.socket}"
+
+    def answers(self) -> bool:
+        """Whether the daemon runs."""
+        try:
+            self._call("getState")
+        except (OSError, HTTPException):
+            return False
+        return True
+
+    def ensure(self) -> None:
+        """Start the daemon unless it runs."""
+        if self.answers():
+            return
+        self.home.logs.mkdir(parents=True, exist_ok=True)
+        (self.directory / "programs").mkdir(parents=True, exist_ok=True, mode=0o700)
+        configuration = self.write_configuration()
+        subprocess.run(
+            [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)],
+            env=_clean(os.environ),
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+            check=True,
+        )
+        wait_until("supervisord", self.answers, START_SECONDS)
+
+    def write_configuration(self) -> Path:
+        """Write the daemon's own configuration and return its path."""
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        files = OPEN_FILES if limit == resource.RLIM_INFINITY else min(OPEN_FILES, limit)
+        user = "root" if os.geteuid() == 0 else None
+        path = self.directory / "supervisord.conf"
+        path.write_text(render_daemon(self.directory, self.socket, self.home.logs, user, files))
+        return path
+
+    def define(self, programs: Iterable[Program]) -> None:
+        """Add programs. One that is known and unchanged is left running, a changed one is stopped and replaced."""
+        for program in programs:
+            path = self.directory / "programs" / f"{program.name}.conf"
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(render(program, self.home.logs))
+        self._reload()
+
+    def forget(self, name: str) -> None:
+        """Stop a program and remove it."""
+        (self.directory / "programs" / f"{name}.conf").unlink(missing_ok=True)
+        self._reload()
+
+    def start(self, name: str) -> None:
+        """Start a program unless it runs; its readiness is for the caller to wait for."""
+        self._call("startProcess", name, False, ignore=Faults.ALREADY_STARTED)
+
+    def stop(self, name: str) -> None:
+        """Stop a program and wait until it is gone."""
+        self._call("stopProcess", name, True, ignore=Faults.NOT_RUNNING)
+
+    def signal(self, name: str, signal: str) -> None:
+        """Send a signal (`KILL`, `STOP`, …) to a program's main process."""
+        self._call("signalProcess", name, signal, ignore=Faults.NOT_RUNNING)
+
+    def is_running(self, name: str) -> bool:
+        """Whether a program runs or is just being started."""
+        return any(each.name == name and each.state in {"RUNNING", "STARTING"} for each in self.status())
+
+    def status(self) -> list[Status]:
+        """Every program, in start order; none if the daemon does not run."""
+        if not self.answers():
+            return []
+        return [_status(entry) for entry in self._call("getAllProcessInfo")]
+
+    def wait(self, name: str, ready: Callable[[], bool], seconds: float) -> None:
+        """Wait until `ready()`. Raises NotReady, with the end of the program's log, when it died or time is up."""
+
+        def check() -> bool:
+            if ready():
+                return True
+            if self._call("getProcessInfo", name)["statename"] in _GIVEN_UP:
+                raise NotReady(f"{name} ended while it was starting. {self._log_end(name)}")
+            return False
+
+        try:
+            wait_until(name, check, seconds)
+        except TimeoutError:
+            raise NotReady(f"{name} was not ready within {seconds:.0f} s. {self._log_end(name)}") from None
+
+    def shutdown(self, seconds: float = 60.0) -> None:
+        """Stop everything in reverse start order, then the daemon."""
+        if not self.answers():
+            return
+        pid = int(self._call("getPID"))
+        self._call("shutdown")
+        wait_until("supervisord's end", lambda: not Path(f"/proc/{pid}/cmdline").exists() or _is_zombie(pid), seconds)
+
+    def _reload(self) -> None:
+        [[added, changed, removed]] = self._call("reloadConfig")
+        for name in [*changed, *removed]:
+            self._call("stopProcessGroup", name, True)
+            self._call("removeProcessGroup", name)
+        for name in [*changed, *added]:
+            self._call("addProcessGroup", name)
+
+    def _log_end(self, name: str) -> str:
+        path = self.home.logs / f"{name}.log"
+        lines = path.read_text(errors="replace").splitlines()[-8:] if path.exists() else []
+        return "\n  ".join([f"Its log {path} ends:", *lines])
+
+    def _call(self, method: str, *arguments: object, ignore: int | None = None) -> Any:
+        # A connection for each call: neither ServerProxy nor its transport may be shared by threads.
+        transport = SupervisorTransport(None, None, self.url)
+        try:
+            return getattr(ServerProxy("http://127.0.0.1", transport=transport).supervisor, method)(*arguments)
+        except Fault as fault:
+            if fault.faultCode == ignore:
+                return None
+            raise NotReady(f"supervisord refused {method}{arguments}: {fault.faultString}") from fault
+        finally:
+            transport.close()
+
+
+def wait_until(what: str, check: Callable[[], bool], seconds: float) -> None:
+    """Return when `check()` is true. Raises TimeoutError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} took longer than {seconds:.0f} s")
+        time.sleep(POLL_SECONDS)
+
+
+def _clean(environment: Mapping[str, str]) -> dict[str, str]:
+    # Programs get settings from their own sections only, so that what a shell happened to export when the daemon was
+    # started does not stick to it.
+    return {key: value for key, value in environment.items() if not key.startswith(("PATHFINDER_", "PFI_", "LXD_"))}
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def _status(entry: Mapping[str, Any]) -> Status:
+    alive = entry["statename"] in {"RUNNING", "STARTING", "STOPPING"}
+    changed = entry["start"] if alive else entry["stop"]
+    since = datetime.fromtimestamp(changed, UTC) if changed else None
+    return Status(entry["name"], entry["statename"], entry["pid"] or None, since, Path(entry["logfile"]))
