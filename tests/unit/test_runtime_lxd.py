@@ -2,6 +2,7 @@
 
 import asyncio
 import socket as sockets
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from pylxd.exceptions import ClientConnectionFailed
 
 from pathfinder.domain.instances import Fault, InstanceOrder
 from pathfinder.domain.resources import Resources
-from pathfinder.runtime import lxd_address, lxd_images
+from pathfinder.runtime import lxd_address, lxd_api, lxd_images
+from pathfinder.runtime.lxd import LxdRuntime
 from pathfinder.runtime.lxd_address import first_ipv4, kernel_shows_ipv4
 from pathfinder.runtime.lxd_errors import Busy, from_sentence, translate
 from pathfinder.runtime.lxd_facts import machine_id, memory_in_use
@@ -221,6 +223,31 @@ def test_a_named_socket_is_the_only_one_tried(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeUnreachable, match="elsewhere"):
         find_socket(tmp_path / "elsewhere", {"LXD_DIR": str(tmp_path)})
+
+
+@pytest.mark.parametrize("hangs_up", [True, False])
+async def test_a_daemon_that_accepts_but_never_answers_is_given_up_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs_up: bool
+) -> None:
+    """The worst kind of dead: connecting succeeds."""
+    monkeypatch.setattr(lxd_api, "CALL_SECONDS", 0.2)
+    path = tmp_path / "unix.socket"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not hangs_up:
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_unix_server(answer, path)
+    runtime = LxdRuntime(path)
+    began = time.monotonic()
+
+    with pytest.raises(RuntimeUnreachable):
+        await runtime.facts()
+
+    assert time.monotonic() - began < 2
+    await runtime.close()
+    server.close()
 
 
 def test_lxd_dir_comes_before_the_known_places(tmp_path: Path) -> None:
