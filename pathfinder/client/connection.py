@@ -1,5 +1,7 @@
 """HTTP with one server: address, token, time-outs, retries and errors. It knows no nouns."""
 
+import os
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -151,8 +153,10 @@ def _reason(exc: httpx2.TransportError) -> str:
     """Why a connection failed, in a few words; the libraries' own words are often empty or hold two nested errors."""
     cause: BaseException | None = exc
     while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower()
+        if isinstance(cause, socket.gaierror):
+            return "its name is not known"
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno).lower()
         cause = cause.__cause__ or cause.__context__
     if isinstance(exc, httpx2.TimeoutException):
         return "no answer in time"

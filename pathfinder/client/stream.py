@@ -22,22 +22,22 @@ REMEMBERED = 10_000
 
 
 class Listener(Protocol):
-    """Hears of the connection under a stream. Methods are called between events, never during one."""
+    """Hears of the connection under a stream, between events; the stream waits for it."""
 
-    def connected(self) -> None:
-        """The stream is open; events from here on arrive."""
+    async def connected(self) -> None:
+        """The stream is open: what happens from here on arrives, after this returns."""
 
-    def lost(self, reason: str) -> None:
+    async def lost(self, reason: str) -> None:
         """The connection ended; another one is being made."""
 
 
 class Silent:
     """A listener that does not care."""
 
-    def connected(self) -> None:
+    async def connected(self) -> None:
         """Ignore it."""
 
-    def lost(self, reason: str) -> None:
+    async def lost(self, reason: str) -> None:
         """Ignore it."""
 
 
@@ -108,7 +108,7 @@ async def follow(
             async with connection.stream(PATH, params=position.params, headers=position.headers) as response:
                 opened = True
                 position.begin(response)
-                listener.connected()
+                await listener.connected()
                 async for sse in httpx2.EventSource(response, max_event_size=None):
                     backoff.reset()
                     position.cursor = sse.id or position.cursor
@@ -119,7 +119,7 @@ async def follow(
             if not opened or (isinstance(exc, ApiError) and exc.status != httpx2.codes.SERVICE_UNAVAILABLE):
                 raise
             reason = exc.reason if isinstance(exc, Unreachable) else str(exc)
-        listener.lost(reason)
+        await listener.lost(reason)
         await asyncio.sleep(backoff.next())
 
 

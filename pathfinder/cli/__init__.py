@@ -1,0 +1,1 @@
+"""The commands: `pfi` for users, `pathfinder` for operators."""

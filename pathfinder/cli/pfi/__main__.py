@@ -1,0 +1,5 @@
+"""`python -m pathfinder.cli.pfi`."""
+
+from pathfinder.cli.pfi import main
+
+main()

@@ -1,0 +1,97 @@
+"""The columns of each table: first those Pathfinder's users know, then those of `-o wide`."""
+
+from pathfinder.cli.pfi.table import Column, Columns
+from pathfinder.cli.pfi.terminal import Colour
+from pathfinder.cli.pfi.words import age, cpu, details, moment, node_name, pairs, size
+from pathfinder.domain.resources import format_bytes, format_cpu
+from pathfinder.domain.views import Cluster, Container, Event, Node
+
+_BAD = ("DOWN", "LOST")
+_GOOD = ("READY", "PROVISIONED", "BOOTSTRAPPED", "HEALTHY")
+
+
+def status_colour(status: str) -> Colour | None:
+    """Green when well, red when somebody should look, yellow on its way; DELETED is past caring."""
+    if status in _GOOD:
+        return Colour.GOOD
+    if status in _BAD or status.endswith("_ERROR"):
+        return Colour.BAD
+    return Colour.FAINT if status == "DELETED" else Colour.BUSY
+
+
+def node_status(node: Node) -> str:
+    """`READY`, `DOWN`, and whether it is cordoned."""
+    return node.status if node.schedulable else f"{node.status},CORDONED"
+
+
+def _load(node: Node) -> str | None:
+    return f"{node.usage['load_1m']:.2f}" if "load_1m" in node.usage else None
+
+
+CONTAINERS: Columns[Container] = (
+    Column("HOSTNAME", lambda it: it.hostname),
+    Column("IPADDRESS", lambda it: it.ipaddress),
+    Column("IMAGE", lambda it: it.image),
+    Column("NODE", lambda it: node_name(it.node, it.simulated)),
+    Column("STATUS", lambda it: it.status.value, lambda it: status_colour(it.status)),
+)
+CONTAINERS_WIDE: Columns[Container] = (
+    *CONTAINERS,
+    Column("AGE", lambda it: age(it.created_at)),
+    Column("TYPE", lambda it: it.type.value),
+    Column("CPU", lambda it: cpu(it.resources.cpu_millicores)),
+    Column("MEMORY", lambda it: size(it.resources.memory_bytes)),
+    Column("DISK", lambda it: size(it.resources.disk_bytes)),
+    Column("LABELS", lambda it: pairs(it.labels)),
+    Column("MESSAGE", lambda it: it.message),
+)
+NODES: Columns[Node] = (
+    Column("HOSTNAME", lambda it: node_name(it.hostname, it.simulated)),
+    Column("IPADDRESS", lambda it: it.ipaddress),
+    Column("CREATED AT", lambda it: moment(it.created_at)),
+)
+NODES_WIDE: Columns[Node] = (
+    *NODES,
+    Column("AGE", lambda it: age(it.created_at)),
+    Column("STATUS", node_status, lambda it: status_colour(it.status) if it.schedulable else Colour.BUSY),
+    Column("CONTAINERS", lambda it: str(it.allocated.containers)),
+    # Claimed of what there is.
+    Column("CPU", lambda it: f"{format_cpu(it.allocated.cpu_millicores)}/{format_cpu(it.capacity.cpu_millicores)}"),
+    Column("MEMORY", lambda it: f"{format_bytes(it.allocated.memory_bytes)}/{format_bytes(it.capacity.memory_bytes)}"),
+    Column("DISK", lambda it: f"{format_bytes(it.allocated.disk_bytes)}/{format_bytes(it.capacity.disk_bytes)}"),
+    Column("LOAD", _load),
+    Column("RUNTIME", lambda it: f"{it.runtime} {it.runtime_version}"),
+    Column("LABELS", lambda it: pairs(it.labels)),
+)
+CLUSTERS: Columns[Cluster] = (
+    Column("NAME", lambda it: it.name),
+    Column("POLICY", lambda it: it.policy),
+    Column("IMAGE", lambda it: it.default_image),
+    Column("NODES", lambda it: str(it.nodes)),
+    Column("CONTAINERS", lambda it: str(it.containers)),
+    Column("CREATED AT", lambda it: moment(it.created_at)),
+)
+CLUSTERS_WIDE: Columns[Cluster] = (*CLUSTERS, Column("AGE", lambda it: age(it.created_at)))
+EVENTS: Columns[Event] = (
+    Column("TIME", lambda it: moment(it.at)),
+    Column("KIND", lambda it: it.kind, lambda it: event_colour(it.kind), least=22),
+    Column("SUBJECT", lambda it: it.subject.name, least=12),
+    Column("NODE", lambda it: it.node, least=7),
+    Column("DETAILS", details),
+)
+EVENTS_WIDE: Columns[Event] = (
+    *EVENTS[:-1],
+    Column("ACTOR", lambda it: it.actor),
+    Column("GENERATION", lambda it: str(it.generation)),
+    Column("SEQ", lambda it: str(it.seq)),
+    EVENTS[-1],
+)
+
+
+def event_colour(kind: str) -> Colour | None:
+    """Only what should catch the eye."""
+    if kind.endswith(("_failed", ".down", ".missing", ".lost")):
+        return Colour.BAD
+    if kind in ("container.unplaceable", "node.cordoned"):
+        return Colour.BUSY
+    return Colour.GOOD if kind in ("container.provisioned", "node.ready") else None

@@ -1,0 +1,99 @@
+"""Values as people read them: moments, ages, sizes, labels, and what an event says."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pathfinder.domain.instances import Stage
+from pathfinder.domain.resources import format_bytes, format_cpu
+from pathfinder.domain.views import Amounts, Event
+
+SIMULATED = "SIMULATED"
+_STAGES: Mapping[str, str] = {
+    Stage.IMAGE: "getting the image",
+    Stage.CREATE: "creating it",
+    Stage.START: "starting it",
+    Stage.ADDRESS: "waiting for its address",
+}
+_UNITS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+def moment(at: datetime) -> str:
+    """A moment on the reader's own clock (set TZ=UTC for UTC). JSON and YAML have it in full, with its zone."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def span(seconds: float) -> str:
+    """A length of time in its one or two largest units: `45s`, `3m10s`, `2d4h`."""
+    left = max(0, int(seconds))
+    parts: list[tuple[int, str]] = []
+    for unit, size in _UNITS:
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append((count, unit))
+    return "".join(f"{count}{unit}" for count, unit in parts[:2] if count) or "0s"
+
+
+def age(since: datetime) -> str:
+    """How long ago a moment was."""
+    return span((datetime.now(UTC) - since).total_seconds())
+
+
+def node_name(hostname: str | None, simulated: bool) -> str | None:
+    """A node's name, labelled where nothing real runs on it."""
+    return f"{hostname} {SIMULATED}" if hostname and simulated else hostname
+
+
+def pairs(values: Mapping[str, str]) -> str | None:
+    """`key=value,key=value`."""
+    return ",".join(f"{key}={value}" for key, value in sorted(values.items())) or None
+
+
+def cpu(millicores: int) -> str | None:
+    """Cores; nothing where there is no limit."""
+    return format_cpu(millicores) if millicores else None
+
+
+def size(amount: int) -> str | None:
+    """A size; nothing where there is no limit."""
+    return format_bytes(amount) if amount else None
+
+
+def amounts(of: Amounts) -> str:
+    """All resources in a line."""
+    return f"cpu {format_cpu(of.cpu_millicores)}, memory {format_bytes(of.memory_bytes)}, disk " + format_bytes(
+        of.disk_bytes
+    )
+
+
+def details(event: Event) -> str:
+    """What an event says beyond its kind, subject and node."""
+    tell = _DETAILS.get(event.kind)
+    return (tell and tell(event.body)) or _fields(event.body)
+
+
+def progress(body: Mapping[str, Any]) -> str:
+    """A step of a provision: `getting the image 45%`."""
+    stage, percent = str(body.get("stage", "")), body.get("percent")
+    return _STAGES.get(stage, stage) + (f" {percent}%" if percent is not None else "")
+
+
+def _text(key: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda body: str(body.get(key) or "")
+
+
+def _fields(body: Mapping[str, Any]) -> str:
+    return " ".join(f"{key}={_short(value)}" for key, value in body.items() if value not in (None, "", [], {}))
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+_DETAILS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "container.unplaceable": _text("message"),
+    "container.progress": progress,
+    "container.provisioned": _text("ipaddress"),
+    "container.provision_failed": _text("reason"),
+}
