@@ -7,7 +7,9 @@ Measured on 2 cores with LXD 5.0.2 (one container of a tiny image, 60 beside it)
     reading /proc/PID/net/fib_trie        0.03 ms   the container's own routing table, any kind of network
 
 So the kernel is asked often, and LXD only for the process id first and once the kernel knows an address. Where /proc
-does not show the container (an agent in another process namespace), LXD is asked, 10 to 16 times a second.
+does not show the container (an agent in another process namespace), LXD is asked, 10 to 16 times a second. From start
+to address, medians of 25: 106 ms this way with 2 calls to LXD, 141 ms with 3 calls when only LXD is asked; a system
+that takes 3 s to boot costs 4 calls instead of 30.
 """
 
 import asyncio
