@@ -98,12 +98,10 @@ class Postgres:
 
 def binary(name: str) -> Path:
     """The program of the newest PostgreSQL that is installed."""
-    found = sorted(
-        Path("/").glob(f"{_BINARIES.lstrip('/')}/{name}"), key=lambda path: int(_NUMBER.findall(str(path))[0])
-    )
+    found = list(_VERSIONS.glob(f"*/bin/{name}"))
     if not found:
         raise NotInstalled("PostgreSQL")
-    return found[-1]
+    return max(found, key=lambda path: float(path.parts[-3]))
 
 
 @contextmanager

@@ -1,0 +1,104 @@
+"""The machine's LXD: found where it runs, started where no init system does, set up where it is bare."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from pathfinder.embedded.errors import LxdImpossible, NotReady
+from pathfinder.embedded.home import Home
+from pathfinder.embedded.lxd_client import connect, is_trusted
+from pathfinder.embedded.lxd_setup import initialise
+from pathfinder.embedded.machine import has_systemd, read_facts, why_no_lxd
+from pathfinder.embedded.orphans import end_containers
+from pathfinder.embedded.program import Program
+from pathfinder.embedded.supervisor import Supervisor, wait_until
+from pathfinder.runtime.lxd_socket import KNOWN_SOCKETS
+
+DIRECTORY = Path("/var/lib/lxd")
+FILES = Path("/var/lib/lxcfs")
+READY_SECONDS = 50.0
+MADE_KEY = "lxd.made"
+SOCKET = DIRECTORY / "unix.socket"
+
+
+def find_lxd() -> Path | None:
+    """The socket of an LXD or Incus that answers and lets us in."""
+    return next((socket for socket in KNOWN_SOCKETS if is_trusted(socket)), None)
+
+
+def ensure_lxd(home: Home | None = None, say: Callable[[str], None] = lambda _: None) -> Path:
+    """The socket of a running LXD with a pool, a bridge and a default profile.
+
+    Whatever is missing is started and made; `say` hears what is being done. Raises LxdImpossible with the reason.
+    """
+    home = home or Home.default()
+    socket = find_lxd() or _start(home, say)
+    with connect(socket) as lxd:
+        made = initialise(lxd, DIRECTORY if DIRECTORY.is_dir() else Path("/"))
+    if made.pool or made.bridge:
+        before = home.recall(MADE_KEY) or {}
+        home.remember(MADE_KEY, before | {key: name for key, name in made.as_json().items() if name})
+    return socket
+
+
+def programs(directory: Path = DIRECTORY, files: Path = FILES) -> list[Program]:
+    """LXD and what it needs, under supervision, in start order.
+
+    LXD's SIGPWR is "the machine goes down": it stops its containers and networks, then itself.
+    """
+    daemon = Program(
+        "lxd",
+        ("lxd", "--group", "lxd"),
+        priority=210,
+        environment={"LXD_DIR": str(directory)},
+        stop_signal="PWR",
+        stop_seconds=60,
+    )
+    return [Program("lxcfs", ("lxcfs", "-f", str(files)), priority=200), daemon] if shutil.which("lxcfs") else [daemon]
+
+
+def stop_lxd(supervisor: Supervisor) -> None:
+    """Stop the LXD that we started, with its containers, and leave no mount of it behind. Another one is left alone."""
+    ours = [each for each in ("lxd", "lxcfs") if supervisor.is_running(each)]
+    for name in ours:
+        supervisor.stop(name)
+    if ours:
+        remove_traces()
+
+
+def remove_traces() -> None:
+    """Remove what a daemon that died left: containers without their LXD, mounts, its bridge's DHCP server."""
+    end_containers(DIRECTORY)
+    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+        point = Path(line.split()[1])
+        if point == FILES or DIRECTORY in point.parents:
+            subprocess.run(["umount", "-l", str(point)], check=False, capture_output=True)
+
+
+def _start(home: Home, say: Callable[[str], None]) -> Path:
+    if reason := why_no_lxd(read_facts()):
+        raise LxdImpossible(reason)
+    if has_systemd():
+        say("starting LXD (systemctl)")
+        subprocess.run(["systemctl", "start", "lxd"], check=False, capture_output=True)
+    else:
+        say("starting LXD")
+        _supervise(home)
+    try:
+        wait_until("LXD", lambda: find_lxd() is not None, READY_SECONDS)
+    except TimeoutError:
+        raise NotReady(f"LXD did not answer within {READY_SECONDS:.0f} s; see {home.logs}/lxd.log.") from None
+    return find_lxd() or SOCKET
+
+
+def _supervise(home: Home) -> None:
+    supervisor = Supervisor(home)
+    supervisor.ensure()
+    wanted = [each for each in programs() if each.name != "lxcfs" or not FILES.is_mount()]
+    supervisor.define(wanted)
+    for program in wanted:
+        supervisor.start(program.name)
+        if program.name == "lxcfs":
+            supervisor.wait("lxcfs", FILES.is_mount, READY_SECONDS)
+    supervisor.wait("lxd", lambda: is_trusted(SOCKET), READY_SECONDS)
