@@ -10,6 +10,8 @@ import pytest
 
 from pathfinder.domain.instances import InstanceOrder
 from pathfinder.domain.resources import Resources
+from pathfinder.embedded.image import ensure_tiny_image
+from pathfinder.embedded.lxd import ensure_lxd
 from pathfinder.runtime.lxd import LxdRuntime
 from pathfinder.runtime.port import Runtime
 from pathfinder.runtime.simulated import SimulatedRuntime
@@ -25,18 +27,12 @@ def lxd_socket() -> Path:
     """The socket of a running LXD: $PATHFINDER_TEST_LXD_SOCKET, else the machine's own, started if need be."""
     if explicit := os.environ.get("PATHFINDER_TEST_LXD_SOCKET"):
         return Path(explicit)
-    from pathfinder.embedded.lxd import ensure_lxd
-
     return ensure_lxd()
 
 
 @pytest.fixture(scope="session")
 def tiny_image(lxd_socket: Path) -> str:
     """The alias of an image in LXD's store that boots in well under a second."""
-    if os.environ.get("PATHFINDER_TEST_LXD_SOCKET"):
-        return "tiny"
-    from pathfinder.embedded.image import ensure_tiny_image
-
     return ensure_tiny_image(lxd_socket)
 
 
