@@ -40,12 +40,12 @@ def find(supervisor_url: str) -> list[Orphan]:
     return found
 
 
-def end(supervisor: Supervisor, stop_signals: Mapping[str, tuple[int, float]]) -> int:
+def end(supervisor: Supervisor, stop_signals: Mapping[str, tuple[int, float]]) -> set[str]:
     """End all orphans of a supervisord that does not run: politely in the order of `stop_signals`, then by force.
 
-    `stop_signals` maps a program to its signal and the seconds it may take. Returns how many there were.
+    `stop_signals` maps a program to its signal and the seconds it may take. Returns the programs that there were.
     """
-    count = len(find(supervisor.url))
+    programs = {each.program for each in find(supervisor.url)}
     for program, (number, seconds) in stop_signals.items():
         family = [each for each in find(supervisor.url) if each.program == program]
         pids = {each.pid for each in family}
@@ -54,7 +54,7 @@ def end(supervisor: Supervisor, stop_signals: Mapping[str, tuple[int, float]]) -
     rest = [each.pid for each in find(supervisor.url)]
     _signal(rest, signal.SIGKILL)
     _wait_gone(rest, 5)
-    return count
+    return programs
 
 
 def end_containers(lxd_directory: Path) -> None:

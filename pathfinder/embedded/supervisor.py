@@ -117,7 +117,9 @@ class Supervisor:
         """Every program, in start order; none if the daemon does not run."""
         if not self.answers():
             return []
-        return [_status(entry) for entry in self._call("getAllProcessInfo")]
+        priorities = {entry["name"]: entry["process_prio"] for entry in self._call("getAllConfigInfo")}
+        entries = sorted(self._call("getAllProcessInfo"), key=lambda entry: (priorities[entry["name"]], entry["name"]))
+        return [_status(entry) for entry in entries]
 
     def wait(self, name: str, ready: Callable[[], bool], seconds: float) -> None:
         """Wait until `ready()`. Raises NotReady, with the end of the program's log, when it died or time is up."""

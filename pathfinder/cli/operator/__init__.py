@@ -1,0 +1,30 @@
+"""`pathfinder`, the operator's command: start, stop and look after a Pathfinder on this machine."""
+
+import sys
+
+import typer
+
+from pathfinder.cli.operator import demo, image, lab, logs, migrate, run, services, status, token
+from pathfinder.domain.errors import PathfinderError
+
+#: Exit status when the command was understood and could not be carried out.
+FAILED = 1
+
+app = typer.Typer(
+    name="pathfinder",
+    help="Operate Pathfinder on this machine. To work with containers, use `pfi`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for each in (services, demo, status, logs, lab, image, run, migrate, token):
+    each.register(app)
+
+
+def main() -> None:
+    """Run the command; what is refused is one plain message, never a traceback."""
+    try:
+        app()
+    except PathfinderError as refusal:
+        typer.echo(f"pathfinder: {refusal}", err=True)
+        sys.exit(FAILED)

@@ -1,0 +1,109 @@
+"""`pathfinder demo`: from nothing to a container with an address, and what to try next."""
+
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import typer
+
+from pathfinder.cli.operator.progress import Screen
+from pathfinder.embedded.control_plane import ControlPlane
+from pathfinder.embedded.errors import EmbeddedError
+from pathfinder.embedded.image import ensure_tiny_image
+from pathfinder.embedded.stack import Running
+
+CONTAINER = "pujanggateknologi"
+#: Ubuntu's public image server, and how long it may take to accept a connection.
+IMAGE_SERVER, IMAGE_SERVER_SECONDS = ("cloud-images.ubuntu.com", 443), 3.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo() -> None:
+    """Start everything, create a container, and show it. Running it again is harmless."""
+    from pathfinder.cli.operator.services import bring_up
+
+    screen = Screen()
+    show_demo(screen, bring_up(screen))
+
+
+def show_demo(screen: Screen, running: Running) -> None:
+    """Create the container on a Pathfinder that is up, wait for it, and print what there is."""
+    if running.socket:
+        _choose_image(screen, running)
+    say = screen.console.print
+    say()
+    _create(screen, running)
+    for noun in ("nodes", "containers"):
+        say(f"\n$ pfi get {noun}")
+        _pfi("get", noun)
+    say("\nNext, try:")
+    for arguments in (
+        f"describe container {CONTAINER}",
+        f"explain container {CONTAINER}",
+        "create container web-01 --cpu 1 --memory 256MiB --wait",
+        "events tail --since 10m",
+        f"delete container {CONTAINER} --wait",
+    ):
+        say(f"  {_shown()} {arguments}", soft_wrap=True)
+    say("  make down", soft_wrap=True)
+
+
+def _choose_image(screen: Screen, running: Running) -> None:
+    """Use the tiny image where Ubuntu's cannot be had."""
+    assert running.socket is not None  # noqa: S101  the caller asked
+    with screen.step("default image") as step:
+        step.say(f"looking for {IMAGE_SERVER[0]}")
+        if _reachable():
+            step.say(f"Ubuntu's current LTS from {IMAGE_SERVER[0]}")
+            return
+        alias = ensure_tiny_image(running.socket)
+        ControlPlane(running.server, running.token).set_default_image(f"local:{alias}")
+        step.say(f"{IMAGE_SERVER[0]} cannot be reached, so a tiny image was built here: local:{alias}")
+
+
+def _reachable() -> bool:
+    try:
+        socket.create_connection(IMAGE_SERVER, IMAGE_SERVER_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _create(screen: Screen, running: Running) -> None:
+    if _exists(running):
+        screen.console.print(f"Container {CONTAINER} is already there.")
+        return
+    screen.console.print(f"$ pfi create container {CONTAINER} --wait")
+    if status := _pfi("create", "container", CONTAINER, "--wait"):
+        raise typer.Exit(status)
+
+
+def _exists(running: Running) -> bool:
+    with httpx2.Client(base_url=running.server, trust_env=False, verify=False) as client:
+        answer = client.get(
+            f"/api/v3/containers/{CONTAINER}",
+            params={"cluster": "default"},
+            headers={"Authorization": f"Bearer {running.token}"},
+        )
+    if answer.status_code not in (httpx2.codes.OK, httpx2.codes.NOT_FOUND):
+        raise EmbeddedError(f"The API answered {answer.status_code}: {answer.text}")
+    return answer.status_code == httpx2.codes.OK
+
+
+def _pfi(*arguments: str) -> int:
+    return subprocess.run([sys.executable, "-m", "pathfinder.cli.pfi", *arguments], check=False).returncode
+
+
+def _shown() -> str:
+    """`pfi` as the user can type it: by its path where the virtual environment is not on PATH."""
+    if shutil.which("pfi"):
+        return "pfi"
+    script = Path(sys.executable).with_name("pfi")
+    return str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)

@@ -1,0 +1,45 @@
+"""`pathfinder up`, `down` and `clean`."""
+
+from typing import Annotated
+
+import typer
+
+from pathfinder.cli.operator.demo import show_demo
+from pathfinder.cli.operator.profile import save_profile
+from pathfinder.cli.operator.progress import Screen
+from pathfinder.embedded.home import Home
+from pathfinder.embedded.stack import Running, Stack
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(clean)
+
+
+def up(demo: Annotated[bool, typer.Option(help="Then create a container and show it.")] = False) -> None:
+    """Start everything that does not run yet: PostgreSQL, RabbitMQ, LXD, every role, and this machine as a node."""
+    screen = Screen()
+    running = bring_up(screen)
+    if demo:
+        show_demo(screen, running)
+    else:
+        screen.console.print("Pathfinder is up. Try: pfi get nodes")
+
+
+def down() -> None:
+    """Stop everything that `up` started. Data stays."""
+    Stack(Home.default()).down(Screen())
+
+
+def clean() -> None:
+    """Stop everything, and remove its data and the containers it made. Nothing else is touched."""
+    Stack(Home.default()).clean(Screen())
+
+
+def bring_up(screen: Screen) -> Running:
+    """Start everything and let `pfi` know where it is."""
+    running = Stack(Home.default()).up(screen)
+    save_profile("default", running.server, running.token, use=True)
+    return running

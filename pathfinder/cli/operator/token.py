@@ -1,0 +1,7 @@
+"""`pathfinder token`: written elsewhere."""
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Nothing yet."""

@@ -1,0 +1,61 @@
+"""Removes from LXD what Pathfinder made there, and nothing else."""
+
+import httpx2
+
+from pathfinder.embedded.debian_image import DEBIAN
+from pathfinder.embedded.errors import EmbeddedError
+from pathfinder.embedded.home import Home
+from pathfinder.embedded.image import TINY
+from pathfinder.embedded.lxd import MADE_KEY, ensure_lxd
+from pathfinder.embedded.lxd_client import LxdClient, connect
+from pathfinder.runtime.lxd_order import MARK_CLUSTER
+
+#: Ids of this home's clusters; another Pathfinder may use the same LXD.
+CLUSTERS_KEY = "clusters"
+
+
+def remove_ours(home: Home) -> str:
+    """Remove this home's containers, the images and, if it made them, pool and bridge; what was done, in words."""
+    made: dict[str, str] = home.recall(MADE_KEY) or {}
+    try:
+        with connect(ensure_lxd(home)) as lxd:
+            count = _remove_containers(lxd, set(home.recall(CLUSTERS_KEY) or ()))
+            for alias in (TINY, DEBIAN):
+                _remove_image(lxd, alias)
+            _remove_setup(lxd, made)
+    except httpx2.TransportError as failure:
+        raise EmbeddedError(
+            f"LXD does not answer ({failure}), so what Pathfinder made there is still there."
+        ) from failure
+    home.remember(MADE_KEY, None)
+    home.remember(CLUSTERS_KEY, None)
+    return f"{count} containers, the images" + "".join(f", the {what} {name}" for what, name in made.items())
+
+
+def _remove_containers(lxd: LxdClient, clusters: set[str]) -> int:
+    ours = [each for each in lxd.get("instances?recursion=1") if each["config"].get(MARK_CLUSTER) in clusters]
+    for instance in ours:
+        if instance["status"] != "Stopped":
+            lxd.call("PUT", f"instances/{instance['name']}/state", {"action": "stop", "force": True, "timeout": 30})
+        lxd.call("DELETE", f"instances/{instance['name']}")
+    return len(ours)
+
+
+def _remove_image(lxd: LxdClient, alias: str) -> None:
+    if lxd.exists(f"images/aliases/{alias}"):
+        fingerprint = lxd.get(f"images/aliases/{alias}")["target"]
+        lxd.call("DELETE", f"images/{fingerprint}")
+
+
+def _remove_setup(lxd: LxdClient, made: dict[str, str]) -> None:
+    """Take pool and bridge away, unless somebody else uses them by now."""
+    profile = lxd.get("profiles/default")
+    ours = set(made.values())
+    kept = {
+        name: each for name, each in profile["devices"].items() if not {each.get("pool"), each.get("network")} & ours
+    }
+    if kept != profile["devices"] and not profile["used_by"]:
+        lxd.call("PUT", "profiles/default", profile | {"devices": kept})
+    for path in (f"networks/{made.get('bridge')}", f"storage-pools/{made.get('pool')}"):
+        if lxd.exists(path) and not lxd.get(path)["used_by"]:
+            lxd.call("DELETE", path)

@@ -1,0 +1,205 @@
+"""A whole Pathfinder on this machine: every service and role, started in order, kept alive, stopped without a trace."""
+
+import os
+import shutil
+import signal
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathfinder.embedded import orphans, roles
+from pathfinder.embedded.account import remove_data_elsewhere
+from pathfinder.embedded.control_plane import ControlPlane, url_of
+from pathfinder.embedded.errors import LxdImpossible, PortTaken
+from pathfinder.embedded.home import Home
+from pathfinder.embedded.lxd import MADE_KEY, ensure_lxd, remove_traces, stop_lxd
+from pathfinder.embedded.lxd_cleanup import CLUSTERS_KEY, remove_ours
+from pathfinder.embedded.ports import holder, is_free
+from pathfinder.embedded.progress import Progress
+from pathfinder.embedded.services import Services
+from pathfinder.embedded.supervisor import Supervisor
+
+NODE = "node-01"
+LISTEN = "127.0.0.1:8080"
+READY_SECONDS = 30.0
+#: How each program is asked to end, and for how long, in the order in which they end.
+STOP_SIGNALS = {
+    "agent": (signal.SIGTERM, 12.0),
+    "control-plane": (signal.SIGTERM, 12.0),
+    "lxd": (signal.SIGPWR, 60.0),
+    "lxcfs": (signal.SIGTERM, 5.0),
+    "rabbitmq": (signal.SIGTERM, 30.0),
+    "epmd": (signal.SIGTERM, 5.0),
+    "postgres": (signal.SIGINT, 30.0),
+}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A Pathfinder that is up."""
+
+    server: str
+    token: str
+    #: LXD's socket; None where the node is simulated.
+    socket: Path | None
+
+
+class Stack:
+    """Everything of one home. `up` may be called at any time, and does what is missing."""
+
+    def __init__(self, home: Home, environment: Mapping[str, str] = os.environ) -> None:
+        self.home = home
+        self.supervisor = Supervisor(home)
+        self._settings = roles.user_settings(environment)
+        self._listen = environment.get("PATHFINDER_API_LISTEN", LISTEN)
+        self._services = Services(self.supervisor, environment)
+
+    def up(self, progress: Progress) -> Running:
+        """Start what does not run yet, and return when the API and this machine's node are ready."""
+        with self.home.locked():
+            self._end_orphans()
+            self.supervisor.ensure()
+            self._check_listen()
+            # RabbitMQ takes longest by far, so all that does not need it is done meanwhile.
+            with ThreadPoolExecutor(max_workers=3) as pool:
+                broker = pool.submit(self._services.broker, progress)
+                runtime = pool.submit(self._runtime, progress)
+                database = pool.submit(self._database, progress)
+                urls = {"PATHFINDER_DATABASE_URL": database.result()}
+                given = broker.result()
+                urls["PATHFINDER_BROKER_URL"] = given if isinstance(given, str) else given.url
+                socket = runtime.result()
+            return self._roles(progress, urls, socket)
+
+    def down(self, progress: Progress) -> None:
+        """Stop everything that `up` started; data stays."""
+        with self.home.locked():
+            self._remember_clusters()
+            for name in STOP_SIGNALS:
+                if self.supervisor.is_running(name):
+                    with progress.step(name) as step:
+                        self._stop(name)
+                        step.say("stopped")
+            self.supervisor.shutdown()
+            self._end_orphans()
+
+    def clean(self, progress: Progress) -> None:
+        """Stop everything and remove what it made: containers, images, LXD's pool and bridge, and all data."""
+        self._remember_clusters()
+        if self.home.recall(CLUSTERS_KEY) or self.home.recall(MADE_KEY):
+            with progress.step("containers") as step:
+                # An agent at work would make again what is removed here.
+                self._stop_roles()
+                step.say(f"removed {remove_ours(self.home)}")
+        self.down(progress)
+        with progress.step("data") as step:
+            remove_data_elsewhere(self.home)
+            shutil.rmtree(self.home.root, ignore_errors=True)
+            step.say(f"{self.home.root} removed")
+
+    def _database(self, progress: Progress) -> str:
+        url = self._services.database(progress)
+        settings = self._settings | {"PATHFINDER_DATABASE_URL": url}
+        with progress.step("database schema") as step:
+            roles.migrate(settings)
+            step.say("up to date")
+        for role in ("operator", "join"):
+            roles.token(self.home, settings, role)
+        return url
+
+    def _runtime(self, progress: Progress) -> Path | None:
+        """LXD's socket, or None for a simulated node."""
+        wanted = self._settings.get("PATHFINDER_RUNTIME", "auto")
+        with progress.step("LXD") as step:
+            if wanted == "simulated":
+                step.say("not used: PATHFINDER_RUNTIME=simulated")
+                return None
+            try:
+                socket = self._lxd_socket() or ensure_lxd(self.home, step.say)
+            except LxdImpossible as impossible:
+                if wanted == "lxd":
+                    raise
+                step.say(f"{impossible}; going on with a SIMULATED node")
+                return None
+            step.say(f"ready at {socket}")
+            return socket
+
+    def _lxd_socket(self) -> Path | None:
+        given = self._settings.get("PATHFINDER_LXD_SOCKET")
+        return Path(given) if given else None
+
+    def _roles(self, progress: Progress, urls: Mapping[str, str], socket: Path | None) -> Running:
+        server = url_of(self._listen)
+        api = ControlPlane(server, roles.token(self.home, {}, "operator"))
+        self._start_control_plane(progress, urls, api)
+        if not api.accepts_token():
+            # The database was replaced since; tokens of the old one mean nothing to the new.
+            tokens = {role: roles.token(self.home, urls, role, fresh=True) for role in ("operator", "join")}
+            api = ControlPlane(server, tokens["operator"])
+        self._start_agent(progress, api, socket)
+        self.home.remember(CLUSTERS_KEY, api.cluster_ids())
+        return Running(server, api.token, socket)
+
+    def _start_control_plane(self, progress: Progress, urls: Mapping[str, str], api: ControlPlane) -> None:
+        with progress.step("control plane") as step:
+            environment = {**self._settings, **urls, "PATHFINDER_API_LISTEN": self._listen}
+            self.supervisor.define([roles.role_program("control-plane", roles.CONTROL_PLANE, environment)])
+            self.supervisor.start("control-plane")
+            self.supervisor.wait("control-plane", api.is_ready, READY_SECONDS)
+            step.say(f"ready on {api.server}")
+
+    def _start_agent(self, progress: Progress, api: ControlPlane, socket: Path | None) -> None:
+        runtime = {"PATHFINDER_RUNTIME": "simulated"}
+        if socket:
+            runtime = {"PATHFINDER_RUNTIME": "lxd", "PATHFINDER_LXD_SOCKET": str(socket)}
+        name = self._settings.get("PATHFINDER_NODE_NAME", NODE)
+        with progress.step(f"node {name}") as step:
+            environment = roles.agent_environment(
+                *(self._settings | runtime, name, api.server),
+                *(roles.token(self.home, {}, "join"), self.home.root / "agent"),
+            )
+            self.supervisor.define([roles.role_program("agent", ("agent",), environment, priority=500)])
+            self.supervisor.start("agent")
+            self.supervisor.wait("agent", lambda: api.has_ready_node(name), READY_SECONDS)
+            step.say("ready" if socket else "ready, SIMULATED")
+
+    def _check_listen(self) -> None:
+        host, _, port = self._listen.split(",")[0].strip().rpartition(":")
+        if self.supervisor.is_running("control-plane") or is_free(int(port), host):
+            return
+        raise PortTaken(
+            f"{self._listen} is in use by {holder(int(port))}. Stop that, or choose another address for the API: "
+            f"PATHFINDER_API_LISTEN={host}:{int(port) + 1}"
+        )
+
+    def _stop(self, name: str) -> None:
+        if name in ("lxd", "lxcfs"):
+            stop_lxd(self.supervisor)
+        else:
+            self.supervisor.stop(name)
+
+    def _stop_roles(self) -> None:
+        for name in ("agent", "control-plane"):
+            if self.supervisor.is_running(name):
+                self.supervisor.stop(name)
+
+    def _stop_roles(self) -> None:
+        for name in ("agent", "control-plane"):
+            if self.supervisor.is_running(name):
+                self.supervisor.stop(name)
+
+    def _end_orphans(self) -> None:
+        """End what a supervisord that was killed left running."""
+        if self.supervisor.answers():
+            return
+        # Only where the LXD was ours: the machine's own and its containers are none of our business.
+        if "lxd" in orphans.end(self.supervisor, STOP_SIGNALS):
+            remove_traces()
+
+    def _remember_clusters(self) -> None:
+        """Keep which clusters are ours, while the API can still be asked: `clean` removes only their containers."""
+        token = self.home.recall("token.operator")
+        api = ControlPlane(url_of(self._listen), token or "")
+        if token and api.is_ready() and api.accepts_token():
+            self.home.remember(CLUSTERS_KEY, api.cluster_ids())
