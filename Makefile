@@ -1,0 +1,52 @@
+# The only commands people and CI use. `make help` lists them.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+NODES ?= 3
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up down clean lab lab-down test lint bench install lock
+
+help: ## This list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: install ## From nothing to a running container: install, start everything, create one, show it.
+	@$(BIN)/pathfinder demo
+
+up: install ## Start everything that does not run yet.
+	@$(BIN)/pathfinder up
+
+down: ## Stop everything that `make up` started; data stays.
+	@$(BIN)/pathfinder down
+
+clean: ## Stop everything, and remove its data and the containers it made; nothing else.
+	@$(BIN)/pathfinder clean
+
+lab: install ## Start a lab of several real LXD nodes: make lab NODES=3
+	@$(BIN)/pathfinder lab up --nodes $(NODES)
+
+lab-down: ## Remove the lab without a trace.
+	@$(BIN)/pathfinder lab down
+
+test: install ## Every test, real services included.
+	@$(BIN)/pytest
+
+lint: install ## Style, types and layers.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: install ## Measure, and print the numbers as a table.
+	@$(BIN)/python -m benchmarks
+
+install: ## Install what is missing: Debian packages (as root), the virtual environment.
+	@packaging/install-packages $(PYTHON)
+	@packaging/install-python $(PYTHON) $(VENV)
+
+lock: install ## Choose the newest allowed version of every dependency anew.
+	@$(VENV)/uv/bin/uv pip compile pyproject.toml --group dev --generate-hashes --no-header --no-annotate \
+		--upgrade --quiet --output-file requirements.lock
+	@$(VENV)/uv/bin/uv pip compile packaging/uv.in --generate-hashes --no-header --no-annotate \
+		--upgrade --quiet --output-file packaging/uv.lock
