@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pathfinder.embedded.errors import LxdImpossible, NotReady
@@ -42,7 +42,7 @@ def ensure_lxd(home: Home | None = None, say: Callable[[str], None] = lambda _: 
     return socket
 
 
-def programs(directory: Path = DIRECTORY, files: Path = FILES) -> list[Program]:
+def programs(environment: Mapping[str, str] | None = None) -> list[Program]:
     """LXD and what it needs, under supervision, in start order.
 
     LXD's SIGPWR is "the machine goes down": it stops its containers and networks, then itself.
@@ -51,11 +51,11 @@ def programs(directory: Path = DIRECTORY, files: Path = FILES) -> list[Program]:
         "lxd",
         ("lxd", "--group", "lxd"),
         priority=210,
-        environment={"LXD_DIR": str(directory)},
+        environment=environment or {},
         stop_signal="PWR",
         stop_seconds=60,
     )
-    return [Program("lxcfs", ("lxcfs", "-f", str(files)), priority=200), daemon] if shutil.which("lxcfs") else [daemon]
+    return [Program("lxcfs", ("lxcfs", "-f", str(FILES)), priority=200), daemon] if shutil.which("lxcfs") else [daemon]
 
 
 def stop_lxd(supervisor: Supervisor) -> None:

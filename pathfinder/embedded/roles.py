@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pathfinder.embedded.errors import EmbeddedError
@@ -16,8 +17,7 @@ OPERATOR = (sys.executable, "-m", "pathfinder.cli.operator")
 #: A role gives work in hand 8 s (PATHFINDER_STOP_SECONDS) and ends within 10.
 STOP_SECONDS = 12
 COMMAND_SECONDS = 60
-#: An agent must not have them: it never talks to PostgreSQL, and gets a broker credential of its own.
-_NOT_FOR_AGENTS = ("PATHFINDER_DATABASE_URL", "PATHFINDER_BROKER_URL")
+DATABASE_URL, BROKER_URL = "PATHFINDER_DATABASE_URL", "PATHFINDER_BROKER_URL"
 
 
 def role_program(name: str, roles: tuple[str, ...], environment: Mapping[str, str], priority: int = 400) -> Program:
@@ -26,17 +26,40 @@ def role_program(name: str, roles: tuple[str, ...], environment: Mapping[str, st
     return Program(name, command, priority=priority, environment=environment, stop_seconds=STOP_SECONDS)
 
 
-def agent_environment(
-    settings: Mapping[str, str], node: str, api_url: str, join_token: str, state_dir: Path
-) -> dict[str, str]:
-    """The settings of one node's agent. `settings` are the user's own; what is ours to say wins over them."""
-    kept = {key: value for key, value in settings.items() if key not in _NOT_FOR_AGENTS}
-    return kept | {
-        "PATHFINDER_NODE_NAME": node,
-        "PATHFINDER_API_URL": api_url,
-        "PATHFINDER_JOIN_TOKEN": join_token,
-        "PATHFINDER_STATE_DIR": str(state_dir),
-    }
+@dataclass(frozen=True)
+class AgentOrder:
+    """What one node's agent is told."""
+
+    node: str
+    api_url: str
+    broker_url: str
+    join_token: str
+    state_dir: Path
+    #: The LXD it drives; None for a simulation.
+    lxd_socket: Path | None
+
+    def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """As settings. `settings` are the user's own; what is ours to say wins over them."""
+        # Agents never talk to PostgreSQL, so they do not learn where it is either.
+        kept = {key: value for key, value in settings.items() if key != DATABASE_URL}
+        runtime = {"PATHFINDER_RUNTIME": "simulated"}
+        if self.lxd_socket:
+            runtime = {"PATHFINDER_RUNTIME": "lxd", "PATHFINDER_LXD_SOCKET": str(self.lxd_socket)}
+        return (
+            kept
+            | runtime
+            | {
+                "PATHFINDER_NODE_NAME": self.node,
+                "PATHFINDER_API_URL": self.api_url,
+                BROKER_URL: self.broker_url,
+                "PATHFINDER_JOIN_TOKEN": self.join_token,
+                "PATHFINDER_STATE_DIR": str(self.state_dir),
+            }
+        )
+
+    def program(self, settings: Mapping[str, str]) -> Program:
+        """The agent under supervision."""
+        return role_program("agent", ("agent",), self.environment(settings), priority=500)
 
 
 def user_settings(environment: Mapping[str, str]) -> dict[str, str]:

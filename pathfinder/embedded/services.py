@@ -14,10 +14,14 @@ from pathfinder.embedded.supervisor import Supervisor
 class Services:
     """The two services every role needs."""
 
-    def __init__(self, supervisor: Supervisor, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, supervisor: Supervisor, environment: Mapping[str, str], broker_hosts: tuple[str, ...] = ()
+    ) -> None:
         self._supervisor = supervisor
         self._home = supervisor.home
         self._given = environment
+        #: Where RabbitMQ listens beside loopback.
+        self._broker_hosts = broker_hosts
 
     def database(self, progress: Progress) -> str:
         """The URL of a PostgreSQL that accepts connections."""
@@ -35,13 +39,13 @@ class Services:
             step.say(f"ready on {LOOPBACK}:{server.port}")
             return server.url
 
-    def broker(self, progress: Progress, extra_hosts: tuple[str, ...] = ()) -> RabbitMQ | str:
-        """A RabbitMQ that accepts connections, or the URL of the one that was given."""
+    def broker(self, progress: Progress) -> str:
+        """The URL of a RabbitMQ that accepts connections."""
         with progress.step("RabbitMQ") as step:
             if given := self._given.get("PATHFINDER_BROKER_URL"):
                 step.say("given by PATHFINDER_BROKER_URL")
                 return given
-            node = self._rabbitmq(extra_hosts)
+            node = self._rabbitmq()
             node.configure()
             mapper, server = node.programs()
             self._supervisor.define([mapper, server])
@@ -50,7 +54,7 @@ class Services:
             self._supervisor.start(server.name)
             self._supervisor.wait(server.name, node.is_ready, rabbitmq.READY_SECONDS)
             step.say(f"ready on {LOOPBACK}:{node.port}")
-            return node
+            return node.url
 
     def _postgres(self) -> Postgres:
         account = Account.of("postgres")
@@ -59,7 +63,7 @@ class Services:
         port = self._home.port("postgres", postgres.PORT, in_use=running)
         return Postgres(directory, port, self._home.secret("postgres"), account)
 
-    def _rabbitmq(self, extra_hosts: tuple[str, ...]) -> RabbitMQ:
+    def _rabbitmq(self) -> RabbitMQ:
         account = Account.of("rabbitmq")
         directory = data_directory(self._home, "rabbitmq", account)
         running = self._supervisor.is_running("rabbitmq")
@@ -67,4 +71,4 @@ class Services:
         nodes_port = self._home.port("rabbitmq.nodes", rabbitmq.NODES_PORT, in_use=running)
         mapper_port = self._home.port("epmd", rabbitmq.MAPPER_PORT, in_use=self._supervisor.is_running("epmd"))
         secret = self._home.secret("rabbitmq")
-        return RabbitMQ(directory, port, nodes_port, mapper_port, secret, account, extra_hosts)
+        return RabbitMQ(directory, port, nodes_port, mapper_port, secret, account, self._broker_hosts)

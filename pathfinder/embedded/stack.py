@@ -66,9 +66,7 @@ class Stack:
                 broker = pool.submit(self._services.broker, progress)
                 runtime = pool.submit(self._runtime, progress)
                 database = pool.submit(self._database, progress)
-                urls = {"PATHFINDER_DATABASE_URL": database.result()}
-                given = broker.result()
-                urls["PATHFINDER_BROKER_URL"] = given if isinstance(given, str) else given.url
+                urls = {roles.DATABASE_URL: database.result(), roles.BROKER_URL: broker.result()}
                 socket = runtime.result()
             return self._roles(progress, urls, socket)
 
@@ -100,7 +98,7 @@ class Stack:
 
     def _database(self, progress: Progress) -> str:
         url = self._services.database(progress)
-        settings = self._settings | {"PATHFINDER_DATABASE_URL": url}
+        settings = self._settings | {roles.DATABASE_URL: url}
         with progress.step("database schema") as step:
             roles.migrate(settings)
             step.say("up to date")
@@ -137,7 +135,7 @@ class Stack:
             # The database was replaced since; tokens of the old one mean nothing to the new.
             tokens = {role: roles.token(self.home, urls, role, fresh=True) for role in ("operator", "join")}
             api = ControlPlane(server, tokens["operator"])
-        self._start_agent(progress, api, socket)
+        self._start_agent(progress, api, urls[roles.BROKER_URL], socket)
         self.home.remember(CLUSTERS_KEY, api.cluster_ids())
         return Running(server, api.token, socket)
 
@@ -149,17 +147,12 @@ class Stack:
             self.supervisor.wait("control-plane", api.is_ready, READY_SECONDS)
             step.say(f"ready on {api.server}")
 
-    def _start_agent(self, progress: Progress, api: ControlPlane, socket: Path | None) -> None:
-        runtime = {"PATHFINDER_RUNTIME": "simulated"}
-        if socket:
-            runtime = {"PATHFINDER_RUNTIME": "lxd", "PATHFINDER_LXD_SOCKET": str(socket)}
+    def _start_agent(self, progress: Progress, api: ControlPlane, broker_url: str, socket: Path | None) -> None:
         name = self._settings.get("PATHFINDER_NODE_NAME", NODE)
+        join_token = roles.token(self.home, {}, "join")
+        order = roles.AgentOrder(name, api.server, broker_url, join_token, self.home.root / "agent", socket)
         with progress.step(f"node {name}") as step:
-            environment = roles.agent_environment(
-                *(self._settings | runtime, name, api.server),
-                *(roles.token(self.home, {}, "join"), self.home.root / "agent"),
-            )
-            self.supervisor.define([roles.role_program("agent", ("agent",), environment, priority=500)])
+            self.supervisor.define([order.program(self._settings)])
             self.supervisor.start("agent")
             self.supervisor.wait("agent", lambda: api.has_ready_node(name), READY_SECONDS)
             step.say("ready" if socket else "ready, SIMULATED")
@@ -178,11 +171,6 @@ class Stack:
             stop_lxd(self.supervisor)
         else:
             self.supervisor.stop(name)
-
-    def _stop_roles(self) -> None:
-        for name in ("agent", "control-plane"):
-            if self.supervisor.is_running(name):
-                self.supervisor.stop(name)
 
     def _stop_roles(self) -> None:
         for name in ("agent", "control-plane"):

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ START_SECONDS = 10.0
 POLL_SECONDS = 0.05
 #: States from which a program does not come back by itself.
 _GIVEN_UP = {"FATAL", "EXITED", "STOPPED", "UNKNOWN"}
+_RELOADING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,7 @@ class Supervisor:
         """Start the daemon unless it runs."""
         if self.answers():
             return
-        self.home.logs.mkdir(parents=True, exist_ok=True)
-        (self.directory / "programs").mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.prepare()
         configuration = self.write_configuration()
         subprocess.run(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)],
@@ -73,7 +74,16 @@ class Supervisor:
             cwd="/",
             check=True,
         )
-        wait_until("supervisord", self.answers, START_SECONDS)
+        self.await_answer(START_SECONDS)
+
+    def await_answer(self, seconds: float) -> None:
+        """Wait until the daemon answers."""
+        wait_until("supervisord", self.answers, seconds)
+
+    def prepare(self) -> None:
+        """Make the directories it writes to."""
+        self.home.logs.mkdir(parents=True, exist_ok=True)
+        (self.directory / "programs").mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def write_configuration(self) -> Path:
         """Write the daemon's own configuration and return its path."""
@@ -108,6 +118,10 @@ class Supervisor:
     def signal(self, name: str, signal: str) -> None:
         """Send a signal (`KILL`, `STOP`, …) to a program's main process."""
         self._call("signalProcess", name, signal, ignore=Faults.NOT_RUNNING)
+
+    def pid(self, name: str) -> int:
+        """The process id of a running program."""
+        return int(self._call("getProcessInfo", name)["pid"])
 
     def is_running(self, name: str) -> bool:
         """Whether a program runs or is just being started."""
@@ -145,12 +159,14 @@ class Supervisor:
         wait_until("supervisord's end", lambda: not Path(f"/proc/{pid}/cmdline").exists() or _is_zombie(pid), seconds)
 
     def _reload(self) -> None:
-        [[added, changed, removed]] = self._call("reloadConfig")
-        for name in [*changed, *removed]:
-            self._call("stopProcessGroup", name, True)
-            self._call("removeProcessGroup", name)
-        for name in [*changed, *added]:
-            self._call("addProcessGroup", name)
+        # What is new is the difference to what runs, so two threads must not both find and add it.
+        with _RELOADING:
+            [[added, changed, removed]] = self._call("reloadConfig")
+            for name in [*changed, *removed]:
+                self._call("stopProcessGroup", name, True)
+                self._call("removeProcessGroup", name)
+            for name in [*changed, *added]:
+                self._call("addProcessGroup", name)
 
     def _log_end(self, name: str) -> str:
         path = self.home.logs / f"{name}.log"

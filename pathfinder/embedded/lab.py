@@ -1,0 +1,287 @@
+"""A lab: several real LXD nodes on this machine, with a whole Pathfinder around them. Thrown away when it is down.
+
+Everything is in one directory and in namespaces, and every lab has its own bridge, ports and services: a lab of the
+tests runs beside a user's, and beside `pathfinder up`.
+
+    lab = Lab(Path("/tmp/pf-lab"))
+    lab.up(nodes=3)
+    lab.kill("node-02")        # the machine dies, at once
+    lab.start("node-02")       # and comes back, with its disk
+    lab.partition("node-03")   # runs on, but reaches nobody
+    lab.heal("node-03")
+    lab.down()
+"""
+
+import os
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from pathfinder.embedded import orphans, roles
+from pathfinder.embedded.account import remove_data_elsewhere
+from pathfinder.embedded.control_plane import ControlPlane
+from pathfinder.embedded.errors import EmbeddedError, LxdImpossible
+from pathfinder.embedded.home import Home
+from pathfinder.embedded.image import TINY
+from pathfinder.embedded.lab_network import LabNetwork, create_network
+from pathfinder.embedded.lab_node import LabNode, lab_cgroup, remove_cgroups
+from pathfinder.embedded.machine import read_facts, why_no_lxd
+from pathfinder.embedded.program import Program
+from pathfinder.embedded.progress import Progress, Silent
+from pathfinder.embedded.services import Services
+from pathfinder.embedded.supervisor import Status, Supervisor, wait_until
+
+API_PORT = 8090
+READY_SECONDS = 30.0
+#: An agent that was restarted, or whose node was, is believed ready once it took its lease again.
+NODE_SECONDS = 30.0
+
+
+class Lab:
+    """One lab, in `state_dir`. Methods may be called by another process than the one that called `up`."""
+
+    def __init__(self, state_dir: Path | None = None) -> None:
+        self.home = Home(state_dir or Home.default().root / "lab")
+        self.supervisor = Supervisor(self.home)
+        # Settings reach every role; where the services are is the lab's own business.
+        given = roles.user_settings(os.environ)
+        self._settings = {
+            key: value for key, value in given.items() if not key.endswith(("_URL", "_LISTEN", "_SOCKET"))
+        }
+
+    # What tests and `pathfinder lab` want to know
+
+    @property
+    def api_url(self) -> str:
+        """The API, as the host reaches it."""
+        return f"http://127.0.0.1:{self._recall('port.api')}"
+
+    @property
+    def token(self) -> str:
+        """The operator's bearer token."""
+        return str(self._recall("token.operator"))
+
+    @property
+    def database_url(self) -> str:
+        """Its PostgreSQL."""
+        return str(self._recall("url.database"))
+
+    @property
+    def broker_url(self) -> str:
+        """Its RabbitMQ, as the host reaches it."""
+        return str(self._recall("url.broker"))
+
+    def nodes(self) -> list[str]:
+        """The names of its nodes, dead ones included."""
+        return [node.name for node in self._nodes()]
+
+    def socket(self, node: str) -> Path:
+        """The socket of a node's LXD. It answers even while the node is cut off from the network."""
+        return self._find(node).socket
+
+    def is_up(self) -> bool:
+        """Whether the lab's supervisord runs."""
+        return self.supervisor.answers()
+
+    def is_alive(self, node: str) -> bool:
+        """Whether a node runs."""
+        return self._find(node).is_alive(self.supervisor)
+
+    def status(self) -> list[Status]:
+        """Every program of the lab, then those on each living node, as `node-01/lxd`."""
+        own = self.supervisor.status()
+        inside = [
+            replace(each, name=f"{node}/{each.name}")
+            for node in self.nodes()
+            if self.is_alive(node)
+            for each in self._find(node).supervisor.status()
+        ]
+        return own + inside
+
+    # Up and down
+
+    def up(self, nodes: int = 3, progress: Progress | None = None) -> None:
+        """Start what does not run yet, and return when every node is ready."""
+        progress = progress or Silent()
+        if reason := why_no_lxd(read_facts()):
+            raise LxdImpossible(f"A lab needs real LXD: {reason}")
+        with self.home.locked():
+            if not self.supervisor.answers():
+                self._remove_everything_running()
+                self._remove_files()
+                self.home.create()
+            self.supervisor.ensure()
+            self._make_network()
+            self.home.remember("nodes", max(nodes, len(self.nodes())))  # more may join later, none leaves
+            with ThreadPoolExecutor() as pool:
+                control_plane = pool.submit(self._start_control_plane, progress)
+                machines = [pool.submit(self._start_machine, self._find(name), progress) for name in self.nodes()]
+                control_plane.result()
+                for machine in machines:
+                    machine.result()
+            self._start_agents(progress)
+
+    def down(self, progress: Progress | None = None) -> None:
+        """End every process, remove every bridge, cgroup and file. What is gone already is no obstacle."""
+        progress = progress or Silent()
+        if not self.home.root.exists():
+            return
+        with self.home.locked(), progress.step("lab") as step:
+            self._remove_everything_running()
+            self._remove_files()
+            step.say("removed")
+
+    # Faults
+
+    def kill(self, node: str) -> None:
+        """A machine dies: every process on it is gone at once, its disk stays."""
+        found = self._find(node)
+        self.supervisor.signal(found.name, "KILL")
+        wait_until(f"the end of {node}", lambda: not found.is_alive(self.supervisor), READY_SECONDS)
+        self._network().unplug(found.number)
+        remove_cgroups(found.cgroup)
+
+    def start(self, node: str) -> None:
+        """A machine that died boots again, with its disk, and its agent takes up its work."""
+        found = self._find(node)
+        self._start_machine(found, Silent())
+        self._start_agent(found, Silent())
+
+    def partition(self, node: str) -> None:
+        """Cut a node's network cable; what is on the node runs on."""
+        self._network().cut(self._find(node).number)
+
+    def heal(self, node: str) -> None:
+        """Undo `partition`."""
+        self._network().mend(self._find(node).number)
+
+    def kill_role(self, role: str, node: str | None = None) -> None:
+        """`kill -9` a role of the control plane, or a node's `agent`. supervisord starts it again at once."""
+        self._supervisor_of(node).signal(role, "KILL")
+
+    def stop_role(self, role: str, node: str | None = None) -> None:
+        """Stop a role in good order; it stays stopped until `start_role`."""
+        self._supervisor_of(node).stop(role)
+
+    def start_role(self, role: str, node: str | None = None) -> None:
+        """Start a role that was stopped."""
+        self._supervisor_of(node).start(role)
+
+    def restart_role(self, role: str, node: str | None = None) -> None:
+        """Stop a role in good order and start it again."""
+        self.stop_role(role, node)
+        self.start_role(role, node)
+
+    # How
+
+    def _start_control_plane(self, progress: Progress) -> None:
+        services = Services(self.supervisor, {}, broker_hosts=(self._network().host,))
+        with ThreadPoolExecutor() as pool:
+            broker, database = pool.submit(services.broker, progress), pool.submit(services.database, progress)
+            settings = self._settings | {roles.DATABASE_URL: database.result()}
+            with progress.step("database schema"):
+                roles.migrate(settings)
+            for role in ("operator", "join"):
+                roles.token(self.home, settings, role)
+            settings |= {roles.BROKER_URL: broker.result()}
+        self.home.remember("url.database", settings[roles.DATABASE_URL])
+        self.home.remember("url.broker", settings[roles.BROKER_URL])
+        with progress.step("control plane") as step:
+            self._start_roles(settings)
+            step.say(f"ready on {self.api_url}")
+
+    def _start_roles(self, settings: dict[str, str]) -> None:
+        """Each role as a program of its own, so that tests can kill them one by one."""
+        port = self.home.port("api", API_PORT, in_use=self.supervisor.is_running("api"))
+        settings["PATHFINDER_API_LISTEN"] = f"127.0.0.1:{port},{self._network().host}:{port}"
+        settings.setdefault("PATHFINDER_DEFAULT_IMAGE", f"local:{TINY}")
+        self.supervisor.define(roles.role_program(role, (role,), settings) for role in roles.CONTROL_PLANE)
+        for role in roles.CONTROL_PLANE:
+            self.supervisor.start(role)
+        self.supervisor.wait("api", self._api().is_ready, READY_SECONDS)
+        self._api().set_default_image(settings["PATHFINDER_DEFAULT_IMAGE"])
+
+    def _start_machine(self, node: LabNode, progress: Progress) -> None:
+        if node.is_alive(self.supervisor):
+            return
+        with progress.step(f"{node.name}: LXD") as step:
+            self.supervisor.define([node.program()])
+            self.supervisor.start(node.name)
+            node.boot(self.supervisor.pid(node.name))
+            step.say("ready")
+
+    def _start_agents(self, progress: Progress) -> None:
+        with ThreadPoolExecutor() as pool:
+            waits = [pool.submit(self._start_agent, self._find(name), progress) for name in self.nodes()]
+            for wait in waits:
+                wait.result()
+
+    def _start_agent(self, node: LabNode, progress: Progress) -> None:
+        host = self._network().host
+        order = roles.AgentOrder(
+            node=node.name,
+            api_url=f"http://{host}:{self._recall('port.api')}",
+            broker_url=self.broker_url.replace("127.0.0.1", host),
+            join_token=str(self._recall("token.join")),
+            state_dir=node.home.root / "agent",
+            lxd_socket=Path("/var/lib/lxd/unix.socket"),
+        )
+        with progress.step(f"{node.name}: agent") as step:
+            node.supervisor.define([order.program(self._settings)])
+            node.supervisor.start("agent")
+            node.supervisor.wait("agent", lambda: self._api().has_ready_node(node.name), NODE_SECONDS)
+            step.say("ready")
+
+    def _make_network(self) -> None:
+        if self.home.recall("network") is None:
+            self.home.remember("network", create_network().index)
+        dhcp = self._network().dhcp_command(self.home.root / "leases")
+        self.supervisor.define([Program("dhcp", dhcp, priority=300)])
+        self.supervisor.start("dhcp")
+
+    def _remove_everything_running(self) -> None:
+        self.supervisor.shutdown()
+        orphans.end(self.supervisor, {})
+        if (index := self.home.recall("network")) is not None:
+            network = LabNetwork(int(index))
+            remove_cgroups(lab_cgroup(network))
+            network.remove()
+
+    def _remove_files(self) -> None:
+        remove_data_elsewhere(self.home)
+        shutil.rmtree(self.home.root, ignore_errors=True)
+
+    def _api(self) -> ControlPlane:
+        return ControlPlane(self.api_url, self.token)
+
+    def _network(self) -> LabNetwork:
+        return LabNetwork(int(self._recall("network")))
+
+    def _node(self, number: int) -> LabNode:
+        return LabNode(number, Home(self.home.root / "nodes" / f"node-{number:02d}"), self._network())
+
+    def _nodes(self) -> list[LabNode]:
+        return [self._node(number) for number in range(1, int(self.home.recall("nodes") or 0) + 1)]
+
+    def _find(self, name: str) -> LabNode:
+        for node in self._nodes():
+            if node.name == name:
+                return node
+        raise EmbeddedError(f"The lab has no node {name!r}; it has: {', '.join(self.nodes()) or 'none'}.")
+
+    def _supervisor_of(self, node: str | None) -> Supervisor:
+        return self._find(node).supervisor if node else self.supervisor
+
+    def _recall(self, key: str) -> str | int:
+        value: str | int | None = self.home.recall(key)
+        if value is None:
+            raise EmbeddedError("The lab is not up; start it with `pathfinder lab up`.")
+        return value
+
+
+def lxc_command(socket: Path, arguments: list[str]) -> "subprocess.CompletedProcess[bytes]":
+    """Run `lxc` against the daemon of a socket, on this terminal."""
+    environment = os.environ | {"LXD_DIR": str(socket.parent)}
+    return subprocess.run(["lxc", *arguments], env=environment, check=False)
