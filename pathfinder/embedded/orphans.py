@@ -49,8 +49,10 @@ def end(supervisor: Supervisor, stop_signals: Mapping[str, tuple[int, float]]) -
     for program, (number, seconds) in stop_signals.items():
         family = [each for each in find(supervisor.url) if each.program == program]
         pids = {each.pid for each in family}
-        _signal((each.pid for each in family if each.parent not in pids), number)
-        _wait_gone(pids, seconds)
+        # Its main process ends the others, as it does when supervisord asks it.
+        heads = [each.pid for each in family if each.parent not in pids]
+        _signal(heads, number)
+        _wait_gone(heads, seconds)
     rest = [each.pid for each in find(supervisor.url)]
     _signal(rest, signal.SIGKILL)
     _wait_gone(rest, 5)

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pathfinder.embedded.errors import EmbeddedError
@@ -44,15 +45,21 @@ def free_port(preferred: int) -> int:
 
 def holder(port: int) -> str:
     """Who listens on `port`, as `name (pid N)`; `another process` where that cannot be seen."""
-    inodes = set(_listening_inodes(port))
+    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     for directory in Path("/proc").glob("[0-9]*"):
-        try:
-            links = {str(fd.readlink()) for fd in (directory / "fd").iterdir()}
-            if any(f"socket:[{inode}]" in links for inode in inodes):
-                return f"{(directory / 'comm').read_text().strip()} (pid {directory.name})"
-        except OSError:
-            continue  # gone meanwhile, or another user's
+        if sockets & _open_files(directory):
+            return f"{(directory / 'comm').read_text().strip()} (pid {directory.name})"
     return "another process"
+
+
+def _open_files(process: Path) -> set[str]:
+    links = set()
+    # Processes and files of theirs come and go while we look, and others' are not shown to everybody.
+    with suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            with suppress(OSError):
+                links.add(str(descriptor.readlink()))
+    return links
 
 
 def _listening_inodes(port: int) -> Iterator[str]:

@@ -37,7 +37,8 @@ def render(program: Program, logs: Path) -> str:
         "autostart": "false",
         "autorestart": flag[program.restart],
         "startsecs": "1",
-        "startretries": "3",
+        # With a second more between each: enough to sit out a service that is away for some minutes.
+        "startretries": "20",
         "stopsignal": program.stop_signal,
         "stopwaitsecs": str(program.stop_seconds),
         "stopasgroup": flag[program.stop_children],

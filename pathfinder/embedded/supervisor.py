@@ -24,8 +24,8 @@ from pathfinder.embedded.program import Program, render, render_daemon
 OPEN_FILES = 65536
 START_SECONDS = 10.0
 POLL_SECONDS = 0.05
-#: States from which a program does not come back by itself.
-_GIVEN_UP = {"FATAL", "EXITED", "STOPPED", "UNKNOWN"}
+#: States of a program that did not start. It may be tried again (BACKOFF), but nobody should wait to be told.
+_DIED = {"BACKOFF", "FATAL", "EXITED", "STOPPED", "UNKNOWN"}
 _RELOADING = threading.Lock()
 
 
@@ -141,7 +141,7 @@ class Supervisor:
         def check() -> bool:
             if ready():
                 return True
-            if self._call("getProcessInfo", name)["statename"] in _GIVEN_UP:
+            if self._call("getProcessInfo", name)["statename"] in _DIED:
                 raise NotReady(f"{name} ended while it was starting. {self._log_end(name)}")
             return False
 
