@@ -81,6 +81,10 @@ class Lab:
         """The socket of a node's LXD. It answers even while the node is cut off from the network."""
         return self._find(node).socket
 
+    def address(self, node: str) -> str:
+        """A node's IPv4 address on the lab's wire."""
+        return self._network().node_address(self._find(node).number).split("/")[0]
+
     def is_up(self) -> bool:
         """Whether the lab's supervisord runs."""
         return self.supervisor.answers()

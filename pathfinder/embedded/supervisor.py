@@ -66,14 +66,18 @@ class Supervisor:
         if self.answers():
             return
         self.prepare()
-        configuration = self.write_configuration()
-        subprocess.run(
-            [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)],
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.write_configuration())]
+        started = subprocess.run(
+            command,
             env=_clean(os.environ),
             stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
             cwd="/",
-            check=True,
+            check=False,
         )
+        if started.returncode != 0:
+            raise NotReady(f"supervisord did not start: {(started.stderr or started.stdout).strip()}")
         self.await_answer(START_SECONDS)
 
     def await_answer(self, seconds: float) -> None:

@@ -1,0 +1,154 @@
+"""The lab itself: machines that die, come back and are cut off, and a lab that leaves nothing behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pathfinder.embedded.control_plane import ControlPlane
+from pathfinder.embedded.lab import Lab
+from pathfinder.embedded.lxd_client import connect, is_trusted
+from pathfinder.embedded.node_init import hierarchies
+from pathfinder.embedded.supervisor import wait_until
+
+pytestmark = pytest.mark.lab
+
+
+def reaches(address: str) -> bool:
+    """Whether packets come back from there: even "nobody listens on this port" is an answer."""
+    try:
+        socket.create_connection((address, 9), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def traces() -> dict[str, set[str]]:
+    """What a lab could leave behind on this machine."""
+    return {
+        "processes": {
+            path.parent.name
+            for path in Path("/proc").glob("[0-9]*/cmdline")
+            if any(word in _read(path) for word in ("node_init", "supervisord", "epmd", "beam.smp", "[lxc monitor]"))
+        },
+        "mounts": {line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()},
+        "links": set(os.listdir("/sys/class/net")),
+        "namespaces": {os.readlink(path) for path in _readable(Path("/proc").glob("[0-9]*/ns/net"))},
+        "cgroups": {str(path) for root in hierarchies() for path in root.glob("pathfinder-lab*")},
+        "loops": {str(path) for path in Path("/sys/block").glob("loop*/loop/backing_file")},
+        "directories": set(os.listdir("/var/lib")),
+    }
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _readable(paths: Iterator[Path]) -> Iterator[Path]:
+    for path in paths:
+        try:
+            os.readlink(path)
+        except OSError:
+            continue
+        yield path
+
+
+def test_every_node_is_a_daemon_of_its_own_with_an_agent(lab: Lab) -> None:
+    """Nodes share nothing but the wire."""
+    api = ControlPlane(lab.api_url, lab.token)
+
+    assert lab.nodes() == ["node-01", "node-02", "node-03"]
+    assert all(api.has_ready_node(node) for node in lab.nodes())
+    certificates = set()
+    for node in lab.nodes():
+        with connect(lab.socket(node)) as lxd:
+            certificates.add(lxd.get("")["environment"]["certificate_fingerprint"])
+    assert len(certificates) == 3
+
+
+def test_up_again_is_harmless(lab: Lab) -> None:
+    """Nothing is restarted."""
+    before = {each.name: each.pid for each in lab.status()}
+
+    lab.up(nodes=3)
+
+    assert {each.name: each.pid for each in lab.status()} == before
+
+
+def test_a_machine_that_dies_takes_everything_along_and_comes_back_with_its_disk(lab: Lab) -> None:
+    """Containers die with it, and what was on its disk is there when it boots again."""
+    with connect(lab.socket("node-02")) as lxd:
+        source = {"type": "image", "alias": "pathfinder-tiny"}
+        lxd.call("POST", "instances", {"name": "survivor", "source": source})
+        lxd.call("PUT", "instances/survivor/state", {"action": "start", "timeout": 30})
+
+    lab.kill("node-02")
+
+    assert not lab.is_alive("node-02")
+    assert not is_trusted(lab.socket("node-02"))
+    assert not reaches(lab.address("node-02"))
+
+    lab.start("node-02")
+
+    assert ControlPlane(lab.api_url, lab.token).has_ready_node("node-02")
+    with connect(lab.socket("node-02")) as lxd:
+        assert lxd.exists("instances/survivor")
+        lxd.call("PUT", "instances/survivor/state", {"action": "stop", "force": True, "timeout": 30})
+        lxd.call("DELETE", "instances/survivor")
+
+
+def test_a_node_that_is_cut_off_runs_on_and_is_reached_again_when_healed(lab: Lab) -> None:
+    """A partition is not a death."""
+    assert reaches(lab.address("node-03"))
+
+    lab.partition("node-03")
+    try:
+        assert not reaches(lab.address("node-03"))
+        assert is_trusted(lab.socket("node-03"))
+    finally:
+        lab.heal("node-03")
+
+    wait_until("packets from node-03", lambda: reaches(lab.address("node-03")), 10)
+
+
+def test_a_role_that_is_killed_comes_back(lab: Lab) -> None:
+    """Tests kill roles one by one; supervisord starts them again."""
+    before = lab.supervisor.pid("scheduler")
+
+    lab.kill_role("scheduler")
+
+    wait_until("a new scheduler", lambda: lab.supervisor.pid("scheduler") not in (0, before), 15)
+
+
+def test_two_labs_run_side_by_side_and_one_that_was_battered_leaves_nothing(lab: Lab) -> None:
+    """Not even when its supervisord and a daemon were killed before anybody asked it to end."""
+    before = traces()
+    with tempfile.TemporaryDirectory(prefix="pf-") as directory:
+        other = Lab(Path(directory) / "lab")
+        other.up(nodes=1)
+        node_lxd = next(each.pid for each in other.status() if each.name == "node-01/lxd")
+        assert node_lxd is not None
+        subprocess.run(["nsenter", "-t", _process_1(other), "-p", "-m", "sh", "-c", f"kill -9 {node_lxd}"], check=True)
+        os.kill(int((other.supervisor.directory / "supervisord.pid").read_text()), signal.SIGKILL)
+
+        other.down()
+
+        assert not other.home.root.exists()
+    wait_until("the kernel's own tidying up", lambda: traces() == before, 10)
+    assert all(ControlPlane(lab.api_url, lab.token).has_ready_node(node) for node in lab.nodes())
+
+
+def _process_1(lab: Lab) -> str:
+    """Process 1 of node-01, as the host numbers it: the only child of its `unshare`."""
+    unshare = lab.supervisor.pid("node-01")
+    return Path(f"/proc/{unshare}/task/{unshare}/children").read_text().split()[0]
