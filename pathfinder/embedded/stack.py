@@ -11,7 +11,7 @@ from pathlib import Path
 from pathfinder.embedded import orphans, roles
 from pathfinder.embedded.account import remove_data_elsewhere
 from pathfinder.embedded.control_plane import ControlPlane, url_of
-from pathfinder.embedded.errors import LxdImpossible, PortTaken
+from pathfinder.embedded.errors import EmbeddedError, PortTaken
 from pathfinder.embedded.home import Home
 from pathfinder.embedded.lxd import MADE_KEY, ensure_lxd, remove_traces, stop_lxd
 from pathfinder.embedded.lxd_cleanup import CLUSTERS_KEY, remove_ours
@@ -115,10 +115,10 @@ class Stack:
                 return None
             try:
                 socket = self._lxd_socket() or ensure_lxd(self.home, step.say)
-            except LxdImpossible as impossible:
+            except EmbeddedError as failure:
                 if wanted == "lxd":
                     raise
-                step.say(f"{impossible}; going on with a SIMULATED node")
+                step.say(f"{str(failure).splitlines()[0]}; going on with a SIMULATED node")
                 return None
             step.say(f"ready at {socket}")
             return socket

@@ -1,9 +1,11 @@
 """`pathfinder demo`: from nothing to a container with an address, and what to try next."""
 
+import contextlib
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import httpx2
@@ -35,11 +37,13 @@ def demo() -> None:
 
 def show_demo(screen: Screen, running: Running) -> None:
     """Create the container on a Pathfinder that is up, wait for it, and print what there is."""
-    if running.socket:
-        _choose_image(screen, running)
     say = screen.console.print
-    say()
-    _create(screen, running)
+    if _exists(running):
+        say(f"\nContainer {CONTAINER} is already there.")
+    else:
+        if running.socket:
+            _choose_image(screen, running, running.socket)
+        _create(screen)
     for noun in ("nodes", "containers"):
         say(f"\n$ pfi get {noun}")
         _pfi("get", noun)
@@ -55,32 +59,35 @@ def show_demo(screen: Screen, running: Running) -> None:
     say("  make down", soft_wrap=True)
 
 
-def _choose_image(screen: Screen, running: Running) -> None:
+def _choose_image(screen: Screen, running: Running, lxd_socket: Path) -> None:
     """Use the tiny image where Ubuntu's cannot be had."""
-    assert running.socket is not None  # noqa: S101  the caller asked
     with screen.step("default image") as step:
         step.say(f"looking for {IMAGE_SERVER[0]}")
         if _reachable():
             step.say(f"Ubuntu's current LTS from {IMAGE_SERVER[0]}")
             return
-        alias = ensure_tiny_image(running.socket)
+        alias = ensure_tiny_image(lxd_socket)
         ControlPlane(running.server, running.token).set_default_image(f"local:{alias}")
         step.say(f"{IMAGE_SERVER[0]} cannot be reached, so a tiny image was built here: local:{alias}")
 
 
 def _reachable() -> bool:
-    try:
-        socket.create_connection(IMAGE_SERVER, IMAGE_SERVER_SECONDS).close()
-    except OSError:
-        return False
-    return True
+    answers = threading.Event()
+
+    def connect() -> None:
+        with contextlib.suppress(OSError):
+            socket.create_connection(IMAGE_SERVER, IMAGE_SERVER_SECONDS).close()
+            answers.set()
+
+    # Looking up the name has no time-out of its own, and takes long exactly where there is no way out.
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(IMAGE_SERVER_SECONDS)
+    return answers.is_set()
 
 
-def _create(screen: Screen, running: Running) -> None:
-    if _exists(running):
-        screen.console.print(f"Container {CONTAINER} is already there.")
-        return
-    screen.console.print(f"$ pfi create container {CONTAINER} --wait")
+def _create(screen: Screen) -> None:
+    screen.console.print(f"\n$ pfi create container {CONTAINER} --wait")
     if status := _pfi("create", "container", CONTAINER, "--wait"):
         raise typer.Exit(status)
 
