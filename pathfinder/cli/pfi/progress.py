@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: Lines of a download's progress are at least this far apart, in percent.
 STEP = 20
+#: The command itself says these when it ends, as its result or its error.
+SAID_BY_RESULT = ("container.provisioned", "container.provision_failed")
 
 
 class Display(Protocol):
@@ -79,7 +81,7 @@ class Lines:
 
 
 class Bars:
-    """A row per stage: a spinner, a bar while the image is downloaded, the time it took."""
+    """A row per step: a spinner, a bar while the image is downloaded, and the time until the next step."""
 
     def __init__(self, stream: TextIO) -> None:
         # Only terminals need rich.
@@ -89,7 +91,7 @@ class Bars:
 
         class Seconds(ProgressColumn):
             def render(self, task: Task) -> Text:
-                return Text(f"{task.elapsed or 0:.1f} s", style="dim")
+                return Text(f"{task.finished_time or task.elapsed or 0:.1f} s", style="dim")
 
         class DownloadBar(BarColumn):
             def render(self, task: Task) -> Text:  # type: ignore[override]  # nothing is drawn without percents
@@ -113,31 +115,34 @@ class Bars:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # What a step was doing when it was left stays on the screen, its spinner standing still.
+        if self._row is not None:
+            self._progress.stop_task(self._row)
         self._progress.stop()
 
     def show(self, event: Event) -> None:
-        """Begin, move or end a row."""
+        """Begin or move a row; the one before is done."""
         self.stage = phrase(event)
-        percent = event.body.get("percent") if event.kind == "container.progress" else None
-        name = str(event.body.get("stage")) if event.kind == "container.progress" else event.kind
+        if event.kind in SAID_BY_RESULT:
+            return self._finish() if event.kind == "container.provisioned" else None
+        is_progress = event.kind == "container.progress"
+        name = str(event.body.get("stage")) if is_progress else event.kind
         if self._row is None or name != self._name:
             self._finish()
             self._row, self._name = self._progress.add_task("", total=100.0, percent=False), name
+        percent = event.body.get("percent") if is_progress else None
         self._progress.update(
-            self._row, description=harmless(self.stage), completed=percent or 0, percent=percent is not None
+            self._row,
+            description=harmless(self.stage),
+            completed=min(percent or 0, 99.9),  # 100 % of the bytes is not yet the end of the step
+            percent=percent is not None,
         )
-        if event.kind not in ("container.progress", "container.unplaceable"):
-            self._finish(failed=event.kind.endswith("_failed"))
+        return None
 
-    def _finish(self, *, failed: bool = False) -> None:
-        """Tick the last row off; a failed one just stops."""
-        if self._row is None:
-            return
-        if failed:
-            self._progress.stop_task(self._row)
-        else:
+    def _finish(self) -> None:
+        if self._row is not None:
             self._progress.update(self._row, completed=100.0, percent=False)
-        self._row = None
+            self._row = None
 
 
 def display(stream: TextIO) -> Display:

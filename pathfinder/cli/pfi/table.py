@@ -12,7 +12,7 @@ MISSING = "-"
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column(Generic[Item]):
     """A column: its header, the text of an item's cell, and the cell's colour, if it has one.
 
