@@ -90,7 +90,7 @@ EVENTS_WIDE: Columns[Event] = (
 
 def event_colour(kind: str) -> Colour | None:
     """Only what should catch the eye."""
-    if kind.endswith(("_failed", ".down", ".missing", ".lost")):
+    if kind.endswith(("_failed", ".down", ".missing")):
         return Colour.BAD
     if kind in ("container.unplaceable", "node.cordoned"):
         return Colour.BUSY

@@ -18,6 +18,8 @@ from pathfinder.cli.pfi.table import Table
 from pathfinder.cli.pfi.terminal import has_colour, is_live, say
 from pathfinder.client import ApiError, Client, EventSelection
 
+OVERLAP = "10s"
+
 View = TypeVar("View", bound=BaseModel)
 
 
@@ -105,7 +107,9 @@ class Watch(Notices, Generic[View]):
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        selection = EventSelection(kinds=self._listing.kinds)
+        # A little of the past, because "now" is when the server has begun to listen: some moment after it answered.
+        # An item that is read twice costs a request and shows nothing.
+        selection = EventSelection(kinds=self._listing.kinds, since=OVERLAP)
         with self._screen:
             async with aclosing(self._client.events.follow(selection, listener=self)) as events:
                 async for event in events:

@@ -68,9 +68,8 @@ def amounts(of: Amounts) -> str:
 
 
 def details(event: Event) -> str:
-    """What an event says beyond its kind, subject and node."""
-    tell = _DETAILS.get(event.kind)
-    return (tell and tell(event.body)) or _fields(event.body)
+    """What an event says beyond its kind, subject and node; all of its body where no words are known for its kind."""
+    return _DETAILS.get(event.kind, _fields)(event.body)
 
 
 def progress(body: Mapping[str, Any]) -> str:
@@ -79,8 +78,8 @@ def progress(body: Mapping[str, Any]) -> str:
     return _STAGES.get(stage, stage) + (f" {percent}%" if percent is not None else "")
 
 
-def _text(key: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda body: str(body.get(key) or "")
+def _text(key: str, before: str = "") -> Callable[[Mapping[str, Any]], str]:
+    return lambda body: before + str(body[key]) if body.get(key) else ""
 
 
 def _fields(body: Mapping[str, Any]) -> str:
@@ -92,7 +91,10 @@ def _short(value: Any) -> str:
 
 
 _DETAILS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "container.unplaceable": _text("message"),
+    "container.requested": _text("image", "image "),
+    "container.scheduled": _text("policy", "policy "),
+    "container.rescheduled": _text("from", "from "),
+    "container.unplaceable": _text("reason"),
     "container.progress": progress,
     "container.provisioned": _text("ipaddress"),
     "container.provision_failed": _text("reason"),
