@@ -187,8 +187,7 @@ class Lab:
             settings = self._settings | {roles.DATABASE_URL: database.result()}
             with progress.step("database schema"):
                 roles.migrate(settings)
-            for role in ("operator", "join"):
-                roles.token(self.home, settings, role)
+            roles.create_tokens(self.home, settings)
             settings |= {roles.BROKER_URL: broker.result()}
         self.home.remember("url.database", settings[roles.DATABASE_URL])
         self.home.remember("url.broker", settings[roles.BROKER_URL])

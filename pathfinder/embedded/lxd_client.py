@@ -3,6 +3,7 @@
 The agent's client is `pathfinder.runtime`; this one runs before there is an agent, and knows LXD and Incus alike.
 """
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,21 +74,31 @@ class LxdClient:
 
 
 @contextmanager
-def connect(socket: Path) -> Iterator[LxdClient]:
-    """A client of the daemon at `socket`."""
+def connect(path: Path) -> Iterator[LxdClient]:
+    """A client of the daemon whose socket is at `path`."""
     timeout = httpx2.Timeout(WORK_SECONDS, connect=ANSWER_SECONDS)
     # A Unix socket has no TLS, and loading certificate authorities takes longer than a whole call.
-    transport = httpx2.HTTPTransport(uds=str(socket), verify=False)
+    transport = httpx2.HTTPTransport(uds=str(path), verify=False)
     with httpx2.Client(base_url="http://lxd", transport=transport, timeout=timeout) as client:
         yield LxdClient(client)
 
 
-def is_trusted(socket: Path) -> bool:
+def is_trusted(path: Path) -> bool:
     """Whether a daemon answers there and lets us in. A socket file may outlive its daemon: only an answer counts."""
-    if not socket.is_socket():
+    if not _accepts(path):
         return False
     try:
-        with connect(socket) as lxd:
+        with connect(path) as lxd:
             return bool(lxd.get("")["auth"] == "trusted")
     except (httpx2.TransportError, LxdRefused):
         return False
+
+
+def _accepts(path: Path) -> bool:
+    # httpx2 leaves its socket open when nobody listens on a Unix one, so that is found out without it.
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,14 @@ def user_settings(environment: Mapping[str, str]) -> dict[str, str]:
 def migrate(settings: Mapping[str, str]) -> None:
     """Bring the database to the newest schema and make the cluster `default`."""
     _run(settings, "migrate")
+
+
+def create_tokens(home: Home, settings: Mapping[str, str], *, fresh: bool = False) -> None:
+    """Make the tokens this home needs and has not yet; `fresh` makes new ones of those it has."""
+    # Each takes a second, most of it Python's start, and they know nothing of each other.
+    with ThreadPoolExecutor() as pool:
+        for made in [pool.submit(token, home, settings, role, fresh=fresh) for role in ("operator", "join")]:
+            made.result()
 
 
 def token(home: Home, settings: Mapping[str, str], role: str, *, fresh: bool = False) -> str:

@@ -102,8 +102,7 @@ class Stack:
         with progress.step("database schema") as step:
             roles.migrate(settings)
             step.say("up to date")
-        for role in ("operator", "join"):
-            roles.token(self.home, settings, role)
+        roles.create_tokens(self.home, settings)
         return url
 
     def _runtime(self, progress: Progress) -> Path | None:
@@ -133,8 +132,8 @@ class Stack:
         self._start_control_plane(progress, urls, api)
         if not api.accepts_token():
             # The database was replaced since; tokens of the old one mean nothing to the new.
-            tokens = {role: roles.token(self.home, urls, role, fresh=True) for role in ("operator", "join")}
-            api = ControlPlane(server, tokens["operator"])
+            roles.create_tokens(self.home, urls, fresh=True)
+            api = ControlPlane(server, roles.token(self.home, urls, "operator"))
         self._start_agent(progress, api, urls[roles.BROKER_URL], socket)
         self.home.remember(CLUSTERS_KEY, api.cluster_ids())
         return Running(server, api.token, socket)

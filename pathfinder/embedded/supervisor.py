@@ -129,15 +129,21 @@ class Supervisor:
 
     def is_running(self, name: str) -> bool:
         """Whether a program runs or is just being started."""
-        return any(each.name == name and each.state in {"RUNNING", "STARTING"} for each in self.status())
+        if not self.answers():
+            return False
+        entry = self._call("getProcessInfo", name, ignore=Faults.BAD_NAME)
+        return entry is not None and entry["statename"] in {"RUNNING", "STARTING"}
 
     def status(self) -> list[Status]:
         """Every program, in start order; none if the daemon does not run."""
         if not self.answers():
             return []
+        entries = self._call("getAllProcessInfo")
         priorities = {entry["name"]: entry["process_prio"] for entry in self._call("getAllConfigInfo")}
-        entries = sorted(self._call("getAllProcessInfo"), key=lambda entry: (priorities[entry["name"]], entry["name"]))
-        return [_status(entry) for entry in entries]
+        # Between the two calls a program may have been removed.
+        return [
+            _status(each) for each in sorted(entries, key=lambda each: (priorities.get(each["name"], 0), each["name"]))
+        ]
 
     def wait(self, name: str, ready: Callable[[], bool], seconds: float) -> None:
         """Wait until `ready()`. Raises NotReady, with the end of the program's log, when it died or time is up."""

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,11 @@ def traces() -> dict[str, set[str]]:
         "loops": {str(path) for path in Path("/sys/block").glob("loop*/loop/backing_file")},
         "directories": set(os.listdir("/var/lib")),
     }
+
+
+def left_since(before: dict[str, set[str]]) -> dict[str, set[str]]:
+    """What is here now and was not before."""
+    return {kind: found - before[kind] for kind, found in traces().items() if found - before[kind]}
 
 
 def _read(path: Path) -> str:
@@ -144,7 +150,9 @@ def test_two_labs_run_side_by_side_and_one_that_was_battered_leaves_nothing(lab:
         other.down()
 
         assert not other.home.root.exists()
-    wait_until("the kernel's own tidying up", lambda: traces() == before, 10)
+    with suppress(TimeoutError):  # the kernel tidies up on its own time
+        wait_until("no trace", lambda: not left_since(before), 10)
+    assert left_since(before) == {}
     assert all(ControlPlane(lab.api_url, lab.token).has_ready_node(node) for node in lab.nodes())
 
 

@@ -12,6 +12,8 @@ from pathfinder.embedded.home import Home
 from pathfinder.embedded.supervisor import Status, Supervisor
 
 _STYLES = {"RUNNING": "green", "STARTING": "yellow", "STOPPING": "yellow"}
+#: Paths are never broken in a pipe or a file.
+_FILE_WIDTH = 1000
 #: supervisord calls a program running once it has held for a second; one that was just started is well, too.
 _WELL = {"RUNNING", "STARTING"}
 
@@ -29,6 +31,8 @@ def status() -> None:
 def show(services: Sequence[Status]) -> None:
     """Print the table, and exit with 1 unless every service runs."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _FILE_WIDTH
     if not services:
         console.print("Nothing is running. Start it with: pathfinder up")
         raise typer.Exit(1)
