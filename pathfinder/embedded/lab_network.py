@@ -3,6 +3,7 @@
 Each cable is a veth pair whose far end lives in the node's network namespace, so it vanishes with the node.
 """
 
+import contextlib
 import os
 import subprocess
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ MOST_LABS = 40
 #: Addresses .11 … are nodes, .100 … containers.
 _FIRST_NODE, _FIRST_CONTAINER, _LAST_CONTAINER = 10, 100, 250
 _NAMESPACE_SECONDS = 10.0
+_LINKS = Path("/sys/class/net")
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,7 @@ class LabNetwork:
 
     def unplug(self, number: int) -> None:
         """Remove a node's cable, if it is still there."""
-        if Path(f"/sys/class/net/{self.cable(number)}").exists():
-            _ip("link", "delete", self.cable(number))
+        _delete(self.cable(number))
 
     def cut(self, number: int) -> None:
         """Cut a node off from everything."""
@@ -75,10 +76,9 @@ class LabNetwork:
 
     def remove(self) -> None:
         """Remove the bridge and every cable that is left."""
-        for path in Path("/sys/class/net").glob(f"pfl{self.index}n[0-9][0-9]"):
-            _ip("link", "delete", path.name)
-        if Path(f"/sys/class/net/{self.bridge}").exists():
-            _ip("link", "delete", self.bridge)
+        for path in _LINKS.glob(f"pfl{self.index}n[0-9][0-9]"):
+            _delete(path.name)
+        _delete(self.bridge)
 
     def dhcp_command(self, leases: Path) -> tuple[str, ...]:
         """The one DHCP server of the lab's containers. No DNS, and no ping before each offer: that takes seconds."""
@@ -110,6 +110,13 @@ def _namespace(pid: int) -> str:
         return os.readlink(f"/proc/{pid}/ns/net")
     except OSError:
         return ""
+
+
+def _delete(link: str) -> None:
+    with contextlib.suppress(EmbeddedError):
+        _ip("link", "delete", link)
+    # The kernel removes the cable of a killed node by itself, so failing to delete it only matters if it stays.
+    wait_until(f"the end of {link}", lambda: not (_LINKS / link).exists(), _NAMESPACE_SECONDS)
 
 
 def _ip(*arguments: str) -> None:
