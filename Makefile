@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 NODES ?= 3
+# Where nothing was ever installed, there is nothing to stop.
+STOP := [ ! -x $(BIN)/pathfinder ] || $(BIN)/pathfinder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down clean lab lab-down test lint bench install lock
@@ -18,16 +20,16 @@ up: install ## Start everything that does not run yet.
 	@$(BIN)/pathfinder up
 
 down: ## Stop everything that `make up` started; data stays.
-	@$(BIN)/pathfinder down
+	@$(STOP) down
 
 clean: ## Stop everything, and remove its data and the containers it made; nothing else.
-	@$(BIN)/pathfinder clean
+	@$(STOP) clean
 
 lab: install ## Start a lab of several real LXD nodes: make lab NODES=3
 	@$(BIN)/pathfinder lab up --nodes $(NODES)
 
 lab-down: ## Remove the lab without a trace.
-	@$(BIN)/pathfinder lab down
+	@$(STOP) lab down
 
 test: install ## Every test, real services included.
 	@$(BIN)/pytest
