@@ -23,7 +23,7 @@ class Client:
         async with Client("http://127.0.0.1:8080", token) as client:
             container = await client.containers.create("web-01", memory="512MiB")
 
-    Raises `ValueError` for a server that is no http(s) URL. `transport` replaces the wire in tests.
+    Raises `BadArgument` for a server that is no http(s) URL. `transport` replaces the wire in tests.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ import httpx2
 import stamina
 from pydantic import BaseModel, ValidationError
 
-from pathfinder.client.errors import ApiError, ClientError, UnexpectedAnswer, Unreachable
+from pathfinder.client.errors import ApiError, BadArgument, ClientError, UnexpectedAnswer, Unreachable
 from pathfinder.domain.views import Problem
 
 BASE = "/api/v3"
@@ -31,10 +31,10 @@ class Connection:
     """Requests to one server. `transport` replaces the wire in tests."""
 
     def __init__(self, server: str, token: str = "", *, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        url = _address(server)
+        if not (token.isascii() and token.isprintable()):
+            raise BadArgument("The token holds characters that no token has; copy it again.")
         self.server = server.rstrip("/")
-        url = httpx2.URL(self.server)
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError(f"{server!r} is not the address of a server; write http://HOST:PORT or https://HOST:PORT")
         self._http = httpx2.AsyncClient(
             base_url=self.server + BASE,
             headers={"Authorization": f"Bearer {token}"} if token else {},
@@ -145,8 +145,18 @@ class Connection:
 def segment(name: str) -> str:
     """`name` as one segment of a path: it can never reach another route."""
     if name in ("", ".", ".."):
-        raise ValueError(f"{name!r} is not a name")
+        raise BadArgument(f"{name!r} is not a name")
     return quote(name, safe="")
+
+
+def _address(server: str) -> httpx2.URL:
+    try:
+        url = httpx2.URL(server)
+        if url.scheme in ("http", "https") and url.host:
+            return url
+    except httpx2.InvalidURL:
+        pass
+    raise BadArgument(f"{server!r} is not the address of a server; write http://HOST:PORT or https://HOST:PORT")
 
 
 def _reason(exc: httpx2.TransportError) -> str:

@@ -1,6 +1,7 @@
 """What can go wrong between a client and the API, as one tree. `pathfinder/cli/pfi/failures.py` maps it to exit codes.
 
 ClientError
+├── BadArgument        the caller gave something no request can be made of; nothing was sent
 ├── ApiError           the server refused; carries its problem document
 ├── Unreachable        no answer: connection refused, reset, timed out, or a proxy with nothing behind it
 └── UnexpectedAnswer   an answer, but not one of Pathfinder's API
@@ -11,6 +12,10 @@ from pathfinder.domain.views import Problem
 
 class ClientError(Exception):
     """Root of everything a request to the API can end in besides its result."""
+
+
+class BadArgument(ClientError, ValueError):
+    """A server's address, a token or a name that no request can be made of. The message says what to write."""
 
 
 class ApiError(ClientError):

@@ -7,7 +7,6 @@ from typing import TypeVar
 import stamina.instrumentation
 import typer
 
-from pathfinder.cli.pfi.failures import Usage
 from pathfinder.cli.pfi.profiles import Target, resolve
 from pathfinder.client import Client
 
@@ -24,10 +23,7 @@ def connect(to: Target) -> Client:
     """A client of the target."""
     # Retries are the client's own business; by default stamina would log them between the rows of a table.
     stamina.instrumentation.set_on_retry_hooks([])
-    try:
-        return Client(to.server, to.token, cluster=to.cluster)
-    except (ValueError, UnicodeError) as exc:
-        raise Usage(str(exc)) from exc
+    return Client(to.server, to.token, cluster=to.cluster)
 
 
 def run(ctx: typer.Context, work: Callable[[Client], Awaitable[Result]]) -> Result:

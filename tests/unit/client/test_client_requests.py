@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from wire import Handler, client, problem
 
-from pathfinder.client import ApiError, Client, Selection, UnexpectedAnswer, Unreachable
+from pathfinder.client import ApiError, BadArgument, Client, Selection, UnexpectedAnswer, Unreachable
 
 CLUSTER = {
     "id": "00000000-0000-0000-0000-000000000001",
@@ -187,5 +187,5 @@ async def test_a_name_never_reaches_another_route(name: str) -> None:
 @pytest.mark.parametrize("server", ["", "127.0.0.1:8080", "ftp://here", "http://"])
 def test_a_server_must_be_an_address(server: str) -> None:
     """A missing scheme is the usual mistake."""
-    with pytest.raises(ValueError, match="write http://HOST:PORT"):
+    with pytest.raises(BadArgument, match="write http://HOST:PORT"):
         Client(server)

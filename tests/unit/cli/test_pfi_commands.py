@@ -1,0 +1,224 @@
+"""The other verbs, the exit codes, and what errors look like."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fake_api import FakeApi, Pfi, container, ended, event, found, node, page, problem
+
+from pathfinder.cli.pfi import words
+from pathfinder.cli.pfi.app import VERBS
+
+
+def test_a_create_sends_only_what_was_written(api: FakeApi, pfi: Pfi) -> None:
+    """The server's defaults and rules live on the server."""
+    api.on("POST", "/containers", found(container(status="PENDING", node=None, ipaddress=None), 201))
+
+    ran = pfi(
+        "create", "container", "web-01", "--cpu", "500m", "--memory", "512MiB", "-l", "tier=web", "-c", "a=b=c",
+        "--profile", "default", "-p", "gpu", "--node-label", "zone=a", "--type", "STATEFUL",
+    )  # fmt: skip
+
+    assert json.loads(api.requests[0].content) == {
+        "hostname": "web-01",
+        "cpu": "500m",
+        "memory": "512MiB",
+        "labels": {"tier": "web"},
+        "node_labels": {"zone": "a"},
+        "config": {"a": "b=c"},
+        "profiles": ["default", "gpu"],
+        "type": "stateful",
+    }
+    assert ran.lines == ["container web-01 is PENDING"]
+
+
+def test_wrong_fields_are_listed_one_to_a_line(api: FakeApi, pfi: Pfi) -> None:
+    """A user can mend them all at once."""
+    api.on("POST", "/containers", problem(422, "The request is not valid.", hostname="too long", memory="negative"))
+
+    ran = pfi("create", "container", "x" * 99)
+
+    assert ran.code == 1
+    assert ran.err == "error: The request is not valid.\n  hostname: too long\n  memory: negative\n"
+
+
+def test_a_wrong_token_says_how_to_get_one(api: FakeApi, pfi: Pfi) -> None:
+    """The first thing a newcomer runs into."""
+    api.on("GET", "/nodes", problem(401, "The token is not known."))
+
+    ran = pfi("get", "nodes")
+
+    assert ran.code == 1
+    assert "pathfinder up" in ran.err
+    assert "pfi config set token" in ran.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["gte"],
+        ["get", "pods"],
+        ["get", "nodes", "--nope"],
+        ["create", "container"],
+        ["create", "container", "web-01", "--label", "tier"],
+        ["create", "container", "web-01", "--label", "=web"],
+        ["create", "container", "web-01", "--wait", "--timeout", "soon"],
+        ["get", "events", "--since", "yesterday"],
+        ["get", "nodes", "-o", "xml"],
+        ["get", "nodes", ""],
+        ["--server", "localhost", "get", "nodes"],
+        ["--profile", "nobody", "get", "nodes"],
+        ["help", "fly"],
+    ],
+)
+def test_a_wrong_command_line_is_exit_code_two(pfi: Pfi, arguments: list[str]) -> None:
+    """With one line that says what is wrong, and no request."""
+    ran = pfi(*arguments)
+
+    assert ran.code == 2
+    assert ran.out == ""
+    assert ran.err.startswith("error: ")
+
+
+def test_a_bug_is_one_line_unless_the_traceback_is_wanted(api: FakeApi, pfi: Pfi) -> None:
+    """Users get a sentence, those who mend it the traceback."""
+    api.on("GET", "/version", RuntimeError("boom"))
+
+    short, long = pfi("version", "--remote"), pfi("--debug", "version", "--remote")
+
+    assert short.code == long.code == 1
+    assert short.err.startswith("error: unexpected: RuntimeError: boom\nhint: ")
+    assert "Traceback" not in short.err
+    assert "Traceback" in long.err
+
+
+def test_cordon_and_uncordon_take_several_nodes(api: FakeApi, pfi: Pfi) -> None:
+    """A rack at a time."""
+    for mark in ("cordon", "uncordon"):
+        api.on("POST", f"/nodes/node-01/{mark}", found(node()))
+        api.on("POST", f"/nodes/node-02/{mark}", found(node("node-02")))
+
+    assert len(pfi("cordon", "node", "node-01", "node-02").lines) == 2
+    assert len(pfi("uncordon", "node", "node-01", "node-02").lines) == 2
+
+
+def test_a_node_that_holds_containers_is_not_deleted(api: FakeApi, pfi: Pfi) -> None:
+    """The server's refusal is the user's answer."""
+    api.on("DELETE", "/nodes/node-01", problem(409, "Node 'node-01' holds 2 containers."))
+
+    ran = pfi("delete", "node", "node-01")
+
+    assert (ran.code, ran.err) == (1, "error: Node 'node-01' holds 2 containers.\n")
+
+
+def test_describe_ends_with_what_happened_lately(api: FakeApi, pfi: Pfi) -> None:
+    """With the reason of a failure, and without each percent of a download."""
+    failed = container(status="PROVISION_ERROR", message="No space left.", ipaddress=None)
+    api.on("GET", "/containers/web-01", found(failed))
+    events = [event(1, "container.progress", stage="image"), event(2, "container.provision_failed", reason="No space.")]
+    api.on("GET", "/events", page(*events))
+
+    ran = pfi("describe", "container", "web-01")
+
+    assert "Message:       No space left." in ran.lines
+    assert ran.lines[-1].endswith("container.provision_failed   web-01         node-01   No space.")
+    assert "progress" not in ran.out
+
+
+def test_explain_counts_the_nodes_each_filter_rejected(api: FakeApi, pfi: Pfi) -> None:
+    """Why a container waits."""
+    explanation = {
+        "hostname": "web-01",
+        "status": "PENDING",
+        "node": None,
+        "policy": "spread",
+        "seed": 7,
+        "nodes_considered": 3,
+        "rejections": [{"filter": "fits", "nodes": 2, "reason": "not enough memory"}],
+        "candidates": [{"node": "node-01", "score": 0.5, "balance": 0.25}],
+        "decided_at": "2026-11-23T20:30:05Z",
+        "message": "no node can take it",
+    }
+    api.on("GET", "/containers/web-01/explain", found(explanation))
+
+    assert pfi("explain", "container", "web-01").lines == [
+        "web-01 is PENDING: no node can take it",
+        "Decided 2026-11-23 20:30:05, policy spread, 3 nodes considered.",
+        "",
+        "FILTER   NODES REJECTED   REASON",
+        "fits     2                not enough memory",
+        "",
+        "NODE      SCORE   BALANCE",
+        "node-01   0.500   0.250",
+    ]
+
+
+def test_a_tail_prints_each_event_once_across_connections(api: FakeApi, pfi: Pfi) -> None:
+    """One JSON object to a line; one notice when the connection is lost, one when it is back."""
+    one, two, three = (event(seq, "container.scheduled") for seq in (1, 2, 3))
+    api.on("GET", "/events/stream", ended(one, two), ended(two, three), problem(401, "Enough."))
+
+    ran = pfi("events", "tail", "-o", "json")
+
+    assert [json.loads(line)["seq"] for line in ran.lines] == [1, 2, 3]
+    assert [line.split()[1] for line in ran.err.splitlines()[:2]] == ["lost", "connected"]
+
+
+def test_a_tail_is_narrowed_by_its_flags(api: FakeApi, pfi: Pfi) -> None:
+    """A bare noun stands for all its kinds; a duration is sent in seconds, a moment in UTC."""
+    api.on("GET", "/events/stream", problem(401, "Enough."))
+
+    pfi("events", "tail", "--kind", "node", "--kind", "container.deleted", "--node", "node-01", "--since", "1h30m")
+    pfi("events", "tail", "--container", "web-01", "--since", "2026-11-23T21:30:05+01:00")
+
+    first, second = (request.url.params for request in api.requests)
+    assert first.get_list("kind") == ["node.", "container.deleted"]
+    assert (first["node"], first["since"]) == ("node-01", "5400s")
+    assert (second["container"], second["since"]) == ("web-01", "2026-11-23T20:30:05Z")
+
+
+@pytest.mark.parametrize("verb", list(VERBS))
+def test_every_verb_explains_itself(pfi: Pfi, verb: str) -> None:
+    """`pfi help VERB` and `pfi VERB --help` say the same."""
+    helped, asked = pfi("help", verb), pfi(verb, "--help")
+
+    assert helped.code == asked.code == 0
+    assert helped.out == asked.out
+    assert helped.out.startswith(f"Usage: pfi {verb}")
+
+
+def test_help_lists_every_verb_and_the_exit_codes(pfi: Pfi) -> None:
+    """What a newcomer sees first."""
+    text = pfi("help").out
+
+    assert all(f"\n  {verb} " in text for verb in VERBS)
+    assert "Exit codes: 0 done, 1 refused or failed, 2 wrong usage" in text
+
+
+def test_version_does_not_load_a_client(tmp_path: Path) -> None:
+    """It answers at once, wherever the server is."""
+    program = "import sys; from pathfinder.cli.pfi.app import start; start(['version']); print('httpx2' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+
+    version, loaded = ran.stdout.splitlines()
+    assert version.startswith("pfi ")
+    assert loaded == "False"
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    """pfi … | head"""
+    command = f"{sys.executable} -m pathfinder.cli.pfi help create container | true; echo ${{PIPESTATUS[0]}}"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+
+    assert ran.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words_"),
+    [(-3, "0s"), (0.4, "0s"), (59, "59s"), (60, "1m"), (190, "3m10s"), (86_400 * 2 + 3600 * 4 + 5, "2d4h")],
+)
+def test_ages_have_their_two_largest_units(seconds: float, words_: str) -> None:
+    """Enough to tell minutes from days."""
+    assert words.span(seconds) == words_
