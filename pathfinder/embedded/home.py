@@ -1,10 +1,12 @@
 """The directory that holds one embedded Pathfinder: its data, logs, sockets and what it remembers."""
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import os
 import secrets
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +19,11 @@ from pathfinder.embedded.ports import free_port
 
 #: The kernel's limit for the path of a Unix socket is 108 bytes; supervisord appends its pid while it binds.
 SOCKET_PATH_LIMIT = 95
+#: Everything that is ever put into a home.
+ENTRIES = (
+    *("agent", "leases", "lock", "logs", "nodes", "postgres", "rabbitmq"),
+    *("state.json", "state.json.new", "supervisor", "supervisor.sock"),
+)
 
 
 class Home:
@@ -36,9 +43,21 @@ class Home:
         return cls(base / ".pathfinder")
 
     def create(self) -> None:
-        """Make the directory. Service users may pass through it, only its owner may list it."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        self.root.chmod(0o711)
+        """Make the directory. Service accounts may pass through it, only its owner may list it."""
+        if not self.root.exists():
+            self.root.mkdir(parents=True)
+            self.root.chmod(0o711)
+
+    def remove(self) -> None:
+        """Delete what we put into the directory, and the directory if that was all: $PATHFINDER_HOME may be any."""
+        for name in ENTRIES:
+            path = self.root / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.root.rmdir()
 
     @property
     def digest(self) -> str:

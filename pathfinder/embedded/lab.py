@@ -13,7 +13,6 @@ tests runs beside a user's, and beside `pathfinder up`.
 """
 
 import os
-import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -254,7 +253,7 @@ class Lab:
 
     def _remove_files(self) -> None:
         remove_data_elsewhere(self.home)
-        shutil.rmtree(self.home.root, ignore_errors=True)
+        self.home.remove()
 
     def _api(self) -> ControlPlane:
         return ControlPlane(self.api_url, self.token)

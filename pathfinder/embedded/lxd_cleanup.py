@@ -12,6 +12,8 @@ from pathfinder.runtime.lxd_order import MARK_CLUSTER
 
 #: Ids of this home's clusters; another Pathfinder may use the same LXD.
 CLUSTERS_KEY = "clusters"
+#: Whether an LXD was ever used; where the node is simulated there is nothing to remove.
+USED_KEY = "lxd.used"
 
 
 def remove_ours(home: Home) -> str:
@@ -27,8 +29,8 @@ def remove_ours(home: Home) -> str:
         raise EmbeddedError(
             f"LXD does not answer ({failure}), so what Pathfinder made there is still there."
         ) from failure
-    home.remember(MADE_KEY, None)
-    home.remember(CLUSTERS_KEY, None)
+    for key in (MADE_KEY, CLUSTERS_KEY, USED_KEY):
+        home.remember(key, None)
     return f"{count} containers, the images" + "".join(f", the {what} {name}" for what, name in made.items())
 
 

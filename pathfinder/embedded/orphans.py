@@ -19,6 +19,16 @@ _MONITOR = b"[lxc monitor] "
 
 
 @dataclass(frozen=True)
+class Ending:
+    """How a program is asked to end."""
+
+    signal: int
+    seconds: float
+    #: Whether its children are asked, too, and waited for: a shell script ends before what it started has.
+    with_children: bool = False
+
+
+@dataclass(frozen=True)
 class Orphan:
     """A process of ours without its supervisord."""
 
@@ -40,19 +50,18 @@ def find(supervisor_url: str) -> list[Orphan]:
     return found
 
 
-def end(supervisor: Supervisor, stop_signals: Mapping[str, tuple[int, float]]) -> set[str]:
-    """End all orphans of a supervisord that does not run: politely in the order of `stop_signals`, then by force.
+def end(supervisor: Supervisor, endings: Mapping[str, Ending]) -> set[str]:
+    """End all orphans of a supervisord that does not run: politely in the order of `endings`, then by force.
 
-    `stop_signals` maps a program to its signal and the seconds it may take. Returns the programs that there were.
+    Returns the programs that there were.
     """
     programs = {each.program for each in find(supervisor.url)}
-    for program, (number, seconds) in stop_signals.items():
-        family = [each for each in find(supervisor.url) if each.program == program]
-        pids = {each.pid for each in family}
-        # Its main process ends the others, as it does when supervisord asks it.
-        heads = [each.pid for each in family if each.parent not in pids]
-        _signal(heads, number)
-        _wait_gone(heads, seconds)
+    for program, ending in endings.items():
+        family = {each.pid: each for each in find(supervisor.url) if each.program == program}
+        heads = [pid for pid, each in family.items() if each.parent not in family]
+        asked = list(family) if ending.with_children else heads
+        _signal(asked, ending.signal)
+        _wait_gone(asked, ending.seconds)
     rest = [each.pid for each in find(supervisor.url)]
     _signal(rest, signal.SIGKILL)
     _wait_gone(rest, 5)

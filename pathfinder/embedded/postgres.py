@@ -79,9 +79,16 @@ class Postgres:
         draft.rename(self.data)
 
     def is_ready(self) -> bool:
-        """Whether it accepts connections."""
-        command = [str(binary("pg_isready")), "-q", "-h", LOOPBACK, "-p", str(self.port)]
-        probe = subprocess.run(command, check=False, stdin=subprocess.DEVNULL)
+        """Whether it accepts our password: somebody else's server may be on the port."""
+        arguments = ["--no-psqlrc", "--host", LOOPBACK, "--port", str(self.port), "--username", NAME, NAME]
+        probe = subprocess.run(
+            [str(binary("psql")), *arguments, "--command", "SELECT"],
+            # Not as an argument: those are everybody's to read.
+            env=os.environ | {"PGPASSWORD": self.password, "PGCONNECT_TIMEOUT": "2"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
         return probe.returncode == 0
 
     def program(self) -> Program:

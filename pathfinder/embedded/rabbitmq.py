@@ -4,9 +4,11 @@ Erlang nodes of one machine usually share one `epmd`, which stays behind when th
 under supervision, on its own port, so nothing of the machine is used and nothing stays.
 """
 
+import base64
+import hashlib
+import json
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pathfinder.embedded.account import Account
+from pathfinder.embedded.amqp_login import lets_in
 from pathfinder.embedded.errors import NotInstalled
 from pathfinder.embedded.ports import LOOPBACK, answers, free_port
 from pathfinder.embedded.program import Program
@@ -26,8 +29,6 @@ READY_SECONDS = 60.0
 #: Debian's own script; the one on PATH is a wrapper that only knows the machine's node.
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 _MAPPER = Path("/usr/bin/epmd")
-#: A client's first bytes (AMQP 0-9-1) and the type of the frame a server that is ready answers with.
-_GREETING, _METHOD_FRAME = b"AMQP\x00\x00\x09\x01", b"\x01"
 
 
 @dataclass(frozen=True)
@@ -78,23 +79,19 @@ class RabbitMQ:
         return (str(_MAPPER), "-port", str(self.mapper_port), "-address", LOOPBACK)
 
     def configure(self) -> None:
-        """Write its configuration. User and virtual host are made at its first start."""
+        """Write its configuration. User and virtual host are made, or put right again, at each start."""
         if not _SERVER.exists() or not _MAPPER.exists():
             raise NotInstalled("RabbitMQ")
         addresses = enumerate((LOOPBACK, *self.extra_hosts), start=1)
         lines = [f"listeners.tcp.{number} = {host}:{self.port}" for number, host in addresses]
-        lines += [f"default_vhost = {NAME}", f"default_user = {NAME}", f"default_pass = {self.password}"]
-        self._write("rabbitmq.conf", "\n".join(lines) + "\n")
+        definitions = self.directory / "definitions.json"
+        self._write("rabbitmq.conf", "\n".join([*lines, f"load_definitions = {definitions}"]) + "\n")
+        self._write(definitions.name, json.dumps(self._definitions()))
         self._write("enabled_plugins", "[].\n")
 
     def is_ready(self) -> bool:
-        """Whether it speaks AMQP: listeners are opened when everything else is up."""
-        try:
-            with socket.create_connection((LOOPBACK, self.port), timeout=2) as connection:
-                connection.sendall(_GREETING)
-                return connection.recv(1) == _METHOD_FRAME
-        except OSError:
-            return False
+        """Whether it accepts our password: listeners are opened when everything else is up."""
+        return lets_in(LOOPBACK, self.port, NAME, self.password)
 
     def programs(self) -> list[Program]:
         """It and its port mapper, under supervision, in start order."""
@@ -110,6 +107,17 @@ class RabbitMQ:
             stop_children=True,
         )
         return [mapper, server]
+
+    def _definitions(self) -> dict[str, object]:
+        # RabbitMQ's own hash: four bytes of salt, then SHA-256 of salt and password. The salt may stay the same.
+        salt = hashlib.sha256(str(self.directory).encode()).digest()[:4]
+        hashed = base64.b64encode(salt + hashlib.sha256(salt + self.password.encode()).digest()).decode()
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        return {
+            "users": [{"name": NAME, "password_hash": hashed, "tags": "administrator"}],
+            "vhosts": [{"name": NAME}],
+            "permissions": [{"user": NAME, "vhost": NAME, **everything}],
+        }
 
     def _write(self, name: str, text: str) -> None:
         path = self.directory / name

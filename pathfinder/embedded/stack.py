@@ -1,7 +1,6 @@
 """A whole Pathfinder on this machine: every service and role, started in order, kept alive, stopped without a trace."""
 
 import os
-import shutil
 import signal
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +12,8 @@ from pathfinder.embedded.account import remove_data_elsewhere
 from pathfinder.embedded.control_plane import ControlPlane, url_of
 from pathfinder.embedded.errors import EmbeddedError, PortTaken
 from pathfinder.embedded.home import Home
-from pathfinder.embedded.lxd import MADE_KEY, ensure_lxd, remove_traces, stop_lxd
-from pathfinder.embedded.lxd_cleanup import CLUSTERS_KEY, remove_ours
+from pathfinder.embedded.lxd import ensure_lxd, remove_traces, stop_lxd
+from pathfinder.embedded.lxd_cleanup import CLUSTERS_KEY, USED_KEY, remove_ours
 from pathfinder.embedded.ports import holder, is_free
 from pathfinder.embedded.progress import Progress
 from pathfinder.embedded.services import Services
@@ -24,14 +23,14 @@ NODE = "node-01"
 LISTEN = "127.0.0.1:8080"
 READY_SECONDS = 30.0
 #: How each program is asked to end, and for how long, in the order in which they end.
-STOP_SIGNALS = {
-    "agent": (signal.SIGTERM, 12.0),
-    "control-plane": (signal.SIGTERM, 12.0),
-    "lxd": (signal.SIGPWR, 60.0),
-    "lxcfs": (signal.SIGTERM, 5.0),
-    "rabbitmq": (signal.SIGTERM, 30.0),
-    "epmd": (signal.SIGTERM, 5.0),
-    "postgres": (signal.SIGINT, 30.0),
+ENDINGS = {
+    "agent": orphans.Ending(signal.SIGTERM, 12),
+    "control-plane": orphans.Ending(signal.SIGTERM, 12),
+    "lxd": orphans.Ending(signal.SIGPWR, 60),
+    "lxcfs": orphans.Ending(signal.SIGTERM, 5),
+    "rabbitmq": orphans.Ending(signal.SIGTERM, 30, with_children=True),
+    "epmd": orphans.Ending(signal.SIGTERM, 5),
+    "postgres": orphans.Ending(signal.SIGINT, 30),
 }
 
 
@@ -72,9 +71,11 @@ class Stack:
 
     def down(self, progress: Progress) -> None:
         """Stop everything that `up` started; data stays."""
+        if not self.home.root.exists():
+            return
         with self.home.locked():
             self._remember_clusters()
-            for name in STOP_SIGNALS:
+            for name in ENDINGS:
                 if self.supervisor.is_running(name):
                     with progress.step(name) as step:
                         self._stop(name)
@@ -85,7 +86,7 @@ class Stack:
     def clean(self, progress: Progress) -> None:
         """Stop everything and remove what it made: containers, images, LXD's pool and bridge, and all data."""
         self._remember_clusters()
-        if self.home.recall(CLUSTERS_KEY) or self.home.recall(MADE_KEY):
+        if self.home.recall(USED_KEY):
             with progress.step("containers") as step:
                 # An agent at work would make again what is removed here.
                 self._stop_roles()
@@ -93,8 +94,8 @@ class Stack:
         self.down(progress)
         with progress.step("data") as step:
             remove_data_elsewhere(self.home)
-            shutil.rmtree(self.home.root, ignore_errors=True)
-            step.say(f"{self.home.root} removed")
+            self.home.remove()
+            step.say("removed")
 
     def _database(self, progress: Progress) -> str:
         url = self._services.database(progress)
@@ -120,6 +121,7 @@ class Stack:
                 step.say(f"{str(failure).splitlines()[0]}; going on with a SIMULATED node")
                 return None
             step.say(f"ready at {socket}")
+            self.home.remember(USED_KEY, True)
             return socket
 
     def _lxd_socket(self) -> Path | None:
@@ -181,7 +183,7 @@ class Stack:
         if self.supervisor.answers():
             return
         # Only where the LXD was ours: the machine's own and its containers are none of our business.
-        if "lxd" in orphans.end(self.supervisor, STOP_SIGNALS):
+        if "lxd" in orphans.end(self.supervisor, ENDINGS):
             remove_traces()
 
     def _remember_clusters(self) -> None:

@@ -99,7 +99,7 @@ def test_what_a_killed_supervisord_left_is_found_and_ended(supervisor: Superviso
         os.kill(int((supervisor.directory / "supervisord.pid").read_text()), signal.SIGKILL)
         wait_until("the end of supervisord", lambda: not supervisor.answers(), 10)
 
-        assert orphans.end(supervisor, {"family": (signal.SIGTERM, 5.0)}) == {"family"}
+        assert orphans.end(supervisor, {"family": orphans.Ending(signal.SIGTERM, 5)}) == {"family"}
         assert orphans.find(supervisor.url) == []
         assert stranger.poll() is None
         stranger.kill()

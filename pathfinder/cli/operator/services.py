@@ -8,6 +8,7 @@ from pathfinder.cli.operator.demo import show_demo
 from pathfinder.cli.operator.profile import save_profile
 from pathfinder.cli.operator.progress import Screen
 from pathfinder.embedded.home import Home
+from pathfinder.embedded.lab import Lab
 from pathfinder.embedded.stack import Running, Stack
 
 
@@ -34,8 +35,10 @@ def down() -> None:
 
 
 def clean() -> None:
-    """Stop everything, and remove its data and the containers it made. Nothing else is touched."""
-    Stack(Home.default()).clean(Screen())
+    """Stop everything, the lab too, and remove its data and the containers it made. Nothing else is touched."""
+    screen = Screen()
+    Lab().down(screen)
+    Stack(Home.default()).clean(screen)
 
 
 def bring_up(screen: Screen) -> Running:
