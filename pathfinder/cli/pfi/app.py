@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from typer._click.core import Command, Context
-from typer._click.exceptions import ClickException, NoArgsIsHelpError, UsageError
+from typer._click.exceptions import ClickException, NoArgsIsHelpError, NoSuchOption, UsageError
 from typer.core import TyperGroup
 
 from pathfinder.cli.pfi.failures import ExitCode, report
@@ -37,6 +37,8 @@ EXIT_CODES = (
     "Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 cannot reach the server, 4 timed out; "
     "130 after Ctrl-C."
 )
+
+GLOBAL_FLAGS = ("--profile", "--server", "--cluster", "--debug")
 
 
 class _Verbs(MutableMapping[str, Command]):
@@ -130,6 +132,8 @@ def start(arguments: list[str]) -> int:
 
 def _usage(wrong: ClickException) -> int:
     note(f"error: {harmless(wrong.format_message())}")
-    if isinstance(wrong, UsageError) and wrong.ctx is not None:
+    if isinstance(wrong, NoSuchOption) and wrong.option_name in GLOBAL_FLAGS:
+        note(f"hint: {wrong.option_name} stands before the command: pfi {wrong.option_name} … COMMAND")
+    elif isinstance(wrong, UsageError) and wrong.ctx is not None:
         note(f"hint: {wrong.ctx.command_path} --help")
     return ExitCode.USAGE

@@ -82,6 +82,14 @@ def test_a_wrong_command_line_is_exit_code_two(pfi: Pfi, arguments: list[str]) -
     assert ran.err.startswith("error: ")
 
 
+def test_a_global_flag_in_the_wrong_place_says_where_it_goes(pfi: Pfi) -> None:
+    """The usual slip of somebody who knows other tools."""
+    ran = pfi("get", "nodes", "--cluster", "lab")
+
+    assert ran.code == 2
+    assert "--cluster stands before the command" in ran.err
+
+
 def test_a_bug_is_one_line_unless_the_traceback_is_wanted(api: FakeApi, pfi: Pfi) -> None:
     """Users get a sentence, those who mend it the traceback."""
     api.on("GET", "/version", RuntimeError("boom"))
