@@ -4,6 +4,8 @@ from typing import Any
 
 import httpx2
 
+from pathfinder.embedded.errors import NotReady
+
 _TIMEOUT_SECONDS = 5.0
 #: Where an API that listens everywhere is reached from this machine.
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  names it, does not bind it
@@ -17,35 +19,46 @@ class ControlPlane:
 
     def is_ready(self) -> bool:
         """Whether its parts answer: `GET /readyz`."""
-        try:
-            return self._send("GET", "/readyz").status_code == httpx2.codes.OK
-        except httpx2.TransportError:
-            return False
+        return self._finds("/readyz") is not None
 
     def accepts_token(self) -> bool:
         """Whether the token is still known; it is not after the database was replaced."""
-        return bool(self.token) and self._send("GET", "/api/v3/clusters").status_code == httpx2.codes.OK
+        return bool(self.token) and self._finds("/api/v3/clusters") is not None
 
     def has_ready_node(self, name: str) -> bool:
         """Whether that node of the cluster `default` holds its lease."""
-        response = self._send("GET", f"/api/v3/nodes/{name}?cluster=default")
-        return response.status_code == httpx2.codes.OK and response.json()["status"] == "READY"
+        node = self._finds(f"/api/v3/nodes/{name}?cluster=default")
+        return node is not None and node["status"] == "READY"
 
     def cluster_ids(self) -> list[str]:
         """The id of every cluster."""
-        response = self._send("GET", "/api/v3/clusters")
-        response.raise_for_status()
-        items: list[dict[str, Any]] = response.json()["items"]
-        return [str(item["id"]) for item in items]
+        clusters = self._finds("/api/v3/clusters")
+        if clusters is None:
+            raise NotReady(f"The API at {self.server} does not tell its clusters.")
+        return [str(item["id"]) for item in clusters["items"]]
+
+    def has_container(self, hostname: str) -> bool:
+        """Whether a container of that name lives in the cluster `default`."""
+        return self._finds(f"/api/v3/containers/{hostname}?cluster=default") is not None
 
     def set_default_image(self, image: str) -> None:
         """The image containers of the cluster `default` get when they name none."""
-        self._send("PATCH", "/api/v3/clusters/default", {"default_image": image}).raise_for_status()
+        answer = self._send("PATCH", "/api/v3/clusters/default", {"default_image": image})
+        if answer is None or answer.status_code != httpx2.codes.OK:
+            raise NotReady(f"The API at {self.server} did not take {image!r} as default image.")
 
-    def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx2.Response:
+    def _finds(self, path: str) -> Any:
+        """The document at `path`; None if there is none, or nobody answers."""
+        response = self._send("GET", path)
+        return response.json() if response is not None and response.status_code == httpx2.codes.OK else None
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx2.Response | None:
         # No proxy stands between two programs of one machine, whatever the environment says.
         with httpx2.Client(base_url=self.server, timeout=_TIMEOUT_SECONDS, trust_env=False, verify=False) as client:
-            return client.request(method, path, json=body, headers={"Authorization": f"Bearer {self.token}"})
+            try:
+                return client.request(method, path, json=body, headers={"Authorization": f"Bearer {self.token}"})
+            except httpx2.TransportError:
+                return None  # not up yet, or just restarted
 
 
 def url_of(listen: str) -> str:

@@ -4,6 +4,7 @@ EmbeddedError
 ├── NotInstalled     a program is missing
 ├── PortTaken        somebody else listens where we were told to
 ├── NotReady         a service did not come up in time, or died; carries the end of its log
+│   └── TimedOut     something took longer than it may
 └── LxdImpossible    LXD cannot run on this machine, and why
 """
 
@@ -27,6 +28,10 @@ class PortTaken(EmbeddedError):
 
 class NotReady(EmbeddedError):
     """A service did not come up in time, or died while it was waited for."""
+
+
+class TimedOut(NotReady, TimeoutError):
+    """Something took longer than it may."""
 
 
 class LxdImpossible(EmbeddedError):

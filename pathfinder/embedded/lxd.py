@@ -2,10 +2,10 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from pathfinder.embedded.errors import LxdImpossible, NotReady
+from pathfinder.embedded.errors import LxdImpossible, NotReady, TimedOut
 from pathfinder.embedded.home import Home
 from pathfinder.embedded.lxd_client import connect, is_trusted
 from pathfinder.embedded.lxd_setup import initialise
@@ -63,16 +63,16 @@ def stop_lxd(supervisor: Supervisor) -> None:
     ours = [each for each in ("lxd", "lxcfs") if supervisor.is_running(each)]
     for name in ours:
         supervisor.stop(name)
-    if ours:
-        remove_traces()
+    remove_traces(ours)
 
 
-def remove_traces() -> None:
-    """Remove what a daemon that died left: containers without their LXD, mounts, its bridge's DHCP server."""
-    end_containers(DIRECTORY)
+def remove_traces(ours: Collection[str]) -> None:
+    """Remove what programs of ours (`lxd`, `lxcfs`) left when they died: containers without their LXD, and mounts."""
+    if "lxd" in ours:
+        end_containers(DIRECTORY)
     for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
         point = Path(line.split()[1])
-        if point == FILES or DIRECTORY in point.parents:
+        if ("lxcfs" in ours and point == FILES) or ("lxd" in ours and DIRECTORY in point.parents):
             subprocess.run(["umount", "-l", str(point)], check=False, capture_output=True)
 
 
@@ -87,7 +87,7 @@ def _start(home: Home, say: Callable[[str], None]) -> Path:
         _supervise(home)
     try:
         wait_until("LXD", lambda: find_lxd() is not None, READY_SECONDS)
-    except TimeoutError:
+    except TimedOut:
         raise NotReady(f"LXD did not answer within {READY_SECONDS:.0f} s; see {home.logs}/lxd.log.") from None
     return find_lxd() or SOCKET
 

@@ -1,9 +1,6 @@
 """Removes from LXD what Pathfinder made there, and nothing else."""
 
-import httpx2
-
 from pathfinder.embedded.debian_image import DEBIAN
-from pathfinder.embedded.errors import EmbeddedError
 from pathfinder.embedded.home import Home
 from pathfinder.embedded.image import TINY
 from pathfinder.embedded.lxd import MADE_KEY, ensure_lxd
@@ -19,16 +16,11 @@ USED_KEY = "lxd.used"
 def remove_ours(home: Home) -> str:
     """Remove this home's containers, the images and, if it made them, pool and bridge; what was done, in words."""
     made: dict[str, str] = home.recall(MADE_KEY) or {}
-    try:
-        with connect(ensure_lxd(home)) as lxd:
-            count = _remove_containers(lxd, set(home.recall(CLUSTERS_KEY) or ()))
-            for alias in (TINY, DEBIAN):
-                _remove_image(lxd, alias)
-            _remove_setup(lxd, made)
-    except httpx2.TransportError as failure:
-        raise EmbeddedError(
-            f"LXD does not answer ({failure}), so what Pathfinder made there is still there."
-        ) from failure
+    with connect(ensure_lxd(home)) as lxd:
+        count = _remove_containers(lxd, set(home.recall(CLUSTERS_KEY) or ()))
+        for alias in (TINY, DEBIAN):
+            _remove_image(lxd, alias)
+        _remove_setup(lxd, made)
     for key in (MADE_KEY, CLUSTERS_KEY, USED_KEY):
         home.remember(key, None)
     return f"{count} containers, the images" + "".join(f", the {what} {name}" for what, name in made.items())

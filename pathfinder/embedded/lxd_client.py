@@ -16,6 +16,7 @@ from pathfinder.embedded.errors import EmbeddedError
 Json = dict[str, Any]
 #: A daemon that is there answers in milliseconds; importing an image or stopping containers takes a while.
 ANSWER_SECONDS, WORK_SECONDS = 2.0, 300.0
+_BYTES = {"Content-Type": "application/octet-stream"}
 
 
 class LxdRefused(EmbeddedError):
@@ -26,8 +27,12 @@ class LxdRefused(EmbeddedError):
         super().__init__(f"LXD refused {method} {path}: {reason}")
 
 
+class LxdUnreachable(EmbeddedError):
+    """LXD does not answer."""
+
+
 class LxdClient:
-    """One daemon. Raises LxdRefused for what it refuses, httpx2.TransportError when it does not answer."""
+    """One daemon. Raises LxdRefused for what it refuses, LxdUnreachable when it does not answer."""
 
     def __init__(self, client: httpx2.Client) -> None:
         self._client = client
@@ -38,18 +43,16 @@ class LxdClient:
 
     def call(self, method: str, path: str, body: Json | None = None) -> Any:
         """Any call; work that LXD does in the background is waited for."""
-        return self._finish(method, path, self._client.request(method, f"/1.0/{path}".rstrip("/"), json=body))
+        return self._finish(method, path, self._send(method, f"/1.0/{path}".rstrip("/"), json=body))
 
     def upload(self, path: str, content: bytes) -> Any:
         """`POST` raw bytes, such as an image."""
-        headers = {"Content-Type": "application/octet-stream"}
-        return self._finish("POST", path, self._client.post(f"/1.0/{path}", content=content, headers=headers))
+        return self._finish("POST", path, self._send("POST", f"/1.0/{path}", content=content, headers=_BYTES))
 
     def upload_file(self, path: str, file: Path) -> Any:
         """`POST` a file without holding it in memory."""
-        headers = {"Content-Type": "application/octet-stream"}
         with file.open("rb") as stream:
-            return self._finish("POST", path, self._client.post(f"/1.0/{path}", content=stream, headers=headers))
+            return self._finish("POST", path, self._send("POST", f"/1.0/{path}", content=stream, headers=_BYTES))
 
     def exists(self, path: str) -> bool:
         """Whether `GET` finds something."""
@@ -66,11 +69,17 @@ class LxdClient:
         if answer["type"] == "error":
             raise LxdRefused(method, path, answer["error_code"], answer["error"])
         if answer["type"] == "async":
-            done = self._client.get(f"{answer['operation']}/wait").json()["metadata"]
+            done = self._send("GET", f"{answer['operation']}/wait").json()["metadata"]
             if done["status"] != "Success":
                 raise LxdRefused(method, path, done["status_code"], done["err"])
             return done["metadata"]
         return answer["metadata"]
+
+    def _send(self, method: str, url: str, **content: Any) -> httpx2.Response:
+        try:
+            return self._client.request(method, url, **content)
+        except httpx2.TransportError as failure:
+            raise LxdUnreachable(f"LXD does not answer: {failure}") from failure
 
 
 @contextmanager
@@ -90,7 +99,7 @@ def is_trusted(path: Path) -> bool:
     try:
         with connect(path) as lxd:
             return bool(lxd.get("")["auth"] == "trusted")
-    except (httpx2.TransportError, LxdRefused):
+    except (LxdUnreachable, LxdRefused):
         return False
 
 

@@ -182,9 +182,8 @@ class Stack:
         """End what a supervisord that was killed left running."""
         if self.supervisor.answers():
             return
-        # Only where the LXD was ours: the machine's own and its containers are none of our business.
-        if "lxd" in orphans.end(self.supervisor, ENDINGS):
-            remove_traces()
+        # Only of what was ours: the machine's own LXD and its containers are none of our business.
+        remove_traces(orphans.end(self.supervisor, ENDINGS))
 
     def _remember_clusters(self) -> None:
         """Keep which clusters are ours, while the API can still be asked: `clean` removes only their containers."""

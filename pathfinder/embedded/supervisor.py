@@ -16,7 +16,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
-from pathfinder.embedded.errors import NotReady
+from pathfinder.embedded.errors import NotReady, TimedOut
 from pathfinder.embedded.home import Home
 from pathfinder.embedded.program import Program, render, render_daemon
 
@@ -157,7 +157,7 @@ class Supervisor:
 
         try:
             wait_until(name, check, seconds)
-        except TimeoutError:
+        except TimedOut:
             raise NotReady(f"{name} was not ready within {seconds:.0f} s. {self._log_end(name)}") from None
 
     def shutdown(self, seconds: float = 60.0) -> None:
@@ -197,11 +197,11 @@ class Supervisor:
 
 
 def wait_until(what: str, check: Callable[[], bool], seconds: float) -> None:
-    """Return when `check()` is true. Raises TimeoutError after `seconds`."""
+    """Return when `check()` is true. Raises TimedOut after `seconds`."""
     deadline = time.monotonic() + seconds
     while not check():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} took longer than {seconds:.0f} s")
+            raise TimedOut(f"Waited for {what}, but not longer than {seconds:.0f} s.")
         time.sleep(POLL_SECONDS)
 
 

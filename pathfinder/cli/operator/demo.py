@@ -8,12 +8,10 @@ import sys
 import threading
 from pathlib import Path
 
-import httpx2
 import typer
 
 from pathfinder.cli.operator.progress import Screen
 from pathfinder.embedded.control_plane import ControlPlane
-from pathfinder.embedded.errors import EmbeddedError
 from pathfinder.embedded.image import ensure_tiny_image
 from pathfinder.embedded.stack import Running
 
@@ -38,11 +36,12 @@ def demo() -> None:
 def show_demo(screen: Screen, running: Running) -> None:
     """Create the container on a Pathfinder that is up, wait for it, and print what there is."""
     say = screen.console.print
-    if _exists(running):
+    api = ControlPlane(running.server, running.token)
+    if api.has_container(CONTAINER):
         say(f"\nContainer {CONTAINER} is already there.")
     else:
         if running.socket:
-            _choose_image(screen, running, running.socket)
+            _choose_image(screen, api, running.socket)
         _create(screen)
     for noun in ("nodes", "containers"):
         say(f"\n$ pfi get {noun}")
@@ -59,7 +58,7 @@ def show_demo(screen: Screen, running: Running) -> None:
     say("  make down", soft_wrap=True)
 
 
-def _choose_image(screen: Screen, running: Running, lxd_socket: Path) -> None:
+def _choose_image(screen: Screen, api: ControlPlane, lxd_socket: Path) -> None:
     """Use the tiny image where Ubuntu's cannot be had."""
     with screen.step("default image") as step:
         step.say(f"looking for {IMAGE_SERVER[0]}")
@@ -67,7 +66,7 @@ def _choose_image(screen: Screen, running: Running, lxd_socket: Path) -> None:
             step.say(f"Ubuntu's current LTS from {IMAGE_SERVER[0]}")
             return
         alias = ensure_tiny_image(lxd_socket)
-        ControlPlane(running.server, running.token).set_default_image(f"local:{alias}")
+        api.set_default_image(f"local:{alias}")
         step.say(f"{IMAGE_SERVER[0]} cannot be reached, so a tiny image was built here: local:{alias}")
 
 
@@ -90,18 +89,6 @@ def _create(screen: Screen) -> None:
     screen.console.print(f"\n$ pfi create container {CONTAINER} --wait")
     if status := _pfi("create", "container", CONTAINER, "--wait"):
         raise typer.Exit(status)
-
-
-def _exists(running: Running) -> bool:
-    with httpx2.Client(base_url=running.server, trust_env=False, verify=False) as client:
-        answer = client.get(
-            f"/api/v3/containers/{CONTAINER}",
-            params={"cluster": "default"},
-            headers={"Authorization": f"Bearer {running.token}"},
-        )
-    if answer.status_code not in (httpx2.codes.OK, httpx2.codes.NOT_FOUND):
-        raise EmbeddedError(f"The API answered {answer.status_code}: {answer.text}")
-    return answer.status_code == httpx2.codes.OK
 
 
 def _pfi(*arguments: str) -> int:
