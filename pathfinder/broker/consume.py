@@ -41,11 +41,13 @@ def isolate_poison(handler: Handler) -> Handler:
     async def handle(batch: Sequence[Delivery]) -> None:
         try:
             await handler(batch)
-        except Exception:
+        except Exception as error:
             if len(batch) > 1:
                 for delivery in batch:
                     await handle([delivery])
                 return
+            if isinstance(error, MalformedMessage):
+                return await _set_aside(batch[0].message, error)
             log.exception("message failed", message_id=batch[0].message.message_id)
             await asyncio.sleep(backoff(1))
             await batch[0].message.nack(requeue=True)
@@ -93,7 +95,7 @@ async def consume(
             messages = [first]
             while len(messages) < batch and not arrived.empty() and (another := arrived.get_nowait()) is not None:
                 messages.append(another)
-            await _work(messages, queue, handler)
+            await _work(messages, handler)
             if stopping.is_set():
                 return
         _expect(stopping, queue)
@@ -106,7 +108,7 @@ async def consume_each(
     handler = _with_policies(handler)
     async with _arrivals(connection, queue, stopping, prefetch) as arrived, asyncio.TaskGroup() as working:
         while (message := await arrived.get()) is not None:
-            working.create_task(_work([message], queue, handler))
+            working.create_task(_work([message], handler))
         _expect(stopping, queue)
 
 
@@ -141,20 +143,24 @@ def _expect(stopping: asyncio.Event, queue: topology.Queue) -> None:
         raise ConnectionError(f"the broker ended the consumer of {queue.name}")
 
 
-async def _work(messages: Sequence[AbstractIncomingMessage], queue: topology.Queue, handler: Handler) -> None:
-    deliveries = [delivery for message in messages if (delivery := await _read(message, queue)) is not None]
+async def _work(messages: Sequence[AbstractIncomingMessage], handler: Handler) -> None:
+    deliveries = [delivery for message in messages if (delivery := await _read(message)) is not None]
     if deliveries:
         await handler(deliveries)
         await _acknowledge(deliveries)
 
 
-async def _read(message: AbstractIncomingMessage, queue: topology.Queue) -> Delivery | None:
+async def _read(message: AbstractIncomingMessage) -> Delivery | None:
     try:
         return Delivery(message, decode(message.body))
     except MalformedMessage as error:
-        log.error("message set aside", queue=queue.name, message_id=message.message_id, reason=str(error))
-        await message.reject(requeue=False)
+        await _set_aside(message, error)
         return None
+
+
+async def _set_aside(message: AbstractIncomingMessage, error: MalformedMessage) -> None:
+    log.error("message set aside", message_id=message.message_id, key=message.routing_key, reason=str(error))
+    await message.reject(requeue=False)
 
 
 async def _acknowledge(deliveries: Sequence[Delivery]) -> None:

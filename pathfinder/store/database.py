@@ -12,12 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from pathfinder.domain.errors import Invalid, Unavailable
 
-#: SQLSTATE classes that say "not now" rather than "wrong": connection trouble, shutdown, recovery, no resources.
-_PASSING = ("08", "57P", "53", "25006")
+#: SQLSTATE classes that say "not now" rather than "wrong": connection trouble, shutdown, no resources, recovery, and
+#: two transactions that waited for each other.
+_PASSING = ("08", "57P", "53", "25006", "40")
 
 
 class Database:
     """A pool of connections to one PostgreSQL; every method raises Unavailable when it does not answer."""
+
+    #: What a broken connection of `listen_connection` raises.
+    broken = (asyncpg.PostgresError, asyncpg.InterfaceError)
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
         self._url = make_url(url)

@@ -11,7 +11,7 @@ its event later (greater `seq`) and cannot be finished while the other is runnin
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -33,6 +33,10 @@ class Cursor:
 
     def __str__(self) -> str:
         return f"{self.low}-{self.high}-{self.seq}"
+
+    def covers(self, xid: int, seq: int) -> bool:
+        """Whether the event of that transaction and number lies before this place."""
+        return xid < self.low or (xid < self.high and seq <= self.seq)
 
     @classmethod
     def parse(cls, written: str) -> "Cursor":
@@ -73,11 +77,18 @@ class Query:
         )
 
 
+class Logged(NamedTuple):
+    """An event, and the transaction that wrote it."""
+
+    xid: int
+    event: views.Event
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """Some events in order, the cursor behind them, and whether committed ones are left to read."""
 
-    events: list[views.Event]
+    events: list[Logged]
     cursor: Cursor
     more: bool
 
@@ -114,16 +125,16 @@ async def read(tx: AsyncConnection, cursor: Cursor, query: Query, limit: int) ->
         window = Cursor(cursor.low, max(horizon, cursor.low), 0)
     events = await _window(tx, window, query, limit)
     if len(events) == limit:
-        return Slice(events, Cursor.parse(events[-1].cursor), more=True)
+        return Slice(events, Cursor(window.low, window.high, events[-1].event.seq), more=True)
     return Slice(events, Cursor(window.high, window.high, 0), more=beyond)
 
 
-async def _window(tx: AsyncConnection, window: Cursor, query: Query, limit: int) -> list[views.Event]:
+async def _window(tx: AsyncConnection, window: Cursor, query: Query, limit: int) -> list[Logged]:
     given: dict[str, Any] = {name: getattr(query, name) for name in _CONDITIONS if getattr(query, name)}
     narrowing = "".join(f" AND {_CONDITIONS[name]}" for name in given)
     result = await tx.execute(
         text(f"""
-            SELECT e.seq, e.at, e.kind, k.name AS cluster, e.subject_type, e.subject_id, e.subject_name, e.node,
+            SELECT e.xid, e.seq, e.at, e.kind, k.name AS cluster, e.subject_type, e.subject_id, e.subject_name, e.node,
                    e.actor, e.generation, e.trace_id, e.body
             FROM events AS e JOIN clusters AS k ON k.id = e.cluster_id
             WHERE e.xid >= :low AND e.xid < :high AND e.seq > :seq {narrowing}
@@ -133,7 +144,7 @@ async def _window(tx: AsyncConnection, window: Cursor, query: Query, limit: int)
         | given
         | ({"kinds": list(query.kinds)} if query.kinds else {}),
     )
-    return [_view(row, window) for row in result]
+    return [Logged(row.xid, _view(row, window)) for row in result]
 
 
 def _view(row: Any, window: Cursor) -> views.Event:

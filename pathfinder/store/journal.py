@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pathfinder.domain.containers import Container
 from pathfinder.domain.messages import Envelope, Exchange, Kind, encode
 from pathfinder.store import bulk
 
@@ -31,6 +32,22 @@ class Fact:
     node: str | None = None
     trace_id: str = ""
     body: dict[str, Any] = field(default_factory=dict)
+
+
+def about(container: Container, kind: Kind, actor: str, body: Mapping[str, Any] | None = None) -> Fact:
+    """A fact about a container as it is now."""
+    return Fact(
+        kind=kind,
+        cluster_id=container.cluster_id,
+        subject_type="container",
+        subject_id=container.id,
+        subject_name=container.hostname,
+        actor=actor,
+        generation=container.generation,
+        node=container.node,
+        trace_id=container.trace_id,
+        body=dict(body or {}),
+    )
 
 
 _EVENT: bulk.Columns = {

@@ -1,0 +1,32 @@
+"""The application: its routes, errors and bounds."""
+
+from fastapi import FastAPI
+
+from api import errors
+from api.middleware import BodyLimit, TraceIds
+from api.routes import clusters, containers, events, health, nodes
+from api.tail import Tail
+from pathfinder import __version__
+from pathfinder.bootstrap import Process
+
+PREFIX = "/api/v3"
+
+
+def create_app(process: Process, tail: Tail) -> FastAPI:
+    """The API of `process`; `tail` must be running for streams to move."""
+    app = FastAPI(
+        title="Pathfinder",
+        version=__version__,
+        summary="The orchestrator that makes a fleet of LXD machines behave as one.",
+        docs_url=f"{PREFIX}/docs",
+        redoc_url=None,
+        openapi_url=f"{PREFIX}/openapi.json",
+    )
+    app.state.process, app.state.tail = process, tail
+    app.include_router(health.router)
+    for noun in (containers, nodes, clusters, events):
+        app.include_router(noun.router, prefix=PREFIX)
+    errors.install(app)
+    app.add_middleware(BodyLimit, limit=process.settings.max_body_bytes)
+    app.add_middleware(TraceIds)
+    return app

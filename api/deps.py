@@ -1,0 +1,30 @@
+"""What routes are given."""
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Query, Request
+
+from api.tail import Tail
+from pathfinder.bootstrap import Process
+
+
+def process(request: Request) -> Process:
+    """The process this API runs in."""
+    return cast(Process, request.app.state.process)
+
+
+def tail(request: Request) -> Tail:
+    """The live end of the event log."""
+    return cast(Tail, request.app.state.tail)
+
+
+def trace_id(request: Request) -> str:
+    """The id that follows this request through events, messages and logs."""
+    return str(request.scope["trace_id"])
+
+
+ProcessDep = Annotated[Process, Depends(process)]
+TailDep = Annotated[Tail, Depends(tail)]
+TraceId = Annotated[str, Depends(trace_id)]
+ClusterName = Annotated[str, Query(alias="cluster", min_length=1, max_length=63, description="Name of the cluster.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Most items of a page.")]

@@ -1,0 +1,57 @@
+"""Clusters: create, list, get, change."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.auth import Operator
+from api.deps import Limit, ProcessDep, TraceId
+from api.errors import documented
+from pathfinder.domain import views
+from pathfinder.domain.specs import ClusterPatch, ClusterSpec
+from pathfinder.scheduling import policy
+from pathfinder.store import clusters
+
+router = APIRouter(prefix="/clusters", tags=["clusters"])
+
+
+@router.get("", responses=documented())
+async def get_all(
+    process: ProcessDep,
+    asking: Operator,
+    limit: Limit = 200,
+    cursor: Annotated[str, Query(max_length=63, description="The next_cursor of the page before.")] = "",
+) -> views.Page[views.Cluster]:
+    """Every cluster, by name."""
+    async with process.database.begin() as tx:
+        rows = await clusters.page(tx, cursor, limit + 1)
+    return views.Page(items=rows[:limit], next_cursor=rows[limit - 1].name if len(rows) > limit else None)
+
+
+@router.post("", status_code=201, responses=documented(409))
+async def create(spec: ClusterSpec, process: ProcessDep, asking: Operator, trace_id: TraceId) -> views.Cluster:
+    """A new cluster."""
+    policy.named(spec.policy)
+    image = spec.default_image or process.settings.default_image
+    async with process.database.begin() as tx:
+        await clusters.create(tx, spec.name, spec.policy, image, asking.actor, trace_id)
+        return await clusters.view(tx, spec.name)
+
+
+@router.get("/{name}", responses=documented(404))
+async def get(name: str, process: ProcessDep, asking: Operator) -> views.Cluster:
+    """One cluster."""
+    async with process.database.begin() as tx:
+        return await clusters.view(tx, name)
+
+
+@router.patch("/{name}", responses=documented(404))
+async def change(
+    name: str, patch: ClusterPatch, process: ProcessDep, asking: Operator, trace_id: TraceId
+) -> views.Cluster:
+    """Change a cluster's policy or default image. What is placed already stays where it is."""
+    if patch.policy is not None:
+        policy.named(patch.policy)
+    async with process.database.begin() as tx:
+        await clusters.change(tx, name, patch.policy, patch.default_image, asking.actor, trace_id)
+        return await clusters.view(tx, name)

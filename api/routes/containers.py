@@ -1,0 +1,137 @@
+"""Containers: create, list, get, delete, reschedule, explain."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.auth import Operator
+from api.deps import ClusterName, Limit, ProcessDep, TraceId
+from api.errors import documented
+from api.paging import after, page
+from api.selecting import LabelFilter, PageCursor, Prefix, labels
+from pathfinder.domain import views
+from pathfinder.domain.lifecycle import Status
+from pathfinder.domain.specs import ContainerBatch, ContainerSpec
+from pathfinder.store import clusters, listing, requests
+from pathfinder.store.requests import Asker
+
+router = APIRouter(prefix="/containers", tags=["containers"])
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Makes a repeated create harmless: the same key and body are accepted once.",
+    ),
+]
+
+
+@router.post("", status_code=201, responses=documented(404, 409))
+async def create(
+    spec: ContainerSpec,
+    response: Response,
+    process: ProcessDep,
+    asking: Operator,
+    trace_id: TraceId,
+    cluster: ClusterName = "default",
+    key: IdempotencyKey = None,
+) -> views.Container:
+    """Ask for a container. It is PENDING now; the event stream tells how it goes on."""
+    async with process.database.begin() as tx:
+        found = await clusters.find(tx, cluster)
+        ids = await requests.create(tx, found, [spec], Asker(asking.actor, trace_id), key)
+        (container,) = await listing.containers_by_id(tx, ids)
+    response.headers["Location"] = f"/api/v3/containers/{container.hostname}"
+    return container
+
+
+@router.post("/batch", status_code=201, responses=documented(404, 409))
+async def create_batch(
+    batch: ContainerBatch,
+    process: ProcessDep,
+    asking: Operator,
+    trace_id: TraceId,
+    cluster: ClusterName = "default",
+    key: IdempotencyKey = None,
+) -> views.Page[views.Container]:
+    """Ask for several containers: all are accepted, or none."""
+    async with process.database.begin() as tx:
+        found = await clusters.find(tx, cluster)
+        ids = await requests.create(tx, found, batch.containers, Asker(asking.actor, trace_id), key)
+        return views.Page(items=await listing.containers_by_id(tx, ids))
+
+
+@router.get("", responses=documented(404))
+async def get_all(
+    process: ProcessDep,
+    asking: Operator,
+    label: LabelFilter = [],  # noqa: B006 - FastAPI copies it
+    status: Annotated[list[Status], Query(description="Only these statuses; repeat for more.")] = [],  # noqa: B006
+    node: Annotated[str | None, Query(max_length=63, description="Only containers on this node.")] = None,
+    prefix: Prefix = "",
+    limit: Limit = 200,
+    cursor: PageCursor = None,
+    cluster: ClusterName = "default",
+) -> views.Page[views.Container]:
+    """The living containers of a cluster, by hostname; deleted ones too where `status=DELETED` asks for them."""
+    selection = listing.Selection(
+        cluster=cluster,
+        prefix=prefix,
+        statuses=tuple(status),
+        labels=labels(label),
+        node=node,
+        after=after(cursor),
+        limit=limit + 1,
+    )
+    async with process.database.begin() as tx:
+        await clusters.find(tx, cluster)
+        return page(await listing.containers(tx, selection), limit)
+
+
+@router.get("/{hostname}", responses=documented(404))
+async def get(
+    hostname: str, process: ProcessDep, asking: Operator, cluster: ClusterName = "default"
+) -> views.Container:
+    """One living container."""
+    async with process.database.begin() as tx:
+        return await listing.container(tx, cluster, hostname)
+
+
+@router.delete("/{hostname}", status_code=202, responses=documented(404))
+async def delete(
+    hostname: str, process: ProcessDep, asking: Operator, trace_id: TraceId, cluster: ClusterName = "default"
+) -> views.Container:
+    """Have a container deleted. Asking again is harmless."""
+    async with process.database.begin() as tx:
+        found = await clusters.find(tx, cluster)
+        id_ = await requests.delete(tx, found.id, hostname, Asker(asking.actor, trace_id))
+        return await _one(tx, id_)
+
+
+@router.post("/{hostname}/reschedule", status_code=202, responses=documented(404, 409))
+async def reschedule(
+    hostname: str, process: ProcessDep, asking: Operator, trace_id: TraceId, cluster: ClusterName = "default"
+) -> views.Container:
+    """Have a container placed anew. Its disk starts afresh."""
+    async with process.database.begin() as tx:
+        found = await clusters.find(tx, cluster)
+        id_ = await requests.reschedule(tx, found.id, hostname, Asker(asking.actor, trace_id))
+        return await _one(tx, id_)
+
+
+@router.get("/{hostname}/explain", responses=documented(404))
+async def explain(
+    hostname: str, process: ProcessDep, asking: Operator, cluster: ClusterName = "default"
+) -> views.Explanation:
+    """Why a container is where it is, or why it is nowhere yet."""
+    async with process.database.begin() as tx:
+        return await listing.explanation(tx, cluster, hostname)
+
+
+async def _one(tx: AsyncConnection, id_: UUID) -> views.Container:
+    (container,) = await listing.containers_by_id(tx, [id_])
+    return container

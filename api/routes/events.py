@@ -1,0 +1,96 @@
+"""Events: a list with a cursor, and a stream that resumes."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from api.auth import Operator
+from api.deps import Limit, ProcessDep, TailDep
+from api.errors import documented
+from pathfinder.domain import views
+from pathfinder.domain.errors import FieldProblem, Invalid
+from pathfinder.store import events
+from pathfinder.store.events import Cursor
+
+router = APIRouter(prefix="/events", tags=["events"])
+
+_AGO = re.compile(r"(\d{1,9})(ms|s|m|h|d)")
+_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def narrowed(
+    cluster: Annotated[str | None, Query(max_length=63, description="Only events of this cluster.")] = None,
+    kind: Annotated[
+        list[str],
+        Query(max_length=32, description="Only this kind, or with a dot at the end this family (`container.`)."),
+    ] = [],  # noqa: B006 - FastAPI copies it
+    subject: Annotated[UUID | None, Query(description="Only events about what has this id.")] = None,
+    container: Annotated[str | None, Query(max_length=63, description="Only events about containers so named.")] = None,
+    node: Annotated[str | None, Query(max_length=63, description="Only events on this node.")] = None,
+    since: Annotated[
+        str | None, Query(max_length=40, description="Only events since a moment (RFC 3339) or so long ago (`10m`).")
+    ] = None,
+) -> events.Query:
+    """The events a request asks for."""
+    return events.Query(cluster, tuple(kind), subject, container, node, None if since is None else _moment(since))
+
+
+Narrowed = Annotated[events.Query, Depends(narrowed)]
+
+
+def _moment(written: str) -> datetime:
+    try:
+        if ago := _AGO.fullmatch(written):
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        moment = datetime.fromisoformat(written)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        words = "write a moment like 2026-11-23T21:30:00Z, or a time ago like 90s, 10m, 2h or 1d"
+        raise Invalid("The moment is not right; see `errors`.", [FieldProblem("since", words)]) from error
+
+
+@router.get("", responses=documented())
+async def get_all(
+    process: ProcessDep,
+    asking: Operator,
+    narrowed: Narrowed,
+    limit: Limit = 200,
+    cursor: Annotated[str, Query(max_length=80, description="The next_cursor of the page before.")] = "0",
+) -> views.Page[views.Event]:
+    """What happened, oldest first. `next_cursor` is null at the end of the log; the last event's `cursor` goes on."""
+    async with process.database.begin() as tx:
+        part = await events.read(tx, Cursor.parse(cursor), narrowed, limit)
+    more = len(part.events) == limit
+    return views.Page(items=[event for _, event in part.events], next_cursor=str(part.cursor) if more else None)
+
+
+def starting(
+    narrowed: Narrowed,
+    cursor: Annotated[
+        str | None, Query(max_length=80, description="Where to go on; 0 for the beginning; now if left out.")
+    ] = None,
+    last_event_id: Annotated[str | None, Header(max_length=80, description="Where a broken stream goes on.")] = None,
+) -> Cursor | None:
+    """The place a stream starts at; None for now. A dependency, so that a wrong one is refused before it streams."""
+    written = last_event_id or cursor or ("0" if narrowed.since else None)
+    return None if written is None else Cursor.parse(written)
+
+
+@router.get("/stream", response_class=EventSourceResponse, responses=documented())
+async def stream(
+    asking: Operator,
+    tail: TailDep,
+    narrowed: Narrowed,
+    start: Annotated[Cursor | None, Depends(starting)],
+) -> AsyncIterator[ServerSentEvent]:
+    """What happens, as it happens (server-sent events): `id` is the cursor, `event` the kind, `data` the event.
+
+    A client that comes back with `Last-Event-ID` gets everything it missed, once and in order.
+    """
+    async for event in tail.stream(start, narrowed):
+        yield ServerSentEvent(raw_data=event.model_dump_json(), event=event.kind, id=event.cursor)

@@ -1,0 +1,115 @@
+"""Nodes: list, get, cordon, uncordon, delete, and how agents register theirs."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.auth import Joining, Operator
+from api.deps import ClusterName, Limit, ProcessDep, TraceId
+from api.errors import documented
+from api.paging import after, page
+from api.selecting import LabelFilter, PageCursor, Prefix, labels
+from pathfinder.domain import views
+from pathfinder.domain.errors import Forbidden
+from pathfinder.domain.specs import NodeRegistration
+from pathfinder.store import clusters, listing, nodes, tokens
+
+router = APIRouter(prefix="/nodes", tags=["nodes"])
+
+
+@router.post("/register", responses=documented(404, 409))
+async def register(
+    node: NodeRegistration,
+    process: ProcessDep,
+    asking: Joining,
+    trace_id: TraceId,
+    cluster: ClusterName = "default",
+) -> views.Registered:
+    """Admit a node, new or back again. Its former credential ends with the new one."""
+    settings = process.settings
+    async with process.database.begin() as tx:
+        found = await clusters.find(tx, cluster)
+        if asking.cluster_id not in (None, found.id):
+            raise Forbidden(f"This token admits nodes to another cluster than {cluster!r}.")
+        node_id = await nodes.register(tx, found.id, node, settings.lease_seconds, trace_id)
+        if asking.node_id not in (None, node_id):
+            raise Forbidden(f"This token is another node's; register {node.hostname!r} with a join token.")
+        await tokens.revoke_node(tx, node_id)
+        token = await tokens.create(tx, node.hostname, "node", found.id, node_id)
+    return views.Registered(
+        node_id=node_id,
+        cluster_id=found.id,
+        cluster=found.name,
+        token=token,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        lease_seconds=settings.lease_seconds,
+    )
+
+
+@router.get("", responses=documented(404))
+async def get_all(
+    process: ProcessDep,
+    asking: Operator,
+    label: LabelFilter = [],  # noqa: B006 - FastAPI copies it
+    status: Annotated[list[str], Query(description="READY or DOWN; repeat for more.", max_length=8)] = [],  # noqa: B006
+    prefix: Prefix = "",
+    limit: Limit = 200,
+    cursor: PageCursor = None,
+    cluster: ClusterName = "default",
+) -> views.Page[views.Node]:
+    """The nodes of a cluster, by hostname."""
+    selection = listing.Selection(
+        cluster=cluster,
+        prefix=prefix,
+        statuses=tuple(status),
+        labels=labels(label),
+        after=after(cursor),
+        limit=limit + 1,
+    )
+    async with process.database.begin() as tx:
+        await clusters.find(tx, cluster)
+        return page(await listing.nodes(tx, selection), limit)
+
+
+@router.get("/{hostname}", responses=documented(404))
+async def get(hostname: str, process: ProcessDep, asking: Operator, cluster: ClusterName = "default") -> views.Node:
+    """One node."""
+    async with process.database.begin() as tx:
+        return await listing.node(tx, cluster, hostname)
+
+
+@router.post("/{hostname}/cordon", responses=documented(404))
+async def cordon(
+    hostname: str, process: ProcessDep, asking: Operator, trace_id: TraceId, cluster: ClusterName = "default"
+) -> views.Node:
+    """Stop new placements on a node. What is there stays."""
+    async with process.database.begin() as tx:
+        return await _set_schedulable(tx, cluster, hostname, False, asking.actor, trace_id)
+
+
+@router.post("/{hostname}/uncordon", responses=documented(404))
+async def uncordon(
+    hostname: str, process: ProcessDep, asking: Operator, trace_id: TraceId, cluster: ClusterName = "default"
+) -> views.Node:
+    """Allow placements on a node again."""
+    async with process.database.begin() as tx:
+        return await _set_schedulable(tx, cluster, hostname, True, asking.actor, trace_id)
+
+
+async def _set_schedulable(
+    tx: AsyncConnection, cluster: str, hostname: str, schedulable: bool, actor: str, trace_id: str
+) -> views.Node:
+    found = await clusters.find(tx, cluster)
+    await nodes.set_schedulable(tx, await nodes.find(tx, found.id, hostname), schedulable, actor, trace_id)
+    return await listing.node(tx, cluster, hostname)
+
+
+@router.delete("/{hostname}", status_code=204, responses=documented(404, 409))
+async def delete(
+    hostname: str, process: ProcessDep, asking: Operator, trace_id: TraceId, cluster: ClusterName = "default"
+) -> None:
+    """Forget a node that holds nothing."""
+    async with process.database.begin() as tx:
+        found = await clusters.find(tx, cluster)
+        await nodes.delete(tx, await nodes.find(tx, found.id, hostname), asking.actor, trace_id)

@@ -1,0 +1,130 @@
+"""The live end of the event log: read once in each process, however many streams follow it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from uuid import uuid4
+
+import structlog
+from aio_pika.abc import AbstractConnection
+
+from pathfinder.bootstrap import Process
+from pathfinder.broker import topology
+from pathfinder.broker.connection import pause
+from pathfinder.broker.consume import Delivery, consume
+from pathfinder.domain import views
+from pathfinder.domain.errors import Unavailable
+from pathfinder.store import events
+from pathfinder.store.events import Cursor, Query
+
+log = structlog.get_logger()
+
+PAGE = 500
+
+#: Windows a slow stream may be behind before it is ended; its client comes back with the last cursor it got.
+MAX_BEHIND = 1_000
+
+#: Committed events wait for older transactions that still run; they are looked for again this often.
+RETRY_SECONDS = 0.005
+
+#: How often the log is looked at when no hint comes, because the broker is away.
+BLIND_SECONDS = 1.0
+
+Window = list[events.Logged] | None
+
+
+class Tail:
+    """Follows the log and hands each window to every stream."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._wake = asyncio.Event()
+        self._streams: set[asyncio.Queue[Window]] = set()
+        self._at = Cursor()
+
+    async def run(self) -> None:
+        """Follow until the process stops."""
+        broker = self._process.broker("api")
+        stopping = self._process.stopping
+        hints = asyncio.create_task(broker.run(partial(self._hints, topology.hints_queue(uuid4().hex)), stopping))
+        waking = asyncio.create_task(self._wake_on_stop())
+        try:
+            await self._start()
+            while not stopping.is_set():
+                await self._read_all()
+                with contextlib.suppress(TimeoutError):
+                    patience = self._process.settings.sweep_seconds if broker.up else BLIND_SECONDS
+                    await asyncio.wait_for(self._wake.wait(), patience)
+        finally:
+            for stream in self._streams:
+                stream.put_nowait(None)
+            for task in (hints, waking):
+                task.cancel()
+            await asyncio.gather(hints, waking, return_exceptions=True)
+
+    async def stream(self, cursor: Cursor | None, query: Query) -> AsyncIterator[views.Event]:
+        """Every event after `cursor` (None: from now on) that matches, for as long as the process lives.
+
+        The stream is registered before the past is read, so between past and present nothing is missed; what both
+        hold is told apart by the cursor.
+        """
+        queue: asyncio.Queue[Window] = asyncio.Queue()
+        self._streams.add(queue)
+        try:
+            reached = cursor or await self._now()
+            more = cursor is not None
+            while more:
+                async with self._process.database.begin() as tx:
+                    part = await events.read(tx, reached, query, PAGE)
+                for _, event in part.events:
+                    yield event
+                more, reached = part.more and part.cursor != reached, part.cursor
+            while (window := await queue.get()) is not None and queue.qsize() <= MAX_BEHIND:
+                for xid, event in window:
+                    if not reached.covers(xid, event.seq) and query.matches(event):
+                        yield event
+        finally:
+            self._streams.discard(queue)
+
+    async def _start(self) -> None:
+        """Begin at the end of the log as it is now."""
+        while not self._process.stopping.is_set():
+            try:
+                self._at = await self._now()
+                return
+            except Unavailable as error:
+                log.warning("waiting", reason=str(error))
+                await pause(self._process.stopping, BLIND_SECONDS)
+
+    async def _now(self) -> Cursor:
+        async with self._process.database.begin() as tx:
+            return await events.now(tx)
+
+    async def _read_all(self) -> None:
+        """Hand out everything that is committed, waiting for older transactions where need be."""
+        more = True
+        while more and not self._process.stopping.is_set():
+            self._wake.clear()
+            try:
+                async with self._process.database.begin() as tx:
+                    part = await events.read(tx, self._at, Query(), PAGE)
+            except Unavailable:
+                return
+            if part.events:
+                for stream in self._streams:
+                    stream.put_nowait(part.events)
+            elif part.more:
+                await asyncio.sleep(RETRY_SECONDS)
+            more, self._at = part.more, part.cursor
+
+    async def _hints(self, queue: topology.Queue, connection: AbstractConnection) -> None:
+        self._wake.set()  # what was published while the broker was away
+        await consume(connection, queue, self._hint, self._process.stopping, prefetch=1000, batch=1000)
+
+    async def _hint(self, _: Sequence[Delivery]) -> None:
+        self._wake.set()
+
+    async def _wake_on_stop(self) -> None:
+        await self._process.stopping.wait()
+        self._wake.set()

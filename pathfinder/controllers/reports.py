@@ -1,0 +1,86 @@
+"""What a report of an agent means for the container it is about."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+from pathfinder.domain.containers import Container
+from pathfinder.domain.lifecycle import RUNNING, TRANSITIONS, Status
+from pathfinder.domain.messages import Command, Envelope, Kind, Report
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What follows: the container as it is now (None: unchanged), a fact to record, a command to answer with."""
+
+    container: Container | None = None
+    fact: Kind | None = None
+    body: dict[str, Any] = field(default_factory=dict)
+    command: Command | None = None
+
+
+NOTHING = Verdict()
+
+
+def judge(container: Container | None, report: Envelope, node_id: UUID) -> Verdict:
+    """What `report` from node `node_id` means for `container` (None: there is no such container).
+
+    A report of a placement that is no longer the container's own changes nothing; if it says that an instance runs
+    there, the instance is to be deleted. Told twice, it means nothing the second time.
+    """
+    match report.kind:
+        case Report.PROVISIONED:
+            return _provisioned(container, report, node_id)
+        case Report.PROVISION_FAILED:
+            return _failed(container, report, node_id)
+        case Report.PROGRESS:
+            return _progress(container, report, node_id)
+        case Report.DELETED:
+            return _deleted(container, report, node_id)
+    return NOTHING
+
+
+def is_placement(container: Container | None, report: Envelope, node_id: UUID) -> bool:
+    """Whether the report is about the container's present placement."""
+    return container is not None and container.generation == report.generation and container.node_id == node_id
+
+
+def _provisioned(container: Container | None, report: Envelope, node_id: UUID) -> Verdict:
+    if container is None or not is_placement(container, report, node_id):
+        return Verdict(command=Command.DELETE)
+    address = report.body.get("ipaddress")
+    if container.status in (Status.DELETED, Status.PROVISION_ERROR):
+        return Verdict(command=Command.DELETE)
+    if container.status in RUNNING:
+        if container.ipaddress == address:
+            return NOTHING
+        return Verdict(replace(container, ipaddress=address), Kind.CONTAINER_PROVISIONED, {"ipaddress": address})
+    if Status.PROVISIONED in TRANSITIONS[container.status]:
+        changed = container.to(Status.PROVISIONED, ipaddress=address, message=None)
+        return Verdict(changed, Kind.CONTAINER_PROVISIONED, {"ipaddress": address})
+    return NOTHING
+
+
+def _failed(container: Container | None, report: Envelope, node_id: UUID) -> Verdict:
+    if container is None or not is_placement(container, report, node_id) or container.status != Status.SCHEDULED:
+        return NOTHING
+    reason = str(report.body.get("reason") or "the agent gave no reason")
+    if report.body.get("kept"):  # an instance that ran before: its disk is worth another try, not an end
+        return Verdict(replace(container, message=f"{reason} It is tried again."))
+    changed = container.to(Status.PROVISION_ERROR, message=reason, ipaddress=None)
+    return Verdict(changed, Kind.CONTAINER_PROVISION_FAILED, {"reason": reason, "fault": report.body.get("fault")})
+
+
+def _progress(container: Container | None, report: Envelope, node_id: UUID) -> Verdict:
+    if container is None or not is_placement(container, report, node_id) or container.status != Status.SCHEDULED:
+        return NOTHING
+    body = {"stage": report.body.get("stage"), "percent": report.body.get("percent")}
+    return Verdict(fact=Kind.CONTAINER_PROGRESS, body=body)
+
+
+def _deleted(container: Container | None, report: Envelope, node_id: UUID) -> Verdict:
+    if container is None or not is_placement(container, report, node_id):
+        return NOTHING
+    if container.status != Status.SCHEDULE_DELETION:
+        return NOTHING
+    return Verdict(container.to(Status.DELETED, ipaddress=None, message=None), Kind.CONTAINER_DELETED)

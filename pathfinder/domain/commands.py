@@ -1,0 +1,37 @@
+"""The commands a node is given."""
+
+from dataclasses import asdict
+
+from pathfinder.domain.containers import Container
+from pathfinder.domain.messages import Command, Envelope
+
+
+def provision(container: Container) -> Envelope:
+    """Make the container's instance, or say that it is there. The body is an `InstanceOrder`."""
+    return Envelope(
+        kind=Command.PROVISION,
+        cluster=str(container.cluster_id),
+        subject=str(container.id),
+        generation=container.generation,
+        trace_id=container.trace_id,
+        body=asdict(container.order),
+    )
+
+
+def delete(cluster_id: str, container_id: str, hostname: str, generation: int, trace_id: str = "") -> Envelope:
+    """Remove the instance of this placement, or an older one of the same hostname, or say that it is gone."""
+    return Envelope(
+        kind=Command.DELETE,
+        cluster=cluster_id,
+        subject=container_id,
+        generation=generation,
+        trace_id=trace_id,
+        body={"hostname": hostname},
+    )
+
+
+def delete_placement(container: Container) -> Envelope:
+    """Remove the instance of the container's present placement."""
+    return delete(
+        str(container.cluster_id), str(container.id), container.hostname, container.generation, container.trace_id
+    )

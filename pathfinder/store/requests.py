@@ -1,0 +1,178 @@
+"""What users ask of containers, each as one transaction: the change, its events and its commands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.domain import commands
+from pathfinder.domain.containers import Container
+from pathfinder.domain.errors import FieldProblem, IdempotencyMismatch, IllegalTransition, Invalid, NeverFits, NotFound
+from pathfinder.domain.lifecycle import RESCHEDULABLE, Status
+from pathfinder.domain.messages import Kind
+from pathfinder.domain.resources import format_bytes, format_cpu
+from pathfinder.domain.specs import ContainerSpec
+from pathfinder.store import claims, containers, journal
+from pathfinder.store.clusters import Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: the actor that events name, and the trace id that follows the request."""
+
+    actor: str
+    trace_id: str
+
+
+async def create(
+    tx: AsyncConnection, cluster: Cluster, specs: Sequence[ContainerSpec], asker: Asker, key: str | None
+) -> list[UUID]:
+    """Accept containers, all or none; their ids. With an idempotency `key`, the same request is accepted once.
+
+    Raises Invalid, NeverFits, AlreadyExists, IdempotencyMismatch.
+    """
+    if key is not None and (known := await _answered(tx, cluster.id, key, _digest(specs))) is not None:
+        return known
+    _check(cluster, specs)
+    ids = await containers.insert(tx, cluster.id, cluster.default_image, specs, asker.trace_id)
+    if key is not None:
+        await _remember(tx, cluster.id, key, ids)
+    facts = [
+        journal.Fact(
+            kind=Kind.CONTAINER_REQUESTED,
+            cluster_id=cluster.id,
+            subject_type="container",
+            subject_id=id_,
+            subject_name=spec.hostname,
+            actor=asker.actor,
+            trace_id=asker.trace_id,
+            body=spec.model_dump(mode="json") | {"image": spec.image or cluster.default_image},
+        )
+        for id_, spec in zip(ids, specs, strict=True)
+    ]
+    await journal.record(tx, facts)
+    return ids
+
+
+def _check(cluster: Cluster, specs: Sequence[ContainerSpec]) -> None:
+    seen: set[str] = set()
+    for index, spec in enumerate(specs):
+        field = f"containers[{index}]." if len(specs) > 1 else ""
+        if spec.hostname in seen:
+            words = f"{spec.hostname!r} is in this batch twice"
+            raise Invalid("Each hostname may be asked for once.", [FieldProblem(f"{field}hostname", words)])
+        seen.add(spec.hostname)
+        if cluster.largest is not None:
+            _check_size(cluster, spec, field)
+
+
+def _check_size(cluster: Cluster, spec: ContainerSpec, field: str) -> None:
+    largest = cluster.largest
+    if largest is None:
+        return
+    for name, wanted, most, write in (
+        ("cpu", spec.cpu, largest.cpu_millicores, format_cpu),
+        ("memory", spec.memory, largest.memory_bytes, format_bytes),
+        ("disk", spec.disk, largest.disk_bytes, format_bytes),
+    ):
+        if wanted is not None and wanted > most:
+            words = f"{write(wanted)} is more than any node has; the largest has {write(most)}"
+            raise NeverFits(
+                f"No node of cluster {cluster.name!r} could ever hold {spec.hostname!r}: {name} {words}. "
+                "Ask for less, or add a larger node first.",
+                [FieldProblem(field + name, words)],
+            )
+
+
+async def delete(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker: Asker) -> UUID:
+    """Have a container deleted; one without an instance is gone at once. Asking again changes nothing.
+
+    Raises NotFound.
+    """
+    container = await _living(tx, cluster_id, hostname)
+    if container.status == Status.SCHEDULE_DELETION:
+        return container.id
+    if container.claims:
+        leaving = container.to(Status.SCHEDULE_DELETION, message=None)
+        command = {container.node or "": [commands.delete_placement(container)]}
+        fact = journal.about(leaving, Kind.CONTAINER_DELETION_SCHEDULED, asker.actor)
+    else:
+        leaving = container.to(Status.DELETED, waiting=False, message=None)
+        command = {}
+        fact = journal.about(leaving, Kind.CONTAINER_DELETED, asker.actor)
+    await containers.save(tx, [leaving])
+    await journal.record(tx, [fact], command)
+    return container.id
+
+
+async def reschedule(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker: Asker) -> UUID:
+    """Give a container a new placement; the former one holds its claim until its instance is gone.
+
+    Raises NotFound, IllegalTransition.
+    """
+    container = await _living(tx, cluster_id, hostname)
+    if container.status not in RESCHEDULABLE:
+        raise IllegalTransition(hostname, container.status, Status.PENDING)
+    command = {}
+    if container.claims:
+        await claims.depart(tx, container)
+        command = {container.node or "": [commands.delete_placement(container)]}
+    pending = container.to(
+        Status.PENDING, node_id=None, node=None, ipaddress=None, message=None, explanation=None, waiting=False
+    )
+    await containers.save(tx, [pending])
+    fact = journal.about(pending, Kind.CONTAINER_RESCHEDULED, asker.actor, {"from": container.node})
+    await journal.record(tx, [fact], command)
+    return container.id
+
+
+async def _living(tx: AsyncConnection, cluster_id: UUID, hostname: str) -> Container:
+    container = await containers.lock_named(tx, cluster_id, hostname)
+    if container is None:
+        raise NotFound("container", hostname, "`pfi get containers` lists those there are.")
+    return container
+
+
+def _digest(specs: Sequence[ContainerSpec]) -> str:
+    return sha256(
+        orjson.dumps([spec.model_dump(mode="json") for spec in specs], option=orjson.OPT_SORT_KEYS)
+    ).hexdigest()
+
+
+async def _answered(tx: AsyncConnection, cluster_id: UUID, key: str, digest: str) -> list[UUID] | None:
+    """The containers an earlier request with this key made; None if it is the first. Holds back a twin in flight."""
+    first = await tx.execute(
+        text("""
+            INSERT INTO idempotency_keys (cluster_id, key, request_sha256) VALUES (:cluster_id, :key, :digest)
+            ON CONFLICT (cluster_id, key) DO NOTHING RETURNING key
+        """),
+        {"cluster_id": cluster_id, "key": key, "digest": digest},
+    )
+    if first.scalar_one_or_none() is not None:
+        return None
+    row = (
+        await tx.execute(
+            text(
+                "SELECT request_sha256, containers FROM idempotency_keys WHERE cluster_id = :cluster_id AND key = :key"
+            ),
+            {"cluster_id": cluster_id, "key": key},
+        )
+    ).one()
+    if row.request_sha256 != digest:
+        raise IdempotencyMismatch(
+            "This Idempotency-Key was used for another request; send a new key with each new request."
+        )
+    return [UUID(one) for one in row.containers]
+
+
+async def _remember(tx: AsyncConnection, cluster_id: UUID, key: str, ids: Sequence[UUID]) -> None:
+    await tx.execute(
+        text("""
+            UPDATE idempotency_keys SET containers = CAST(:ids AS jsonb) WHERE cluster_id = :cluster_id AND key = :key
+        """),
+        {"cluster_id": cluster_id, "key": key, "ids": orjson.dumps([str(one) for one in ids]).decode()},
+    )

@@ -1,0 +1,138 @@
+"""Joining the cluster: the agent tells the API what its node is, and gets an identity and a credential."""
+
+import asyncio
+import os
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx2
+import orjson
+import structlog
+
+from pathfinder import __version__
+from pathfinder.broker.connection import backoff, pause
+from pathfinder.domain.errors import Invalid
+from pathfinder.domain.specs import NodeRegistration
+from pathfinder.runtime.port import Runtime, RuntimeUnreachable
+from pathfinder.settings import Settings
+
+log = structlog.get_logger()
+
+#: Answers that will not get better by asking again with the same words.
+FINAL = frozenset({400, 401, 403, 404, 409, 422})
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The node's identity. `token` is its credential for the API."""
+
+    node_id: str
+    hostname: str
+    cluster_id: str
+    token: str
+    heartbeat_seconds: float
+
+
+async def admit(settings: Settings, runtime: Runtime, stopping: asyncio.Event) -> Admission | None:
+    """Register until it succeeds; None when told to stop before that.
+
+    A refusal is logged with what to do about it and tried again slowly: an operator may put it right meanwhile.
+    """
+    attempt = 0
+    while not stopping.is_set():
+        try:
+            return await _register(settings, runtime)
+        except (httpx2.HTTPError, RuntimeUnreachable, Invalid) as error:
+            log.warning("not admitted yet", error=str(error))
+        await pause(stopping, backoff(attempt))
+        attempt += 1
+    return None
+
+
+async def _register(settings: Settings, runtime: Runtime) -> Admission:
+    kept = _Credential(settings.state_dir / "agent.json")
+    announcement = await _announcement(settings, runtime)
+    async with httpx2.AsyncClient(base_url=settings.api_url, timeout=10) as client:
+        for token in filter(None, (kept.token(), settings.join_token and settings.join_token.get_secret_value())):
+            answer = await client.post(
+                "/api/v3/nodes/register",
+                params={"cluster": settings.cluster},
+                json=announcement.model_dump(),
+                headers={"Authorization": f"Bearer {token}"},
+            )
+            if answer.status_code == 200:
+                return _admitted(kept, announcement.hostname, answer.json())
+            if answer.status_code not in (401, 403):
+                break
+        else:
+            if not settings.join_token:
+                raise Invalid("Set PATHFINDER_JOIN_TOKEN; `pathfinder token create --role join` makes one.")
+    if answer.status_code in FINAL:
+        await asyncio.sleep(1)
+        raise Invalid(answer.json().get("detail", answer.text))
+    answer.raise_for_status()
+    raise Invalid(f"the API answered {answer.status_code}")
+
+
+def _admitted(kept: "_Credential", hostname: str, body: dict[str, object]) -> Admission:
+    admission = Admission(
+        node_id=str(body["node_id"]),
+        hostname=hostname,
+        cluster_id=str(body["cluster_id"]),
+        token=str(body["token"]),
+        heartbeat_seconds=float(str(body["heartbeat_seconds"])),
+    )
+    kept.keep(admission)
+    log.info("admitted", node=hostname, node_id=admission.node_id)
+    return admission
+
+
+async def _announcement(settings: Settings, runtime: Runtime) -> NodeRegistration:
+    facts = await runtime.facts()
+    return NodeRegistration(
+        hostname=settings.node_name or socket.gethostname().split(".")[0].lower(),
+        ipaddress=settings.node_address or _own_address(settings.api_url),
+        machine_id=facts.machine_id,
+        runtime=facts.runtime,
+        runtime_version=facts.runtime_version,
+        architecture=facts.architecture,
+        pool_driver=facts.pool_driver,
+        agent_version=__version__,
+        labels=settings.node_labels,
+        cpu_millicores=facts.capacity.cpu_millicores,
+        memory_bytes=facts.capacity.memory_bytes,
+        disk_bytes=facts.capacity.disk_bytes,
+    )
+
+
+def _own_address(api_url: str) -> str:
+    """The address this machine uses towards the API; nothing is sent."""
+    url = httpx2.URL(api_url)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((url.host, url.port or 80))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
+
+
+class _Credential:
+    """The node's token on disk, readable by the agent alone, so that a restart needs no join token."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def token(self) -> str | None:
+        try:
+            token: str = orjson.loads(self._path.read_bytes())["token"]
+            return token
+        except (OSError, orjson.JSONDecodeError, KeyError):
+            return None
+
+    def keep(self, admission: Admission) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._path.with_suffix(".new")
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(orjson.dumps(asdict(admission)))
+        fresh.replace(self._path)

@@ -1,0 +1,160 @@
+"""The commands in hand: one at a time for each hostname, different ones in parallel up to the node's limit."""
+
+import asyncio
+import os
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+import structlog
+
+from pathfinder.broker.consume import Delivery
+from pathfinder.controllers import provisioning
+from pathfinder.controllers.provisioning import Step
+from pathfinder.domain.errors import MalformedMessage
+from pathfinder.domain.instances import InstanceOrder, Stage
+from pathfinder.domain.messages import Command, Envelope, Report
+from pathfinder.domain.resources import Resources
+from pathfinder.runtime.port import InstanceExists, Runtime, RuntimeFailure
+from pathfinder.settings import Settings
+from workers.agent.progress import Progress
+from workers.agent.reporting import Reporter
+
+log = structlog.get_logger()
+
+
+class Worklist:
+    """Carries out commands on a runtime. Every command may come again: what is done already is reported again."""
+
+    def __init__(self, runtime: Runtime, cluster_id: str, settings: Settings) -> None:
+        self.runtime = runtime
+        self.cluster_id = cluster_id
+        self.parallel = settings.agent_parallel or 2 * (os.cpu_count() or 1)
+        self._address_seconds = settings.address_timeout_seconds
+        self._slots = asyncio.Semaphore(self.parallel)
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._users: Counter[str] = Counter()
+        self._busy: Counter[str] = Counter()
+        self._watchers: list[set[str]] = []
+        #: The highest generation of each hostname that was deleted here since the agent started.
+        self._fences: dict[str, int] = defaultdict(int)
+
+    async def handle(self, reporter: Reporter, batch: Sequence[Delivery]) -> None:
+        """Carry out every command of the messages; they are acknowledged when all reports are confirmed."""
+        async with asyncio.TaskGroup() as all_of_them:
+            for delivery in batch:
+                for envelope in delivery.envelopes:
+                    all_of_them.create_task(self._carry_out(reporter, envelope))
+
+    @contextmanager
+    def watching(self) -> Iterator[set[str]]:
+        """The ids of containers that are worked on at any time while the context is open."""
+        touched = set(self._busy)
+        self._watchers.append(touched)
+        try:
+            yield touched
+        finally:
+            self._watchers.remove(touched)
+
+    async def _carry_out(self, reporter: Reporter, command: Envelope) -> None:
+        hostname = command.body.get("hostname")
+        if not isinstance(hostname, str) or command.cluster != self.cluster_id:
+            raise MalformedMessage(
+                f"{command.kind} for cluster {command.cluster} names no hostname of this node's cluster"
+            )
+        async with self._turn(hostname, command.subject), self._slots:
+            match command.kind:
+                case Command.PROVISION:
+                    await self._provision(reporter, command, read_order(command))
+                case Command.DELETE:
+                    await self._delete(reporter, command, hostname)
+                case _:
+                    raise MalformedMessage(f"{command.kind} is not a command")
+
+    @asynccontextmanager
+    async def _turn(self, hostname: str, container_id: str) -> AsyncIterator[None]:
+        self._users[hostname] += 1
+        self._busy[container_id] += 1
+        for touched in self._watchers:
+            touched.add(container_id)
+        try:
+            async with self._locks.setdefault(hostname, asyncio.Lock()):
+                yield
+        finally:
+            for counter, key in ((self._users, hostname), (self._busy, container_id)):
+                counter[key] -= 1
+                if not counter[key]:
+                    del counter[key]
+            if hostname not in self._users:
+                self._locks.pop(hostname, None)
+
+    async def _provision(self, reporter: Reporter, command: Envelope, order: InstanceOrder) -> None:
+        step = None
+        try:
+            found = await self.runtime.instance(order.hostname)
+            step = provisioning.provision(order, found, self._fences[order.hostname])
+            if step == Step.REFUSE_STALE:
+                log.info("stale command refused", hostname=order.hostname, generation=order.generation)
+                return
+            if step == Step.REFUSE_FOREIGN:
+                raise InstanceExists(
+                    f"An instance named {order.hostname} that Pathfinder did not make is on this node; rename or "
+                    "delete it, or choose another hostname."
+                )
+            address = await self._bring_up(reporter, command, order, step)
+        except RuntimeFailure as error:
+            log.warning("provision failed", hostname=order.hostname, reason=str(error))
+            kept = step in (Step.KEEP, Step.START)
+            await reporter.about(command, Report.PROVISION_FAILED, reason=str(error), fault=error.fault, kept=kept)
+            return
+        await reporter.about(command, Report.PROVISIONED, ipaddress=address)
+
+    async def _bring_up(self, reporter: Reporter, command: Envelope, order: InstanceOrder, step: Step) -> str:
+        """The steps from what is there to a running instance with an address.
+
+        After a failure nothing is left of an instance made here; one that was there before is never thrown away.
+        """
+        async with Progress(reporter, command) as progress:
+            try:
+                if step == Step.REPLACE:
+                    await self.runtime.remove(order.hostname)
+                if step in (Step.CREATE, Step.REPLACE):
+                    await self.runtime.create(order, progress)
+                if step != Step.KEEP:
+                    progress(Stage.START, None)
+                    await self.runtime.start(order.hostname)
+                progress(Stage.ADDRESS, None)
+                return await self.runtime.address(order.hostname, self._address_seconds)
+            except RuntimeFailure as error:
+                if step in (Step.CREATE, Step.REPLACE) and not isinstance(error, InstanceExists):
+                    await self._clean_up(order.hostname)
+                raise
+
+    async def _clean_up(self, hostname: str) -> None:
+        try:
+            await self.runtime.remove(hostname)
+        except RuntimeFailure as error:
+            log.warning("half-made instance left; the next inventory removes it", hostname=hostname, error=str(error))
+
+    async def _delete(self, reporter: Reporter, command: Envelope, hostname: str) -> None:
+        self._fences[hostname] = max(self._fences[hostname], command.generation)
+        try:
+            found = await self.runtime.instance(hostname)
+            if provisioning.deletes(found, self.cluster_id, command.generation):
+                await self.runtime.remove(hostname)
+        except RuntimeFailure as error:
+            # Not reported: the container stays SCHEDULE_DELETION, and the next inventory brings the command again.
+            log.warning("delete failed", hostname=hostname, error=str(error))
+            return
+        await reporter.about(command, Report.DELETED)
+
+
+def read_order(command: Envelope) -> InstanceOrder:
+    """The order in a provision command's body."""
+    try:
+        body = dict(command.body)
+        return InstanceOrder(
+            **{**body, "resources": Resources(**body["resources"]), "profiles": tuple(body["profiles"])}
+        )
+    except (TypeError, KeyError) as error:
+        raise MalformedMessage(f"not an order: {error}") from error

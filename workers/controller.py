@@ -1,0 +1,51 @@
+"""controller: watches over the cluster. For now, over the leases of its nodes."""
+
+import asyncio
+import contextlib
+from functools import partial
+
+import structlog
+from aio_pika.abc import AbstractConnection
+
+from pathfinder.bootstrap import Process
+from pathfinder.broker import topology
+from pathfinder.broker.connection import pause
+from pathfinder.controllers import liveness
+from pathfinder.domain.errors import Unavailable
+from pathfinder.store import nodes
+
+log = structlog.get_logger()
+
+#: How often leases are looked at.
+WATCH_SECONDS = 1.0
+
+
+async def run(process: Process) -> None:
+    """Watch until told to stop."""
+    await process.broker("controller").run(partial(_serve, process), process.stopping)
+
+
+async def _serve(process: Process, connection: AbstractConnection) -> None:
+    """Start with fresh leases: while nobody watched or the broker was away, no heartbeat could be counted."""
+    channel = await connection.channel()
+    await _grant_fresh_leases(process)
+    while not process.stopping.is_set():
+        queue = await channel.declare_queue(topology.HEARTBEATS.name, passive=True)
+        with contextlib.suppress(Unavailable):
+            async with process.database.begin() as tx:
+                down = liveness.judge(await nodes.expired(tx), queue.declaration_result.message_count or 0)
+                if down:
+                    log.warning("nodes down", nodes=[node.hostname for node in down])
+                    await nodes.mark_down(tx, {node.id for node in down})
+        await pause(process.stopping, WATCH_SECONDS)
+
+
+async def _grant_fresh_leases(process: Process) -> None:
+    while not process.stopping.is_set():
+        try:
+            async with process.database.begin() as tx:
+                await nodes.renew_all(tx, process.settings.lease_seconds)
+            return
+        except Unavailable as error:
+            log.warning("waiting", reason=str(error))
+            await asyncio.sleep(1)

@@ -1,0 +1,179 @@
+"""recorder: writes what agents say into the store, in batches, fenced by generation."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+import structlog
+from aio_pika.abc import AbstractConnection
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.bootstrap import Process
+from pathfinder.broker import topology
+from pathfinder.broker.connection import pause
+from pathfinder.broker.consume import Delivery, consume
+from pathfinder.controllers import inventory, reports
+from pathfinder.domain import commands
+from pathfinder.domain.containers import Container
+from pathfinder.domain.errors import MalformedMessage
+from pathfinder.domain.messages import Command, Envelope, Kind, Report
+from pathfinder.store import claims, containers, journal, nodes
+
+log = structlog.get_logger()
+
+#: Heartbeats are written together, this often.
+HEARTBEAT_BATCH_SECONDS = 1.0
+
+
+async def run(process: Process) -> None:
+    """Record until told to stop."""
+    await process.broker("recorder").run(partial(_serve, process), process.stopping)
+
+
+async def _serve(process: Process, connection: AbstractConnection) -> None:
+    stopping = process.stopping
+    async with asyncio.TaskGroup() as both:
+        both.create_task(
+            consume(connection, topology.RECORDER, partial(_reports, process), stopping, prefetch=500, batch=200)
+        )
+        both.create_task(
+            consume(connection, topology.HEARTBEATS, partial(_heartbeats, process), stopping, prefetch=5000, batch=5000)
+        )
+
+
+@dataclass(slots=True)
+class Work:
+    """What one transaction will write."""
+
+    changed: dict[UUID, Container] = field(default_factory=dict)
+    facts: list[journal.Fact] = field(default_factory=list)
+    commands: dict[str, list[Envelope]] = field(default_factory=lambda: defaultdict(list))
+
+    async def write(self, tx: AsyncConnection, before: dict[UUID, Container]) -> None:
+        """Save the changes, give back the claims that ended with them, and record it all."""
+        await containers.save(tx, list(self.changed.values()))
+        ended = [before[id_] for id_, after in self.changed.items() if before[id_].claims and not after.claims]
+        await claims.give_back(tx, claims.total((one.node_id, one.resources) for one in ended if one.node_id))
+        await journal.record(tx, self.facts, self.commands)
+
+
+async def _reports(process: Process, batch: Sequence[Delivery]) -> None:
+    envelopes = [envelope for delivery in batch for envelope in delivery.envelopes]
+    plain = [one for one in envelopes if one.kind != Report.INVENTORY]
+    if plain:
+        async with process.database.begin() as tx:
+            await record_reports(tx, plain)
+    for envelope in envelopes:
+        if envelope.kind == Report.INVENTORY:
+            async with process.database.begin() as tx:
+                await record_inventory(tx, envelope, timedelta(seconds=process.settings.grace_seconds))
+
+
+async def record_reports(tx: AsyncConnection, envelopes: Sequence[Envelope]) -> None:
+    """Write what these reports mean; any of them may be late, early, doubled or about the past."""
+    senders = await nodes.by_ids(tx, {_node_id(one) for one in envelopes})
+    before = await containers.lock(tx, {UUID(one.subject) for one in envelopes})
+    work, gone = Work(), []
+    for report in envelopes:
+        node = senders.get(_node_id(report))
+        if node is None:
+            continue  # the node was deleted; nothing it says counts any more
+        id_ = UUID(report.subject)
+        verdict = reports.judge(work.changed.get(id_) or before.get(id_), report, node.id)
+        if verdict.container is not None:
+            work.changed[id_] = verdict.container
+        if verdict.fact is not None and id_ in before:
+            current = work.changed.get(id_, before[id_])
+            work.facts.append(journal.about(current, verdict.fact, f"node:{node.hostname}", verdict.body))
+        if verdict.command == Command.DELETE:
+            work.commands[node.hostname].append(
+                commands.delete(report.cluster, report.subject, _hostname(report), report.generation, report.trace_id)
+            )
+        if report.kind == Report.DELETED:
+            gone.append((id_, report.generation, node.id))
+    work.facts += await _finish_departures(tx, gone, before, {node.id: node.hostname for node in senders.values()})
+    await work.write(tx, before)
+
+
+async def _finish_departures(
+    tx: AsyncConnection,
+    gone: Sequence[tuple[UUID, int, UUID]],
+    known: dict[UUID, Container],
+    hostnames: dict[UUID, str],
+) -> list[journal.Fact]:
+    """Give back what former placements claimed, now that their instances are gone."""
+    finished = await claims.finish_departures(tx, gone)
+    await claims.give_back(tx, claims.total((one.node_id, one.resources) for one in finished))
+    return [
+        journal.Fact(
+            Kind.CONTAINER_DEPARTED,
+            known[one.container_id].cluster_id,
+            "container",
+            one.container_id,
+            known[one.container_id].hostname,
+            f"node:{hostnames[one.node_id]}",
+            generation=one.generation,
+            node=hostnames[one.node_id],
+            trace_id=known[one.container_id].trace_id,
+        )
+        for one in finished
+    ]
+
+
+async def record_inventory(tx: AsyncConnection, envelope: Envelope, grace: timedelta) -> None:
+    """Answer the differences between a node's full list and the store with commands."""
+    node_id = UUID(envelope.subject)
+    node = (await nodes.by_ids(tx, {node_id})).get(node_id)
+    if node is None:
+        return
+    listed = [inventory.Listed.read(item) for item in envelope.body["instances"]]
+    busy = set(envelope.body["busy"])
+    wanted = await containers.lock_of_node(tx, node_id)
+    before = {one.id: one for one in wanted}
+    work = Work()
+    for repair in inventory.compare(wanted, listed, busy, datetime.now(UTC), grace):
+        if repair.container is not None:
+            work.changed[repair.container.id] = repair.container
+            if repair.fact is not None:
+                work.facts.append(journal.about(repair.container, repair.fact, f"node:{node.hostname}", repair.body))
+        if repair.command is not None:
+            work.commands[node.hostname].append(_repair_command(repair, envelope.cluster, before))
+    there = {(one.container_id, one.generation) for one in listed}
+    gone = [
+        (id_, generation, node_id)
+        for id_, generation in await claims.open_departures(tx, node_id)
+        if (str(id_), generation) not in there and str(id_) not in busy
+    ]
+    known = before | await containers.lock(tx, {id_ for id_, _, _ in gone} - before.keys())
+    work.facts += await _finish_departures(tx, gone, known, {node.id: node.hostname})
+    await work.write(tx, before)
+
+
+def _repair_command(repair: inventory.Repair, cluster: str, known: dict[UUID, Container]) -> Envelope:
+    if repair.command == Command.PROVISION:
+        return commands.provision(repair.container or known[UUID(repair.container_id)])
+    return commands.delete(cluster, repair.container_id, repair.hostname, repair.generation)
+
+
+async def _heartbeats(process: Process, batch: Sequence[Delivery]) -> None:
+    """Renew the leases of every node heard from; then let more heartbeats gather."""
+    latest = {UUID(one.subject): one.body for delivery in batch for one in delivery.envelopes}
+    async with process.database.begin() as tx:
+        await nodes.renew(tx, latest, process.settings.lease_seconds)
+        await nodes.mark_ready(tx, set(latest))
+    await pause(process.stopping, HEARTBEAT_BATCH_SECONDS)
+
+
+def _node_id(report: Envelope) -> UUID:
+    try:
+        return UUID(report.body["node_id"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise MalformedMessage(f"a {report.kind} report must name its node: {error}") from error
+
+
+def _hostname(report: Envelope) -> str:
+    return str(report.body.get("hostname", ""))

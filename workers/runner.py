@@ -1,0 +1,60 @@
+"""Running one or several roles in one process, and stopping them in good order."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import structlog
+import uvloop
+
+from pathfinder.bootstrap import Process, configure_logging, process
+from pathfinder.settings import Settings
+
+log = structlog.get_logger()
+
+Role = Callable[[Process], Awaitable[None]]
+
+
+def run(roles: Mapping[str, Role], settings: Settings) -> int:
+    """Run `roles` until SIGTERM or SIGINT, let them finish the work in hand, and return the exit status."""
+    configure_logging(settings)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(roles, settings))
+
+
+async def _run(roles: Mapping[str, Role], settings: Settings) -> int:
+    shared = process(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, shared.stopping.set)
+    log.info("running", roles=sorted(roles))
+    tasks = [asyncio.create_task(_coroutine(role, shared), name=name) for name, role in roles.items()]
+    try:
+        await asyncio.wait(
+            [*tasks, stopped := asyncio.create_task(shared.stopping.wait())], return_when=asyncio.FIRST_COMPLETED
+        )
+        stopped.cancel()
+        return await _stop(shared, tasks)
+    finally:
+        await shared.database.close()
+
+
+async def _coroutine(role: Role, shared: Process) -> None:
+    await role(shared)
+
+
+async def _stop(shared: Process, tasks: Sequence[asyncio.Task[None]]) -> int:
+    """Let the roles end by themselves, for a while; 1 if any of them broke."""
+    shared.stopping.set()
+    _, late = await asyncio.wait(tasks, timeout=shared.settings.stop_seconds)
+    for task in late:
+        log.warning("stopped in the middle of its work; it will be done again", role=task.get_name())
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    broken = [
+        (task.get_name(), result) for task, result in zip(tasks, results, strict=True) if isinstance(result, Exception)
+    ]
+    for name, error in broken:
+        log.error("role broke", role=name, exc_info=error)
+    log.info("stopped")
+    return 1 if broken else 0

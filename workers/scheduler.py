@@ -1,0 +1,175 @@
+"""scheduler: chooses nodes for PENDING containers, and tells the nodes."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from uuid import UUID
+
+import structlog
+from aio_pika.abc import AbstractConnection
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.bootstrap import Process
+from pathfinder.broker import topology
+from pathfinder.broker.connection import backoff, pause
+from pathfinder.broker.consume import Delivery, consume
+from pathfinder.domain import commands
+from pathfinder.domain.containers import Container
+from pathfinder.domain.errors import Unavailable
+from pathfinder.domain.lifecycle import Status
+from pathfinder.domain.messages import SUPPLY, Envelope, Kind
+from pathfinder.scheduling import explain, policy
+from pathfinder.scheduling.fleet import Fleet, NodeState
+from pathfinder.scheduling.place import Decision, place
+from pathfinder.scheduling.policy import Policy
+from pathfinder.scheduling.request import Request
+from pathfinder.store import claims, clusters, containers, journal, nodes
+
+log = structlog.get_logger()
+
+ACTOR = "scheduler"
+BEGINNING = UUID(int=0)
+
+#: How often one batch is decided again because another scheduler was faster.
+CONFLICT_TRIES = 5
+
+
+async def run(process: Process) -> None:
+    """Place until told to stop."""
+    sweeping = asyncio.create_task(_sweep(process))
+    try:
+        await process.broker("scheduler").run(partial(_serve, process), process.stopping)
+    finally:
+        sweeping.cancel()
+        await asyncio.gather(sweeping, return_exceptions=True)
+
+
+async def _serve(process: Process, connection: AbstractConnection) -> None:
+    await consume(connection, topology.SCHEDULER, partial(_handle, process), process.stopping, prefetch=500, batch=500)
+
+
+async def _handle(process: Process, batch: Sequence[Delivery]) -> None:
+    """The messages only say where to look: the store knows what is PENDING."""
+    supplied: dict[UUID, bool] = defaultdict(bool)
+    for delivery in batch:
+        for envelope in delivery.envelopes:
+            supplied[UUID(envelope.cluster)] |= envelope.kind in SUPPLY
+    for cluster_id, waiting in supplied.items():
+        await place_pending(process, cluster_id, waiting=waiting)
+
+
+async def _sweep(process: Process) -> None:
+    """Look everywhere now and then, for what a lost hint would have told. Off the path of any request."""
+    while not process.stopping.is_set():
+        await pause(process.stopping, backoff(0) + process.settings.sweep_seconds)
+        try:
+            async with process.database.begin() as tx:
+                ids = await clusters.all_ids(tx)
+            for cluster_id in ids:
+                await place_pending(process, cluster_id, waiting=True)
+        except Unavailable as error:
+            log.warning("sweep put off", reason=str(error))
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What one transaction did. `supply` is the fleet's supply that unplaceable containers were judged on."""
+
+    taken: int = 0
+    last: UUID = BEGINNING
+    conflicts: int = 0
+    supply: int = 0
+    unplaceable: int = 0
+    changed: list[Container] = field(default_factory=list)
+    facts: list[journal.Fact] = field(default_factory=list)
+    commands: dict[str, list[Envelope]] = field(default_factory=lambda: defaultdict(list))
+
+
+async def place_pending(process: Process, cluster_id: UUID, *, waiting: bool) -> None:
+    """Place every PENDING container of a cluster that can be placed; with `waiting`, those too that could not before.
+
+    A container that is let to wait must not miss room that appeared while it was judged: whoever made that room may
+    have looked before it was marked. So the fleet's `supply` is read again after the mark is committed.
+    """
+    after = BEGINNING
+    while True:
+        async with process.database.begin() as tx:
+            outcome = await _place_batch(tx, cluster_id, waiting, after, process.settings.scheduler_batch)
+        if outcome.unplaceable:
+            async with process.database.begin() as tx:
+                if await nodes.supply(tx, cluster_id) != outcome.supply:
+                    after, waiting = BEGINNING, True
+                    continue
+        if outcome.taken < process.settings.scheduler_batch and not outcome.conflicts:
+            return
+        after = BEGINNING if outcome.conflicts else outcome.last
+
+
+async def _place_batch(tx: AsyncConnection, cluster_id: UUID, waiting: bool, after: UUID, limit: int) -> _Outcome:
+    outcome = _Outcome()
+    pending = await containers.take_pending(tx, cluster_id, waiting=waiting, after=after, limit=limit)
+    chosen = await clusters.policy_of(tx, cluster_id) if pending else None
+    if chosen is None:
+        return outcome
+    outcome.taken, outcome.last = len(pending), pending[-1].id
+    for _ in range(CONFLICT_TRIES):
+        pending = await _decide(tx, cluster_id, pending, policy.named(chosen), outcome)
+        if not pending:
+            break
+    outcome.conflicts = len(pending)
+    await containers.save(tx, outcome.changed)
+    await journal.record(tx, outcome.facts, outcome.commands)
+    return outcome
+
+
+async def _decide(
+    tx: AsyncConnection, cluster_id: UUID, pending: list[Container], chosen: Policy, outcome: _Outcome
+) -> list[Container]:
+    """Place what can be placed and claim it; the containers whose node another scheduler changed meanwhile."""
+    states, outcome.supply = await nodes.snapshot(tx, cluster_id)
+    seed = pending[0].id.int & 0xFFFF_FFFF
+    requests = [Request(str(one.id), one.resources, one.spec["node_labels"]) for one in pending]
+    decisions = place(Fleet.of(states), requests, chosen, seed)
+    chosen_ids = [None if one.index is None else UUID(states[one.index].id) for one in decisions]
+    wanted = claims.total((id_, one.resources) for id_, one in zip(chosen_ids, pending, strict=True) if id_)
+    won = await claims.take(tx, wanted, {UUID(one.id): one.generation for one in states}) if wanted else set()
+    lost = []
+    for container, decision, node_id in zip(pending, decisions, chosen_ids, strict=True):
+        document = explain.document(decision, chosen.name, seed, len(states))
+        if decision.index is None:
+            _let_wait(container, decision, document, len(states), outcome)
+        elif node_id in won:
+            _schedule(container, states[decision.index], document, outcome)
+        else:
+            lost.append(container)
+    return lost
+
+
+def _schedule(container: Container, node: NodeState, document: dict[str, object], outcome: _Outcome) -> None:
+    placed = container.to(
+        Status.SCHEDULED,
+        generation=container.generation + 1,
+        node_id=UUID(node.id),
+        node=node.hostname,
+        waiting=False,
+        message=None,
+        explanation=document,
+        decided=True,
+    )
+    outcome.changed.append(placed)
+    outcome.facts.append(journal.about(placed, Kind.CONTAINER_SCHEDULED, ACTOR, {"policy": document["policy"]}))
+    outcome.commands[node.hostname].append(commands.provision(placed))
+
+
+def _let_wait(
+    container: Container, decision: Decision, document: dict[str, object], nodes: int, outcome: _Outcome
+) -> None:
+    outcome.unplaceable += 1
+    message = explain.sentence(decision, nodes)
+    if not container.waiting:
+        outcome.facts.append(journal.about(container, Kind.CONTAINER_UNPLACEABLE, ACTOR, {"reason": message}))
+    if not container.waiting or container.message != message:
+        kept = replace(container, waiting=True, message=message, explanation=document, decided=True)
+        outcome.changed.append(kept)
