@@ -1,14 +1,19 @@
 """Removes from LXD what Pathfinder made there, and nothing else."""
 
+from contextlib import suppress
+from functools import partial
+
 from pathfinder.embedded.debian_image import DEBIAN
 from pathfinder.embedded.home import Home
 from pathfinder.embedded.image import TINY
 from pathfinder.embedded.lxd import MADE_KEY, ensure_lxd
-from pathfinder.embedded.lxd_client import LxdClient, connect
+from pathfinder.embedded.lxd_client import LxdClient, LxdRefused, connect
+from pathfinder.embedded.supervisor import wait_until
 from pathfinder.runtime.lxd_order import MARK_CLUSTER
 
 #: Ids of this home's clusters; another Pathfinder may use the same LXD.
 CLUSTERS_KEY = "clusters"
+REMOVE_SECONDS = 60.0
 #: Whether an LXD was ever used; where the node is simulated there is nothing to remove.
 USED_KEY = "lxd.used"
 
@@ -29,10 +34,18 @@ def remove_ours(home: Home) -> str:
 def _remove_containers(lxd: LxdClient, clusters: set[str]) -> int:
     ours = [each for each in lxd.get("instances?recursion=1") if each["config"].get(MARK_CLUSTER) in clusters]
     for instance in ours:
-        if instance["status"] != "Stopped":
-            lxd.call("PUT", f"instances/{instance['name']}/state", {"action": "stop", "force": True, "timeout": 30})
-        lxd.call("DELETE", f"instances/{instance['name']}")
+        path = f"instances/{instance['name']}"
+        wait_until(f"the end of {path}", partial(_removed, lxd, path), REMOVE_SECONDS)
     return len(ours)
+
+
+def _removed(lxd: LxdClient, path: str) -> bool:
+    # An LXD that was just started starts its containers again, so one may begin to run at any moment.
+    with suppress(LxdRefused):
+        lxd.call("PUT", f"{path}/state", {"action": "stop", "force": True, "timeout": 30})
+    with suppress(LxdRefused):
+        lxd.call("DELETE", path)
+    return not lxd.exists(path)
 
 
 def _remove_image(lxd: LxdClient, alias: str) -> None:
