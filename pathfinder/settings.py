@@ -32,21 +32,15 @@ class Settings(BaseSettings):
     cluster: str = Field("default", description="The cluster an agent joins.")
     node_name: str | None = Field(None, description="The agent's node name; the machine's hostname if unset.")
     node_address: str | None = Field(None, description="The node's IP address; found by itself if unset.")
-    node_labels: dict[str, str] = Field(
-        default_factory=dict, description='Labels of the node, as JSON: {"zone":"a"}.'
-    )
+    node_labels: dict[str, str] = Field(default_factory=dict, description='Labels of the node, as JSON: {"zone":"a"}.')
     join_token: SecretStr | None = Field(None, description="The token a new agent joins with.")
     state_dir: Path = Field(Path("/var/lib/pathfinder"), description="Where an agent keeps its credential.")
     runtime: Literal["auto", "lxd", "simulated"] = Field(
         "auto", description="What agents drive; auto: LXD where it can run, else a simulation that says so."
     )
     lxd_socket: Path | None = Field(None, description="LXD's or Incus's socket; searched for if unset.")
-    agent_parallel: int = Field(
-        0, ge=0, description="Containers an agent works on at once; 0: twice the cores."
-    )
-    address_timeout_seconds: float = Field(
-        60, gt=0, description="How long a new container may take to get an IPv4."
-    )
+    agent_parallel: int = Field(0, ge=0, description="Containers an agent works on at once; 0: twice the cores.")
+    address_timeout_seconds: float = Field(60, gt=0, description="How long a new container may take to get an IPv4.")
     heartbeat_seconds: float = Field(5, gt=0, description="Time between heartbeats.")
     lease_seconds: float = Field(15, gt=0, description="How long a node counts as ready after a heartbeat.")
     inventory_seconds: float = Field(60, gt=0, description="Time between an agent's full lists.")

@@ -1,7 +1,35 @@
-"""`pathfinder migrate`: written elsewhere."""
+"""`pathfinder migrate`: bring the database to the newest schema."""
+
+import asyncio
 
 import typer
 
+from pathfinder.domain.errors import AlreadyExists
+from pathfinder.settings import Settings
+from pathfinder.store import clusters
+from pathfinder.store.database import Database
+from pathfinder.store.migrate import migrate as run_migrations
+
+
+async def prepare(settings: Settings) -> None:
+    """Run the missing migrations and make sure that the cluster `settings.cluster` is there."""
+    database = Database(settings.database_url)
+    try:
+        await run_migrations(database)
+        try:
+            async with database.begin() as tx:
+                await clusters.create(tx, settings.cluster, "spread", settings.default_image, "migrate", "")
+        except AlreadyExists:
+            pass
+    finally:
+        await database.close()
+
+
+def migrate() -> None:
+    """Bring the database to the newest schema and create the cluster if it is new. Running it again is harmless."""
+    asyncio.run(prepare(Settings()))
+
 
 def register(app: typer.Typer) -> None:
-    """Nothing yet."""
+    """Add the command."""
+    app.command("migrate")(migrate)

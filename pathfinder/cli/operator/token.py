@@ -1,7 +1,47 @@
-"""`pathfinder token`: written elsewhere."""
+"""`pathfinder token`: make bearer tokens, straight in the database."""
+
+import asyncio
+from enum import StrEnum
+from typing import Annotated
 
 import typer
 
+from pathfinder.settings import Settings
+from pathfinder.store import clusters, tokens
+from pathfinder.store.database import Database
+
+
+class Role(StrEnum):
+    """What a token is for."""
+
+    OPERATOR = "operator"
+    JOIN = "join"
+
+
+async def make(settings: Settings, name: str, role: Role) -> str:
+    """A new token's secret. Join tokens admit nodes to `settings.cluster` only."""
+    database = Database(settings.database_url)
+    try:
+        async with database.begin() as tx:
+            cluster = await clusters.find(tx, settings.cluster) if role == Role.JOIN else None
+            return await tokens.create(tx, name, role, cluster.id if cluster else None)
+    finally:
+        await database.close()
+
+
+def create(
+    name: Annotated[str, typer.Option(help="What the event log calls its bearer.")] = "operator",
+    role: Annotated[Role, typer.Option(help="operator: use the API; join: register nodes.")] = Role.OPERATOR,
+    print_: Annotated[bool, typer.Option("--print", help="Print the token alone, for scripts.")] = False,
+) -> None:
+    """Make a token and show it, once: only its hash is kept."""
+    secret = asyncio.run(make(Settings(), name, role))
+    typer.echo(secret if print_ else f"Token {name!r} ({role}); it is not shown again:\n{secret}")
+
 
 def register(app: typer.Typer) -> None:
-    """Nothing yet."""
+    """Add the command group."""
+    group = typer.Typer(help="Make bearer tokens.", no_args_is_help=True)
+    group.callback()(lambda: None)
+    group.command("create")(create)
+    app.add_typer(group, name="token")
