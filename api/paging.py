@@ -3,25 +3,16 @@
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
+from pathfinder.domain import views
 from pathfinder.domain.errors import FieldProblem, Invalid
-from pathfinder.domain.views import Page
 
 BEGINNING = ("", UUID(int=0))
 
 
-class Listed(Protocol):
-    """A row of a list ordered by hostname, then id."""
-
-    @property
-    def hostname(self) -> str: ...
-    @property
-    def id(self) -> UUID: ...
-
-
-Row = TypeVar("Row", bound=Listed)
+Row = TypeVar("Row", views.Container, views.Node)
 
 
 def after(cursor: str | None) -> tuple[str, UUID]:
@@ -36,10 +27,10 @@ def after(cursor: str | None) -> tuple[str, UUID]:
         raise Invalid("The cursor is not one that a list gave.", [FieldProblem("cursor", hint)]) from error
 
 
-def page(rows: Sequence[Row], limit: int) -> Page[Row]:
+def page(rows: Sequence[Row], limit: int) -> views.Page[Row]:
     """`rows`, read with a limit of `limit` + 1, as a page."""
     shown = list(rows[:limit])
     if len(rows) <= limit:
-        return Page(items=shown)
+        return views.Page(items=shown)
     last = shown[-1]
-    return Page(items=shown, next_cursor=base64.urlsafe_b64encode(f"{last.hostname}/{last.id}".encode()).decode())
+    return views.Page(items=shown, next_cursor=base64.urlsafe_b64encode(f"{last.hostname}/{last.id}".encode()).decode())

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain import views
 from pathfinder.domain.errors import NotFound
+from pathfinder.domain.lifecycle import ContainerType, Health, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +136,9 @@ def _container(row: Any) -> views.Container:
         hostname=row.hostname,
         cluster=row.cluster,
         image=row.image,
-        type=row.type,
-        status=row.status,
-        health=row.health,
+        type=ContainerType(row.type),
+        status=Status(row.status),
+        health=Health(row.health),
         node=row.node,
         simulated=row.simulated,
         ipaddress=row.ipaddress,
