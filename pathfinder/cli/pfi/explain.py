@@ -60,17 +60,16 @@ def told(explanation: Explanation) -> list[str]:
 
 def _candidate_columns(candidates: list[dict[str, Any]]) -> Columns[Candidate]:
     """The node, its score, and a column for each scorer that took part."""
-    scores = [scorer for scorer in candidates[0] if scorer not in ("node", "score")]
 
-    def score(of: str) -> Column[Candidate]:
-        return Column(of.upper(), lambda it: _number(it.get(of)))
+    def scorer(name: str) -> Column[Candidate]:
+        return Column(name.upper(), lambda it: _number(it["scores"].get(name)))
 
-    return (Column[Candidate]("NODE", lambda it: str(it.get("node"))), score("score"), *map(score, scores))
+    return (
+        Column("NODE", lambda it: str(it["node"])),
+        Column("SCORE", lambda it: _number(it["score"])),
+        *map(scorer, candidates[0]["scores"]),
+    )
 
 
-def _number(value: Any) -> str | None:
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    if isinstance(value, dict):
-        return " ".join(f"{key}={_number(part)}" for key, part in value.items())
-    return None if value is None else str(value)
+def _number(value: float | None) -> str | None:
+    return None if value is None else f"{value:.3f}"

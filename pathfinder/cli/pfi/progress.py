@@ -43,7 +43,8 @@ def phrase(event: Event) -> str:
         case "container.provision_failed":
             return f"failed: {details(event)}"
         case "container.unplaceable":
-            return f"waiting for a node: {details(event)}"
+            reason = details(event).rstrip(".") or "waiting for a node"
+            return reason[0].lower() + reason[1:]  # a sentence of the server's, as part of a line of ours
         case "container.requested" | "container.rescheduled" | "container.deletion_scheduled" | "container.deleted":
             return event.kind.partition(".")[2].replace("_", " ")
         case kind:

@@ -145,7 +145,7 @@ def test_explain_counts_the_nodes_each_filter_rejected(api: FakeApi, pfi: Pfi) -
         "seed": 7,
         "nodes_considered": 3,
         "rejections": [{"filter": "fits", "nodes": 2, "reason": "not enough memory"}],
-        "candidates": [{"node": "node-01", "score": 0.5, "balance": 0.25}],
+        "candidates": [{"node": "node-01", "score": 0.5, "scores": {"balance": 0.25}}],
         "decided_at": "2026-11-23T20:30:05Z",
         "message": "no node can take it",
     }

@@ -59,13 +59,17 @@ def test_a_provision_that_fails_gives_its_reason_and_exit_code_one(api: FakeApi,
 
 def test_patience_ends_with_exit_code_four_and_the_last_step(api: FakeApi, pfi: Pfi) -> None:
     """Why it waits is the most useful thing to know then."""
-    api.on("GET", "/events/stream", streaming(event(2, "container.unplaceable", on=None, reason="no node has room")))
+    api.on(
+        "GET",
+        "/events/stream",
+        streaming(event(2, "container.unplaceable", on=None, reason="Waiting for a node: none has room.")),
+    )
 
     ran = pfi("create", "container", "web-01", "--wait", "--timeout", "50ms")
 
     assert ran.code == 4
-    assert ran.lines == ["web-01: waiting for a node: no node has room"]
-    assert "not there yet after 0.05 s (waiting for a node: no node has room)" in ran.err
+    assert ran.lines == ["web-01: waiting for a node: none has room"]
+    assert "not there yet after 0.05 s (waiting for a node: none has room)" in ran.err
 
 
 def test_a_wait_survives_a_lost_connection(api: FakeApi, pfi: Pfi) -> None:
