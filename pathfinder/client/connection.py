@@ -170,4 +170,6 @@ def _reason(exc: httpx2.TransportError) -> str:
         cause = cause.__cause__ or cause.__context__
     if isinstance(exc, httpx2.TimeoutException):
         return "no answer in time"
+    if isinstance(exc, httpx2.RemoteProtocolError):
+        return "the server broke off"
     return str(exc).rstrip(".") or type(exc).__name__

@@ -68,6 +68,7 @@ class Appended(Generic[View]):
     def __init__(self, listing: Listing[View], output: Output, table: Table[View]) -> None:
         self._listing, self._output, self._table = listing, output, table
         self._begun = False
+        self._written: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +84,10 @@ class Appended(Generic[View]):
             say(self._table.header())
         self._begun = True
         for item in changes:
-            say(self._line(item))
+            line, name = self._line(item), self._listing.name(item)
+            if self._written.get(name) != line:  # what changed may be in no column that is shown
+                say(line)
+            self._written[name] = line
 
     def _line(self, item: View) -> str:
         match self._output:
