@@ -87,7 +87,7 @@ def install(app: FastAPI) -> None:
             where = found[0].get("ctx", {}).get("error", "it does not parse")
             return problem(request, 400, "malformed-json", f"The body is not JSON: {where}. Send a JSON document.")
         fields = [{"field": _field(one["loc"]), "message": _words(one)} for one in found[:50]]
-        return problem(request, 422, errors.Invalid.slug, "Some fields are not right; see `errors`.", fields)
+        return problem(request, 422, errors.Invalid.slug, "Some fields are not right.", fields)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:

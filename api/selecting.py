@@ -21,6 +21,6 @@ def labels(written: list[str]) -> dict[str, str]:
     for one in written:
         key, equals, value = one.partition("=")
         if not equals or not key:
-            raise Invalid("A label filter is not right; see `errors`.", [FieldProblem("label", "write KEY=VALUE")])
+            raise Invalid("A label filter is not right.", [FieldProblem("label", "write KEY=VALUE")])
         pairs[key] = value
     return pairs

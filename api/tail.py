@@ -63,8 +63,8 @@ class Tail:
                 task.cancel()
             await asyncio.gather(hints, waking, return_exceptions=True)
 
-    async def stream(self, cursor: Cursor | None, query: Query) -> AsyncIterator[views.Event]:
-        """Every event after `cursor` (None: from now on) that matches, for as long as the process lives.
+    async def stream(self, reached: Cursor, query: Query) -> AsyncIterator[views.Event]:
+        """Every event after `reached` that matches, for as long as the process lives.
 
         The stream is registered before the past is read, so between past and present nothing is missed; what both
         hold is told apart by the cursor.
@@ -72,8 +72,7 @@ class Tail:
         queue: asyncio.Queue[Window] = asyncio.Queue()
         self._streams.add(queue)
         try:
-            reached = cursor or await self._now()
-            more = cursor is not None
+            more = True
             while more:
                 async with self._process.database.begin() as tx:
                     part = await events.read(tx, reached, query, PAGE)
@@ -91,13 +90,14 @@ class Tail:
         """Begin at the end of the log as it is now."""
         while not self._process.stopping.is_set():
             try:
-                self._at = await self._now()
+                self._at = await self.now()
                 return
             except Unavailable as error:
                 log.warning("waiting", reason=str(error))
                 await pause(self._process.stopping, BLIND_SECONDS)
 
-    async def _now(self) -> Cursor:
+    async def now(self) -> Cursor:
+        """The end of the log."""
         async with self._process.database.begin() as tx:
             return await events.now(tx)
 

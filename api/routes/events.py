@@ -51,7 +51,7 @@ def _moment(written: str) -> datetime:
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         words = "write a moment like 2026-11-23T21:30:00Z, or a time ago like 90s, 10m, 2h or 1d"
-        raise Invalid("The moment is not right; see `errors`.", [FieldProblem("since", words)]) from error
+        raise Invalid("The moment is not right.", [FieldProblem("since", words)]) from error
 
 
 @router.get("", responses=documented())
@@ -90,7 +90,10 @@ async def stream(
 ) -> AsyncIterator[ServerSentEvent]:
     """What happens, as it happens (server-sent events): `id` is the cursor, `event` the kind, `data` the event.
 
-    A client that comes back with `Last-Event-ID` gets everything it missed, once and in order.
+    A client that comes back with `Last-Event-ID` gets everything it missed, once and in order. The first thing sent is
+    the `id` the stream starts at, so that this holds before any event came.
     """
-    async for event in tail.stream(start, narrowed):
+    reached = start or await tail.now()
+    yield ServerSentEvent(id=str(reached))
+    async for event in tail.stream(reached, narrowed):
         yield ServerSentEvent(raw_data=event.model_dump_json(), event=event.kind, id=event.cursor)

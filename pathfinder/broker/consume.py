@@ -45,12 +45,12 @@ def isolate_poison(handler: Handler) -> Handler:
             if len(batch) > 1:
                 for delivery in batch:
                     await handle([delivery])
-                return
-            if isinstance(error, MalformedMessage):
-                return await _set_aside(batch[0].message, error)
-            log.exception("message failed", message_id=batch[0].message.message_id)
-            await asyncio.sleep(backoff(1))
-            await batch[0].message.nack(requeue=True)
+            elif isinstance(error, MalformedMessage):
+                await _set_aside(batch[0].message, error)
+            else:
+                log.exception("message failed", message_id=batch[0].message.message_id)
+                await asyncio.sleep(backoff(1))
+                await batch[0].message.nack(requeue=True)
 
     return handle
 

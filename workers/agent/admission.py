@@ -107,14 +107,22 @@ async def _announcement(settings: Settings, runtime: Runtime) -> NodeRegistratio
 
 
 def _own_address(api_url: str) -> str:
-    """The address this machine uses towards the API; nothing is sent."""
+    """The address this machine uses towards the API, or towards the world where the API is on this machine itself.
+
+    Nothing is sent: connecting a datagram socket only chooses the route. 192.0.2.1 is an address for documentation.
+    """
     url = httpx2.URL(api_url)
+    found = [_address_towards(host, url.port or 80) for host in (url.host, "192.0.2.1")]
+    return next((one for one in found if one and not one.startswith("127.")), "127.0.0.1")
+
+
+def _address_towards(host: str, port: int) -> str | None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect((url.host, url.port or 80))
+            probe.connect((host, port))
             return str(probe.getsockname()[0])
         except OSError:
-            return "127.0.0.1"
+            return None
 
 
 class _Credential:
