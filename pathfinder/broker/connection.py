@@ -11,11 +11,17 @@ from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError
 
 from pathfinder.broker import topology
+from pathfinder.domain.errors import PathfinderError
 
 log = structlog.get_logger()
 
-#: What a broken connection looks like from inside.
-BROKEN = (AMQPError, ConnectionError, TimeoutError, asyncio.InvalidStateError, OSError, RuntimeError)
+
+class BrokerLost(PathfinderError):
+    """RabbitMQ is not to be had over this connection any more; another one is made."""
+
+
+#: What a broken connection looks like from inside: aiormq raises RuntimeError where a channel is closed already.
+BROKEN = (AMQPError, ConnectionError, TimeoutError, OSError, RuntimeError)
 
 FIRST_DELAY_SECONDS = 0.1
 MAX_DELAY_SECONDS = 5.0
@@ -43,7 +49,7 @@ class Broker:
                 async with await self._connect(attempt) as connection:
                     self.up, attempt = True, 0
                     await self._until_broken(connection, serve)
-            except BROKEN as error:
+            except (BrokerLost, *BROKEN) as error:
                 log.warning("broker connection lost", role=self._name, error=_words(error))
             finally:
                 self.up = False
@@ -68,11 +74,21 @@ class Broker:
         try:
             await asyncio.wait({serving, broken}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            closed = broken.done()
             broken.cancel()
             serving.cancel()
             (ended,) = await asyncio.gather(serving, return_exceptions=True)
+        if closed or (isinstance(ended, Exception) and is_broken(ended)):
+            raise BrokerLost(_words(ended) if isinstance(ended, Exception) else "closed") from None
         if isinstance(ended, Exception):
             raise ended
+
+
+def is_broken(error: BaseException) -> bool:
+    """Whether `error`, or everything in a group of errors, only tells that the connection broke."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_broken(one) for one in error.exceptions)
+    return isinstance(error, (BrokerLost, *BROKEN))
 
 
 def backoff(attempt: int) -> float:

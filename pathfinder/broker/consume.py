@@ -13,7 +13,7 @@ import structlog
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
 from pathfinder.broker import topology
-from pathfinder.broker.connection import backoff
+from pathfinder.broker.connection import backoff, is_broken
 from pathfinder.domain.errors import MalformedMessage, Unavailable
 from pathfinder.domain.messages import Envelope, decode
 
@@ -42,6 +42,8 @@ def isolate_poison(handler: Handler) -> Handler:
         try:
             await handler(batch)
         except Exception as error:
+            if is_broken(error):
+                raise  # not the message's doing: it is delivered again over the next connection
             if len(batch) > 1:
                 for delivery in batch:
                     await handle([delivery])
@@ -93,7 +95,11 @@ async def consume(
     async with _arrivals(connection, queue, stopping, prefetch) as arrived:
         while (first := await arrived.get()) is not None:
             messages = [first]
-            while len(messages) < batch and not arrived.empty() and (another := arrived.get_nowait()) is not None:
+            while len(messages) < batch and not arrived.empty():
+                another = arrived.get_nowait()
+                if another is None:
+                    arrived.put_nowait(None)  # the end, for the loop outside
+                    break
                 messages.append(another)
             await _work(messages, handler)
             if stopping.is_set():
@@ -128,7 +134,8 @@ async def _arrivals(
     await channel.set_qos(prefetch_count=prefetch)
     declared = await topology.declare(channel, queue)
     channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
-    declared.close_callbacks.add(lambda *_: arrived.put_nowait(None))
+    # aio-pika tells nobody when the broker cancels a consumer because its queue was deleted; the layer below does.
+    (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lambda *_: arrived.put_nowait(None))
     await declared.consume(arrived.put)
     watching = asyncio.ensure_future(stopping.wait())
     watching.add_done_callback(lambda _: arrived.put_nowait(None))

@@ -6,6 +6,7 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aio_pika.exceptions import DeliveryError
 
+from pathfinder.broker.connection import BROKEN, BrokerLost
 from pathfinder.domain.errors import PathfinderError
 from pathfinder.domain.messages import Exchange
 
@@ -30,7 +31,10 @@ class Publisher:
     async def publish(
         self, exchange: str, routing_key: str, body: bytes, *, mandatory: bool = True, persistent: bool = True
     ) -> None:
-        """Publish and wait for the confirm. Raises Unroutable for a mandatory message without a queue."""
+        """Publish and wait for the confirm.
+
+        Raises Unroutable for a mandatory message without a queue, BrokerLost where no confirm can come any more.
+        """
         message = Message(
             body,
             content_type="application/json",
@@ -41,3 +45,5 @@ class Publisher:
             await self._exchanges[exchange].publish(message, routing_key, mandatory=mandatory, timeout=10)
         except DeliveryError as error:
             raise Unroutable(f"no queue is bound to {exchange} for {routing_key}") from error
+        except BROKEN as error:
+            raise BrokerLost(str(error) or type(error).__name__) from error

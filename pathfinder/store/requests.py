@@ -176,3 +176,10 @@ async def _remember(tx: AsyncConnection, cluster_id: UUID, key: str, ids: Sequen
         """),
         {"cluster_id": cluster_id, "key": key, "ids": orjson.dumps([str(one) for one in ids]).decode()},
     )
+
+
+async def forget_keys(tx: AsyncConnection, hours: int) -> None:
+    """Forget idempotency keys that are older: nobody repeats a request that late."""
+    await tx.execute(
+        text("DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(hours => :hours)"), {"hours": hours}
+    )

@@ -47,8 +47,9 @@ async def heartbeats(reporter: Reporter, runtime: Runtime, seconds: float) -> No
     """Say now and then that the node lives, and how busy it is."""
     while True:
         try:
-            usage = asdict(await runtime.usage())
-        except RuntimeFailure as error:
+            # A runtime that hangs must not silence the node: its lease is about the node, not about one daemon.
+            usage = asdict(await asyncio.wait_for(runtime.usage(), seconds))
+        except (RuntimeFailure, TimeoutError) as error:
             log.warning("no usage", error=str(error))
             usage = {}
         try:
