@@ -1,0 +1,89 @@
+"""`python -m benchmarks`: build a lab, measure, print the tables, keep the figures as JSON, remove the lab."""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import latency, machine, throughput
+from benchmarks.bare import Bare
+from benchmarks.figures import Result
+from benchmarks.observe import observing
+from pathfinder.cli.operator.progress import Screen
+from pathfinder.client import Client
+from pathfinder.embedded.errors import EmbeddedError
+from pathfinder.embedded.lab import Lab
+from pathfinder.embedded.lxd_client import connect
+
+RESULTS = Path(__file__).parent / "results"
+NODE = "node-01"
+NODES = 3
+
+
+def main() -> int:
+    """Run what was asked for."""
+    arguments = _arguments()
+    console = Console(highlight=False)
+    # A short path, for the sockets in it.
+    with tempfile.TemporaryDirectory(prefix="pf-bench-") as directory:
+        lab = Lab(Path(directory) / "lab")
+        try:
+            lab.up(1, Screen())
+            with connect(lab.socket(NODE)) as lxd:
+                measured = machine.describe(lxd)
+            results = []
+            if arguments.only != "throughput":
+                results.append(asyncio.run(_latency(lab, arguments.containers or 50)))
+            if arguments.only != "latency":
+                lab.up(NODES, Screen())
+                results.append(asyncio.run(_throughput(lab, arguments.containers or 60, arguments)))
+        except EmbeddedError as failure:
+            print(failure, file=sys.stderr)
+            return 1
+        finally:
+            lab.down()
+    console.print("\n" + ", ".join(f"{name}: {value}" for name, value in measured.items()), soft_wrap=True)
+    for result in results:
+        console.print()
+        result.show(console)
+    console.print(f"\nKept in {_keep(measured, results)}", soft_wrap=True)
+    return 0
+
+
+async def _latency(lab: Lab, containers: int) -> Result:
+    async with Client(lab.api_url, lab.token) as client, observing(client, lab.database_url) as observer:
+        return await latency.measure(client, observer, Bare(lab.socket(NODE)), containers)
+
+
+async def _throughput(lab: Lab, containers: int, arguments: argparse.Namespace) -> Result:
+    async with Client(lab.api_url, lab.token) as client, observing(client, lab.database_url) as observer:
+        bare = Bare(lab.socket(NODE))
+        return await throughput.measure(client, observer, bare, containers, arguments.at_a_time, arguments.rounds)
+
+
+def _keep(measured: dict[str, str], results: Sequence[Result]) -> Path:
+    RESULTS.mkdir(exist_ok=True)
+    now = datetime.now(UTC)
+    path = RESULTS / f"{now:%Y%m%dT%H%M%SZ}.json"
+    document = {"at": now.isoformat(), "machine": measured, "results": [result.as_json() for result in results]}
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=("latency", "throughput"), help="measure only this")
+    parser.add_argument("--containers", type=int, help="how many; 50 for latency and 60 for throughput if left out")
+    parser.add_argument("--at-a-time", type=int, default=8, help="how many at once, for throughput (default: 8)")
+    parser.add_argument("--rounds", type=int, default=2, help="how often the load is repeated (default: 2)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
