@@ -14,6 +14,7 @@ tests runs beside a user's, and beside `pathfinder up`.
 
 import os
 import subprocess
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -39,13 +40,16 @@ NODE_SECONDS = 30.0
 
 
 class Lab:
-    """One lab, in `state_dir`. Methods may be called by another process than the one that called `up`."""
+    """One lab, in `state_dir`. Methods may be called by another process than the one that called `up`.
 
-    def __init__(self, state_dir: Path | None = None) -> None:
+    `settings` (`PATHFINDER_…`) win over those of the environment.
+    """
+
+    def __init__(self, state_dir: Path | None = None, settings: Mapping[str, str] | None = None) -> None:
         self.home = Home(state_dir or Home.default().root / "lab")
         self.supervisor = Supervisor(self.home)
         # Settings reach every role; where the services are is the lab's own business.
-        given = roles.user_settings(os.environ)
+        given = roles.user_settings(os.environ) | (settings or {})
         self._settings = {
             key: value for key, value in given.items() if not key.endswith(("_URL", "_LISTEN", "_SOCKET"))
         }
