@@ -16,7 +16,8 @@ from pathfinder.broker.consume import consume_each
 from pathfinder.broker.publish import Publisher
 from pathfinder.runtime.select import open_runtime
 from workers.agent.admission import Admission, admit
-from workers.agent.reporting import Reporter, heartbeats, inventories
+from workers.agent.pulse import heartbeats, inventories
+from workers.agent.reporting import Reporter
 from workers.agent.worklist import Worklist
 
 log = structlog.get_logger()

@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from pathfinder.cli.operator.progress import Screen
+from pathfinder.cli.operator.services import bring_up
 from pathfinder.embedded.control_plane import ControlPlane
 from pathfinder.embedded.image import ensure_tiny_image
 from pathfinder.embedded.stack import Running
@@ -27,13 +28,11 @@ def register(app: typer.Typer) -> None:
 
 def demo() -> None:
     """Start everything, create a container, and show it. Running it again is harmless."""
-    from pathfinder.cli.operator.services import bring_up
-
     screen = Screen()
-    show_demo(screen, bring_up(screen))
+    _show(screen, bring_up(screen))
 
 
-def show_demo(screen: Screen, running: Running) -> None:
+def _show(screen: Screen, running: Running) -> None:
     """Create the container on a Pathfinder that is up, wait for it, and print what there is."""
     say = screen.console.print
     api = ControlPlane(running.server, running.token)

@@ -1,10 +1,7 @@
 """`pathfinder up`, `down` and `clean`."""
 
-from typing import Annotated
-
 import typer
 
-from pathfinder.cli.operator.demo import show_demo
 from pathfinder.cli.operator.profile import save_profile
 from pathfinder.cli.operator.progress import Screen
 from pathfinder.embedded.home import Home
@@ -19,14 +16,11 @@ def register(app: typer.Typer) -> None:
     app.command()(clean)
 
 
-def up(demo: Annotated[bool, typer.Option(help="Then create a container and show it.")] = False) -> None:
+def up() -> None:
     """Start everything that does not run yet: PostgreSQL, RabbitMQ, LXD, every role, and this machine as a node."""
     screen = Screen()
-    running = bring_up(screen)
-    if demo:
-        show_demo(screen, running)
-    else:
-        screen.console.print("Pathfinder is up. Try: pfi get nodes")
+    bring_up(screen)
+    screen.console.print("Pathfinder is up. Try: pfi get nodes")
 
 
 def down() -> None:
