@@ -1,0 +1,103 @@
+"""Short ways to what the integration tests need again and again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import make_url, text
+
+from pathfinder.bootstrap import Process
+from pathfinder.domain.specs import ContainerSpec, NodeRegistration
+from pathfinder.store import clusters, nodes, requests
+
+GIB = 1 << 30
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
+    """Wait until an async condition holds; TimeoutError after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - what is waited for is in another process
+            await asyncio.sleep(0.01)
+
+
+async def administer(url: str, *statements: str) -> None:
+    """Run statements that want no transaction round them."""
+    connection = await asyncpg.connect(make_url(url).set(drivername="postgresql").render_as_string(False))
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+class Fleet:
+    """Short ways to what tests need again and again, each a transaction of its own."""
+
+    def __init__(self, process: Process, cluster_id: UUID) -> None:
+        self.process, self.cluster_id = process, cluster_id
+
+    async def node(self, hostname: str, **changes: object) -> UUID:
+        """Register a node with 8 cores, 8 GiB and 80 GiB; keyword arguments replace fields."""
+        async with self.process.database.begin() as tx:
+            return await nodes.register(tx, self.cluster_id, registration(hostname, **changes), 60, "")
+
+    async def ask(self, *hostnames: str, **fields: object) -> list[UUID]:
+        """Ask for containers."""
+        specs = [ContainerSpec(hostname=name, **fields) for name in hostnames]  # type: ignore[arg-type]
+        async with self.process.database.begin() as tx:
+            found = await clusters.find(tx, "default")
+            return await requests.create(tx, found, specs, requests.Asker("test", "trace"), None)
+
+    async def rows(self, query: str, **given: object) -> list[tuple[object, ...]]:
+        """The rows of a query."""
+        async with self.process.database.begin() as tx:
+            return [tuple(row) for row in await tx.execute(text(query), given)]
+
+    async def statuses(self) -> dict[str, str]:
+        """Each container's status, by hostname."""
+        return dict(await self.rows("SELECT hostname, status FROM containers"))  # type: ignore[arg-type]
+
+    async def kinds(self) -> list[str]:
+        """The kinds of every event, oldest first."""
+        return [str(row[0]) for row in await self.rows("SELECT kind FROM events ORDER BY seq")]
+
+    async def assert_claims_add_up(self) -> None:
+        """What nodes say is claimed is what their placements and departures sum up to, and it fits."""
+        columns = "cpu_claimed, memory_claimed, disk_claimed, containers"
+        kept = await self.rows(f"SELECT hostname, {columns} FROM nodes ORDER BY hostname")  # noqa: S608
+        scratch = await self.rows(
+            """
+            SELECT n.hostname, COALESCE(sum(p.cpu_millicores), 0), COALESCE(sum(p.memory_bytes), 0),
+                   COALESCE(sum(p.disk_bytes), 0), count(p.node_id)
+            FROM nodes AS n LEFT JOIN (
+                SELECT node_id, cpu_millicores, memory_bytes, disk_bytes FROM containers
+                WHERE status NOT IN ('PENDING', 'PROVISION_ERROR', 'DELETED', 'LOST')
+                UNION ALL SELECT node_id, cpu_millicores, memory_bytes, disk_bytes FROM departures
+            ) AS p ON p.node_id = n.id GROUP BY n.hostname ORDER BY n.hostname
+            """
+        )
+        assert kept == scratch
+        over = await self.rows(
+            "SELECT hostname FROM nodes WHERE cpu_claimed > cpu_millicores OR memory_claimed > memory_bytes "
+            "OR disk_claimed > disk_bytes"
+        )
+        assert over == []
+
+
+def registration(hostname: str, **changes: object) -> NodeRegistration:
+    """What an agent would announce."""
+    usual: dict[str, object] = {
+        "hostname": hostname,
+        "ipaddress": "10.0.0.1",
+        "machine_id": f"machine-of-{hostname}",
+        "runtime": "simulated",
+        "runtime_version": "1",
+        "architecture": "x86_64",
+        "pool_driver": "dir",
+        "agent_version": "3",
+        "cpu_millicores": 8000,
+        "memory_bytes": 8 * GIB,
+        "disk_bytes": 80 * GIB,
+    }
+    return NodeRegistration(**(usual | changes))  # type: ignore[arg-type]
