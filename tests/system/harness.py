@@ -6,7 +6,7 @@ Every wait is for a condition, with one generous deadline; a wait that fails say
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -220,16 +220,19 @@ class Harness:
         await self.lxd(node, "PUT", f"instances/{hostname}/state", {"action": "start", "timeout": 30})
 
     async def remove(self, node: str, hostname: str) -> None:
-        """`lxc delete -f`, also of what is going away at this moment."""
-        for method, path, body in (
-            ("PUT", f"instances/{hostname}/state", {"action": "stop", "force": True, "timeout": 30}),
-            ("DELETE", f"instances/{hostname}", None),
-        ):
+        """`lxc delete -f`, again and again while an agent starts it in between."""
+
+        async def gone() -> bool:
             try:
-                await self.lxd(node, method, path, body)
+                stop = {"action": "stop", "force": True, "timeout": 30}
+                with suppress(LxdRefused):  # stopped already, or not there
+                    await self.lxd(node, "PUT", f"instances/{hostname}/state", stop)
+                await self.lxd(node, "DELETE", f"instances/{hostname}")
             except LxdRefused as refusal:
-                if refusal.status != 404 and "already stopped" not in str(refusal):
-                    raise
+                return refusal.status == 404
+            return True
+
+        await self.until(f"the end of {hostname}", gone)
 
     async def placements(self) -> list[tuple[str, str, str, str]]:
         """Every instance that carries Pathfinder's marks: node, hostname, container id, generation."""
