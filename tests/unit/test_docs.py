@@ -67,7 +67,7 @@ def test_every_file_a_page_names_is_there(page: Path) -> None:
 def test_make_targets_that_are_named_exist(page: Path) -> None:
     """Whoever copies `make …` from a page gets what it promises."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    named = set(re.findall(r"(?:`|^\$ )make ([a-z-]+)", page.read_text(), flags=re.MULTILINE))
+    named = set(re.findall(r"(?:`|^\$ |^)make ([a-z-]+)", page.read_text(), flags=re.MULTILINE))
 
     assert named <= targets
 
