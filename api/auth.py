@@ -40,8 +40,8 @@ async def principal(
             "Send `Authorization: Bearer TOKEN`; `pathfinder up` puts one into ~/.pfi/config, "
             "`pathfinder token create` makes more."
         )
-    async with process.database.begin() as tx:
-        token = await tokens.find(tx, credentials.credentials)
+    async with process.database.read() as connection:
+        token = await tokens.find(connection, credentials.credentials)
     if token is None:
         raise Unauthenticated("This token is not known, or has expired; `pathfinder token create` makes a new one.")
     return Principal(token.name, token.role, token.cluster_id, token.node_id)

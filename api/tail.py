@@ -74,8 +74,8 @@ class Tail:
         try:
             more = True
             while more:
-                async with self._process.database.begin() as tx:
-                    part = await events.read(tx, reached, query, PAGE)
+                async with self._process.database.read() as connection:
+                    part = await events.read(connection, reached, query, PAGE)
                 for _, event in part.events:
                     yield event
                 more, reached = part.more and part.cursor != reached, part.cursor
@@ -98,8 +98,8 @@ class Tail:
 
     async def now(self) -> Cursor:
         """The end of the log."""
-        async with self._process.database.begin() as tx:
-            return await events.now(tx)
+        async with self._process.database.read() as connection:
+            return await events.now(connection)
 
     async def _read_all(self) -> None:
         """Hand out everything that is committed, waiting for older transactions where need be."""
@@ -107,8 +107,8 @@ class Tail:
         while more and not self._process.stopping.is_set():
             self._wake.clear()
             try:
-                async with self._process.database.begin() as tx:
-                    part = await events.read(tx, self._at, Query(), PAGE)
+                async with self._process.database.read() as connection:
+                    part = await events.read(connection, self._at, Query(), PAGE)
             except Unavailable:
                 return
             if part.events:
