@@ -59,11 +59,11 @@ async def _pathfinder(client: Client, observer: Observer, hostname: str, samples
     accepted = time.time()
     provisioned = await observer.delivered(hostname, Kind.CONTAINER_PROVISIONED)
     samples[ACCEPTED].append(accepted - begin)
-    samples[SCHEDULED].append(observer.committed(hostname, Kind.CONTAINER_SCHEDULED) - begin)
     samples[TOLD].append(await observer.delivered(hostname, Kind.CONTAINER_SCHEDULED) - begin)
     samples[PROVISIONED].append(provisioned - begin)
     await client.containers.delete(hostname)
     await observer.delivered(hostname, Kind.CONTAINER_DELETED)
+    samples[SCHEDULED].append(observer.committed(hostname, Kind.CONTAINER_SCHEDULED) - begin)
 
 
 def _result(samples: Samples, containers: int) -> Result:

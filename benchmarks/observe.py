@@ -40,7 +40,10 @@ class Observer:
             return await future
 
     def committed(self, name: str, kind: Kind) -> float:
-        """The moment that event was committed: the first announcement of a commit after it was written."""
+        """The moment that event was committed: the first announcement of a commit after it was written.
+
+        Announcements may come later than the event itself, so ask when a later change was seen.
+        """
         written = self.seen[name, str(kind)][1].at.timestamp()
         return self.commits[bisect.bisect_left(self.commits, written)]
 
@@ -75,7 +78,10 @@ async def observing(client: Client, database_url: str) -> AsyncIterator[Observer
 
     following = asyncio.create_task(follow())
     try:
-        await asyncio.wait_for(connected.open.wait(), LIMIT_SECONDS)
+        opening = asyncio.ensure_future(connected.open.wait())
+        await asyncio.wait({opening, following}, return_when=asyncio.FIRST_COMPLETED)
+        if following.done():
+            await following  # it broke, and says why
         yield observer
     finally:
         following.cancel()
