@@ -64,7 +64,8 @@ async def _serve(process: Process, wake: asyncio.Event, connection: AbstractConn
         while not process.stopping.is_set():
             wake.clear()
             try:
-                while await publish_some(process, publisher):
+                # What is committed from here on wakes us again, so only a full batch means that more may be waiting.
+                while await publish_some(process, publisher) >= outbox.BATCH:
                     pass
             except Unavailable as error:
                 log.warning("waiting", reason=str(error))
