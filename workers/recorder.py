@@ -52,12 +52,17 @@ class Work:
     changed: dict[UUID, Container] = field(default_factory=dict)
     facts: list[journal.Fact] = field(default_factory=list)
     commands: dict[str, list[Envelope]] = field(default_factory=lambda: defaultdict(list))
+    departed: list[claims.Departure] = field(default_factory=list)
 
     async def write(self, tx: AsyncConnection, before: dict[UUID, Container]) -> None:
-        """Save the changes, give back the claims that ended with them, and record it all."""
+        """Save the changes, give back the claims that ended with them, and record it all.
+
+        All claims at once: whoever locks nodes twice in one transaction may wait for somebody who waits for it.
+        """
         await containers.save(tx, list(self.changed.values()))
         ended = [before[id_] for id_, after in self.changed.items() if before[id_].claims and not after.claims]
-        await claims.give_back(tx, claims.total((one.node_id, one.resources) for one in ended if one.node_id))
+        freed = [(one.node_id, one.resources) for one in (*ended, *self.departed) if one.node_id]
+        await claims.give_back(tx, claims.total(freed))
         await journal.record(tx, self.facts, self.commands)
 
 
@@ -95,20 +100,20 @@ async def record_reports(tx: AsyncConnection, envelopes: Sequence[Envelope]) -> 
             )
         if report.kind == Report.DELETED:
             gone.append((id_, report.generation, node.id))
-    work.facts += await _finish_departures(tx, gone, before, {node.id: node.hostname for node in senders.values()})
+    await _finish_departures(tx, work, gone, before, {node.id: node.hostname for node in senders.values()})
     await work.write(tx, before)
 
 
 async def _finish_departures(
     tx: AsyncConnection,
+    work: Work,
     gone: Sequence[tuple[UUID, int, UUID]],
     known: dict[UUID, Container],
     hostnames: dict[UUID, str],
-) -> list[journal.Fact]:
-    """Give back what former placements claimed, now that their instances are gone."""
-    finished = await claims.finish_departures(tx, gone)
-    await claims.give_back(tx, claims.total((one.node_id, one.resources) for one in finished))
-    return [
+) -> None:
+    """End the claims of former placements, now that their instances are gone."""
+    work.departed = await claims.finish_departures(tx, gone)
+    work.facts += [
         journal.Fact(
             Kind.CONTAINER_DEPARTED,
             known[one.container_id].cluster_id,
@@ -120,7 +125,7 @@ async def _finish_departures(
             node=hostnames[one.node_id],
             trace_id=known[one.container_id].trace_id,
         )
-        for one in finished
+        for one in work.departed
     ]
 
 
@@ -149,7 +154,7 @@ async def record_inventory(tx: AsyncConnection, envelope: Envelope, grace: timed
         if (str(id_), generation) not in there and str(id_) not in busy
     ]
     known = before | await containers.lock(tx, {id_ for id_, _, _ in gone} - before.keys())
-    work.facts += await _finish_departures(tx, gone, known, {node.id: node.hostname})
+    await _finish_departures(tx, work, gone, known, {node.id: node.hostname})
     await work.write(tx, before)
 
 

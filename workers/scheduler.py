@@ -114,8 +114,8 @@ async def _place_batch(tx: AsyncConnection, cluster_id: UUID, waiting: bool, aft
     if chosen is None:
         return outcome
     outcome.taken, outcome.last = len(pending), pending[-1].id
-    for _ in range(CONFLICT_TRIES):
-        pending = await _decide(tx, cluster_id, pending, policy.named(chosen), outcome)
+    for attempt in range(CONFLICT_TRIES):
+        pending = await _decide(tx, cluster_id, pending, policy.named(chosen), outcome, wait=attempt == 0)
         if not pending:
             break
     outcome.conflicts = len(pending)
@@ -125,7 +125,7 @@ async def _place_batch(tx: AsyncConnection, cluster_id: UUID, waiting: bool, aft
 
 
 async def _decide(
-    tx: AsyncConnection, cluster_id: UUID, pending: list[Container], chosen: Policy, outcome: _Outcome
+    tx: AsyncConnection, cluster_id: UUID, pending: list[Container], chosen: Policy, outcome: _Outcome, *, wait: bool
 ) -> list[Container]:
     """Place what can be placed and claim it; the containers whose node another scheduler changed meanwhile."""
     states, outcome.supply = await nodes.snapshot(tx, cluster_id)
@@ -134,7 +134,8 @@ async def _decide(
     decisions = place(Fleet.of(states), requests, chosen, seed)
     chosen_ids = [None if one.index is None else UUID(states[one.index].id) for one in decisions]
     wanted = claims.total((id_, one.resources) for id_, one in zip(chosen_ids, pending, strict=True) if id_)
-    won = await claims.take(tx, wanted, {UUID(one.id): one.generation for one in states}) if wanted else set()
+    generations = {UUID(one.id): one.generation for one in states}
+    won = await claims.take(tx, wanted, generations, wait=wait) if wanted else set()
     lost = []
     for container, decision, node_id in zip(pending, decisions, chosen_ids, strict=True):
         document = explain.document(decision, chosen.name, seed, len(states))

@@ -50,18 +50,19 @@ _GUARDED: bulk.Columns = {**_AMOUNTS, "generation": "bigint"}
 
 # Rows are locked in the order of their ids, so that two writers cannot wait for each other; PostgreSQL looks at the
 # generation again once it has the lock, so a node that changed meanwhile drops out.
-_TAKE = text(f"""
+_TAKE = f"""
     WITH wanted AS (SELECT * FROM {bulk.rows(_GUARDED, "w")}), held AS (
         SELECT n.id FROM nodes AS n JOIN wanted AS w ON w.id = n.id
         WHERE n.generation = w.generation AND n.schedulable AND n.status = 'READY'
-        ORDER BY n.id FOR UPDATE OF n
+        ORDER BY n.id FOR UPDATE OF n {{}}
     )
     UPDATE nodes AS n
     SET cpu_claimed = n.cpu_claimed + w.cpu, memory_claimed = n.memory_claimed + w.memory,
         disk_claimed = n.disk_claimed + w.disk, containers = n.containers + w.containers, generation = n.generation + 1
     FROM held JOIN wanted AS w ON w.id = held.id WHERE n.id = held.id
     RETURNING n.id
-""")  # noqa: S608 - the text is put together from the constants above
+"""  # noqa: S608 - the text is put together from the constants above
+_TAKE_OR_WAIT, _TAKE_FREE = text(_TAKE.format("")), text(_TAKE.format("SKIP LOCKED"))
 
 _GIVE_BACK = text(f"""
     WITH freed AS (SELECT * FROM {bulk.rows(_AMOUNTS, "f")}), held AS (
@@ -75,13 +76,15 @@ _GIVE_BACK = text(f"""
 """)  # noqa: S608 - the text is put together from the constants above
 
 
-async def take(tx: AsyncConnection, claims: Claims, generations: dict[UUID, int]) -> set[UUID]:
+async def take(tx: AsyncConnection, claims: Claims, generations: dict[UUID, int], *, wait: bool) -> set[UUID]:
     """Claim on the nodes that are still at the generation the decision was made on; the ids of those that were.
 
-    What was decided for the others must be decided again on fresh rows.
+    What was decided for the others must be decided again on fresh rows. Only a transaction that holds no node yet may
+    `wait` for others that do: two that hold some and wait for more could wait for each other.
     """
     items = [{"id": node, **_columns(claim), "generation": generations[node]} for node, claim in claims.items()]
-    return set((await tx.execute(_TAKE, bulk.parameters(_GUARDED, items))).scalars())
+    statement = _TAKE_OR_WAIT if wait else _TAKE_FREE
+    return set((await tx.execute(statement, bulk.parameters(_GUARDED, items))).scalars())
 
 
 async def give_back(tx: AsyncConnection, claims: Claims) -> None:
