@@ -37,6 +37,14 @@ class Resources:
     memory_bytes: int = 0
     disk_bytes: int = 0
 
+    def within(self, size: "Resources") -> bool:
+        """Whether something of that size, when empty, could hold this."""
+        return (
+            self.cpu_millicores <= size.cpu_millicores
+            and self.memory_bytes <= size.memory_bytes
+            and self.disk_bytes <= size.disk_bytes
+        )
+
 
 def parse_cpu(text: str | float) -> int:
     """Millicores from `"2"`, `"0.5"`, `"500m"`, `2` or `0.5`; ValueError with what to write instead."""

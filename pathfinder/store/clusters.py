@@ -16,18 +16,30 @@ from pathfinder.store.journal import Fact, record
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster, and the most that any one of its nodes can hold (None while it has no node)."""
+    """A cluster, and the different sizes its nodes have."""
 
     id: UUID
     name: str
     policy: str
     default_image: str
-    largest: Resources | None
+    sizes: tuple[Resources, ...]
+
+    @property
+    def largest(self) -> Resources | None:
+        """The most of each resource that any of its nodes has; None while it has no node."""
+        if not self.sizes:
+            return None
+        return Resources(
+            max(size.cpu_millicores for size in self.sizes),
+            max(size.memory_bytes for size in self.sizes),
+            max(size.disk_bytes for size in self.sizes),
+        )
 
 
 _FIND = text("""
     SELECT k.id, k.name, k.policy, k.default_image,
-           max(n.cpu_millicores) AS cpu, max(n.memory_bytes) AS memory, max(n.disk_bytes) AS disk
+           COALESCE(jsonb_agg(DISTINCT jsonb_build_array(n.cpu_millicores, n.memory_bytes, n.disk_bytes))
+                    FILTER (WHERE n.id IS NOT NULL), '[]'::jsonb) AS sizes
     FROM clusters AS k LEFT JOIN nodes AS n ON n.cluster_id = k.id
     WHERE k.name = :name GROUP BY k.id
 """)
@@ -45,8 +57,8 @@ async def find(tx: AsyncConnection, name: str) -> Cluster:
     row = (await tx.execute(_FIND, {"name": name})).one_or_none()
     if row is None:
         raise NotFound("cluster", name, "`pfi get clusters` lists those there are.")
-    largest = None if row.cpu is None else Resources(row.cpu, row.memory, row.disk)
-    return Cluster(row.id, row.name, row.policy, row.default_image, largest)
+    sizes = tuple(Resources(*size) for size in row.sizes)
+    return Cluster(row.id, row.name, row.policy, row.default_image, sizes)
 
 
 async def policy_of(tx: AsyncConnection, cluster_id: UUID) -> str | None:

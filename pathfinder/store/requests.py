@@ -14,7 +14,7 @@ from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import FieldProblem, IdempotencyMismatch, IllegalTransition, Invalid, NeverFits, NotFound
 from pathfinder.domain.lifecycle import RESCHEDULABLE, Status
 from pathfinder.domain.messages import Kind
-from pathfinder.domain.resources import format_bytes, format_cpu
+from pathfinder.domain.resources import Resources, format_bytes, format_cpu
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.store import claims, containers, journal
 from pathfinder.store.clusters import Cluster
@@ -60,20 +60,18 @@ async def create(
 
 def _check(cluster: Cluster, specs: Sequence[ContainerSpec]) -> None:
     seen: set[str] = set()
+    largest = cluster.largest
     for index, spec in enumerate(specs):
         field = f"containers[{index}]." if len(specs) > 1 else ""
         if spec.hostname in seen:
             words = f"{spec.hostname!r} is in this batch twice"
             raise Invalid("Each hostname may be asked for once.", [FieldProblem(f"{field}hostname", words)])
         seen.add(spec.hostname)
-        if cluster.largest is not None:
-            _check_size(cluster, spec, field)
+        if largest is not None:
+            _check_size(cluster, largest, spec, field)
 
 
-def _check_size(cluster: Cluster, spec: ContainerSpec, field: str) -> None:
-    largest = cluster.largest
-    if largest is None:
-        return
+def _check_size(cluster: Cluster, largest: Resources, spec: ContainerSpec, field: str) -> None:
     for name, wanted, most, write in (
         ("cpu", spec.cpu, largest.cpu_millicores, format_cpu),
         ("memory", spec.memory, largest.memory_bytes, format_bytes),
@@ -86,6 +84,12 @@ def _check_size(cluster: Cluster, spec: ContainerSpec, field: str) -> None:
                 "Ask for less, or add a larger node first.",
                 [FieldProblem(field + name, words)],
             )
+    if not any(spec.resources.within(size) for size in cluster.sizes):
+        raise NeverFits(
+            f"No node of cluster {cluster.name!r} could ever hold {spec.hostname!r}: some have the CPU, some the "
+            "memory, some the disk it asks for, but none has all of it. Ask for less, or add a larger node first.",
+            [FieldProblem(field + "cpu", "no node has this together with the memory and disk asked for")],
+        )
 
 
 async def delete(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker: Asker) -> UUID:
