@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from aio_pika.abc import AbstractChannel
 from sqlalchemy import make_url, text
-from workbench import Fleet, administer
+from workbench import Fleet, MakeProcess, administer
 
 from api.app import create_app
 from api.tail import Tail
@@ -24,8 +24,6 @@ from pathfinder.settings import Settings
 from pathfinder.store import clusters, tokens
 from pathfinder.store.database import Database
 from pathfinder.store.migrate import migrate
-
-MakeProcess = Callable[..., Process]
 
 
 @pytest.fixture(scope="session")

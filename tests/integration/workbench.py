@@ -13,6 +13,8 @@ from pathfinder.store import clusters, nodes, requests
 
 GIB = 1 << 30
 
+MakeProcess = Callable[..., Process]
+
 
 async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
     """Wait until an async condition holds; TimeoutError after `seconds`."""

@@ -1,0 +1,225 @@
+"""Schedulers at work on a store: claims that add up, whoever else places, joins or leaves at the same moment."""
+
+import asyncio
+import random
+from uuid import UUID
+
+import pytest
+import workbench
+from sqlalchemy import text
+from workbench import Fleet
+
+from pathfinder.bootstrap import Process
+from pathfinder.domain.messages import Command, Exchange, decode
+from pathfinder.store import nodes, outbox, requests
+from pathfinder.store.requests import Asker
+from workers.scheduler import place_pending
+
+GIB = workbench.GIB
+ASKER = Asker("test", "trace")
+
+
+async def commands(process: Process) -> dict[str, list[str]]:
+    """The commands in the outbox: kinds by node; the outbox is empty then."""
+    found: dict[str, list[str]] = {}
+    async with process.database.begin() as tx:
+        for message in await outbox.take(tx):
+            if message.exchange == Exchange.COMMANDS:
+                found.setdefault(message.routing_key, []).extend(one.kind for one in decode(message.body))
+    return found
+
+
+async def test_a_container_is_placed_claimed_recorded_and_commanded_in_one_go(fleet: Fleet, process: Process) -> None:
+    """Row, claim, event and command are one transaction."""
+    await fleet.node("node-01")
+    await fleet.ask("web", cpu=2, memory="1GiB", disk="10GiB")
+
+    await place_pending(process, fleet.cluster_id, waiting=False)
+
+    assert await fleet.rows("SELECT status, generation, waiting, message FROM containers") == [
+        ("SCHEDULED", 1, False, None)
+    ]
+    assert await fleet.rows("SELECT cpu_claimed, memory_claimed, disk_claimed, containers FROM nodes") == [
+        (2000, GIB, 10 * GIB, 1)
+    ]
+    assert (await fleet.kinds())[-2:] == ["container.requested", "container.scheduled"]
+    assert await commands(process) == {"node-01": [Command.PROVISION]}
+
+
+@pytest.mark.parametrize("schedulers", [2, 4])
+async def test_schedulers_at_once_never_overfill_a_node(
+    fleet: Fleet, process: Process, make_process: workbench.MakeProcess, schedulers: int
+) -> None:
+    """More is asked for than there is room: all room is used, no more, and every container is placed once."""
+    dice = random.Random(schedulers)
+    for number in range(5):
+        await fleet.node(f"node-{number}", cpu_millicores=4000, memory_bytes=4 * GIB)
+    for number in range(8):
+        await fleet.ask(*(f"c-{number}-{n}" for n in range(8)), cpu=dice.choice([1, 1, 2]), memory="256MiB")
+    many = [make_process(scheduler_batch=dice.choice([3, 7, 500])) for _ in range(schedulers)]
+
+    await asyncio.gather(*(place_pending(one, fleet.cluster_id, waiting=False) for one in many))
+    await place_pending(process, fleet.cluster_id, waiting=True)  # the sweep
+
+    await fleet.assert_claims_add_up()
+    statuses = list((await fleet.statuses()).values())
+    scheduled = statuses.count("SCHEDULED")
+    assert scheduled + statuses.count("PENDING") == 64
+    assert await fleet.rows("SELECT sum(cpu_claimed) FROM nodes") == [(20_000,)]
+    assert (await fleet.kinds()).count("container.scheduled") == scheduled
+    assert sum(map(len, (await commands(process)).values())) == scheduled
+    assert await fleet.rows("SELECT DISTINCT waiting FROM containers WHERE status = 'PENDING'") == [(True,)]
+
+
+async def test_schedulers_users_and_nodes_at_once_leave_claims_that_add_up(
+    fleet: Fleet, make_process: workbench.MakeProcess
+) -> None:
+    """Deletes, reschedules, cordons and new nodes in the middle of it all."""
+    await fleet.node("node-0")
+    await fleet.node("node-1")
+    names = [f"c-{number}" for number in range(24)]
+    await fleet.ask(*names, cpu=0.5)
+    one, two, three = make_process(scheduler_batch=4), make_process(scheduler_batch=5), make_process()
+    dice = random.Random(7)
+
+    async def disturb() -> None:
+        for name in dice.sample(names, 16):
+            async with three.database.begin() as tx:
+                if name in names[:12]:
+                    await requests.delete(tx, fleet.cluster_id, name, ASKER)
+                else:
+                    container = (await fleet.statuses())[name]
+                    if container == "PROVISIONED":
+                        await requests.reschedule(tx, fleet.cluster_id, name, ASKER)
+        for open_ in (False, True):
+            async with three.database.begin() as tx:
+                node = await nodes.find(tx, fleet.cluster_id, "node-0")
+                await nodes.set_schedulable(tx, node, open_, "test", "")
+        await fleet.node("node-2")
+
+    async def schedule(process: Process) -> None:
+        for _ in range(4):
+            await place_pending(process, fleet.cluster_id, waiting=True)
+
+    await asyncio.gather(schedule(one), schedule(two), disturb())
+    await place_pending(one, fleet.cluster_id, waiting=True)
+
+    await fleet.assert_claims_add_up()
+    assert set((await fleet.statuses()).values()) <= {"SCHEDULED", "SCHEDULE_DELETION", "DELETED"}
+
+
+async def test_a_claim_on_a_node_that_changed_meanwhile_is_decided_again(
+    fleet: Fleet, process: Process, make_process: workbench.MakeProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another scheduler takes the room between the look and the claim."""
+    await fleet.node("node-0", cpu_millicores=1000)
+    await fleet.ask("first", cpu=1)
+    other = make_process()
+    snapshot, calls = nodes.snapshot, 0
+
+    async def and_then_lose(tx: object, cluster_id: UUID) -> object:
+        nonlocal calls
+        calls += 1
+        seen = await snapshot(tx, cluster_id)  # type: ignore[arg-type]
+        if calls == 1:
+            async with other.database.begin() as its:
+                await nodes.set_schedulable(its, await nodes.find(its, cluster_id, "node-0"), False, "somebody", "")
+        return seen
+
+    monkeypatch.setattr(nodes, "snapshot", and_then_lose)
+    await place_pending(process, fleet.cluster_id, waiting=False)
+
+    assert await fleet.statuses() == {"first": "PENDING"}
+    ((message,),) = await fleet.rows("SELECT message FROM containers")
+    assert "cordoned" in str(message)
+    await fleet.assert_claims_add_up()
+
+
+async def test_what_cannot_be_placed_waits_with_its_reasons(fleet: Fleet, process: Process) -> None:
+    """The log tells it once, however often it is looked at."""
+    await fleet.node("small", cpu_millicores=1000)
+    await fleet.node("down")
+    async with process.database.begin() as tx:
+        await tx.execute(text("UPDATE nodes SET status = 'DOWN' WHERE hostname = 'down'"))
+    await fleet.ask("big", cpu=2)
+
+    for _ in range(3):
+        await place_pending(process, fleet.cluster_id, waiting=True)
+
+    ((waiting, message, explanation),) = await fleet.rows("SELECT waiting, message, explanation FROM containers")
+    assert waiting
+    assert message == (
+        "No node of 2 can take it now: 1 × node is DOWN: its agent sends no heartbeats; "
+        "1 × cpu 2 wanted, at most 1 free."
+    )
+    assert [(one["filter"], one["nodes"]) for one in explanation["rejections"]] == [  # type: ignore[index,call-overload]
+        ("ready", 1),
+        ("fits", 1),
+    ]
+    assert (await fleet.kinds()).count("container.unplaceable") == 1
+    assert await commands(process) == {}
+
+
+async def test_a_waiting_container_is_left_alone_until_there_is_room(fleet: Fleet, process: Process) -> None:
+    """New requests do not pay for old ones that cannot be placed."""
+    await fleet.node("node-0", cpu_millicores=2000)
+    await fleet.ask("big", cpu=2)
+    await fleet.ask("small", cpu=1)
+    await place_pending(process, fleet.cluster_id, waiting=False)
+    assert await fleet.statuses() == {"big": "SCHEDULED", "small": "PENDING"}
+
+    await fleet.node("node-1", cpu_millicores=2000)
+    await place_pending(process, fleet.cluster_id, waiting=False)
+    assert (await fleet.statuses())["small"] == "PENDING"
+
+    await place_pending(process, fleet.cluster_id, waiting=True)
+    assert (await fleet.statuses())["small"] == "SCHEDULED"
+
+
+async def test_room_that_appears_while_a_container_is_judged_is_not_missed(
+    fleet: Fleet, process: Process, make_process: workbench.MakeProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node joins after the look and before the mark, and its hint is handled before the mark is committed."""
+    await fleet.ask("web")
+    other = make_process()
+    snapshot, joined = nodes.snapshot, False
+
+    async def and_then_a_node_joins(tx: object, cluster_id: UUID) -> object:
+        nonlocal joined
+        seen = await snapshot(tx, cluster_id)  # type: ignore[arg-type]
+        if not joined:
+            joined = True
+            await fleet.node("node-0")
+            await place_pending(other, cluster_id, waiting=True)  # the hint: sees a locked row, passes it by
+        return seen
+
+    monkeypatch.setattr(nodes, "snapshot", and_then_a_node_joins)
+    await place_pending(process, fleet.cluster_id, waiting=False)
+
+    assert await fleet.statuses() == {"web": "SCHEDULED"}
+
+
+@pytest.mark.parametrize("size", [1, 3, 500])
+async def test_batches_of_any_size_place_everything(
+    fleet: Fleet, make_process: workbench.MakeProcess, size: int
+) -> None:
+    """Also when some in the middle have to wait."""
+    await fleet.node("node-0", memory_bytes=2 * GIB)
+    await fleet.ask(*(f"a-{n}" for n in range(4)))
+    await fleet.ask("never", memory="2GiB", node_labels={"no": "where"})
+    await fleet.ask(*(f"b-{n}" for n in range(4)))
+
+    await place_pending(make_process(scheduler_batch=size), fleet.cluster_id, waiting=False)
+
+    statuses = await fleet.statuses()
+    assert statuses.pop("never") == "PENDING"
+    assert set(statuses.values()) == {"SCHEDULED"}
+
+
+async def test_a_cluster_without_pending_containers_costs_no_change(fleet: Fleet, process: Process) -> None:
+    """Sweeps write nothing."""
+    before = await fleet.rows("SELECT count(*) FROM events")
+
+    await place_pending(process, fleet.cluster_id, waiting=True)
+
+    assert await fleet.rows("SELECT count(*) FROM events") == before
