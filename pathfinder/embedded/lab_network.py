@@ -15,8 +15,11 @@ from pathfinder.embedded.supervisor import wait_until
 
 #: How many labs may be on one machine at the same time.
 MOST_LABS = 40
-#: Addresses .11 … are nodes, .100 … containers.
-_FIRST_NODE, _FIRST_CONTAINER, _LAST_CONTAINER = 10, 100, 250
+#: A lab's subnet: addresses from its 11th are nodes, from its 100th containers.
+_PREFIX, _SIZE = 22, 4
+_FIRST_NODE, _FIRST_CONTAINER, _LAST_CONTAINER = 10, 100, 1000
+#: The shortest dnsmasq grants. Deleted containers never give an address back, and a bench makes hundreds.
+_LEASE = "2m"
 _NAMESPACE_SECONDS = 10.0
 _LINKS = Path("/sys/class/net")
 
@@ -39,7 +42,7 @@ class LabNetwork:
 
     def node_address(self, number: int) -> str:
         """A node's address, with its prefix length."""
-        return f"{self._address(_FIRST_NODE + number)}/24"
+        return f"{self._address(_FIRST_NODE + number)}/{_PREFIX}"
 
     def cable(self, number: int) -> str:
         """The host's end of a node's cable."""
@@ -47,9 +50,9 @@ class LabNetwork:
 
     def create(self) -> None:
         """Make the bridge. Raises EmbeddedError if its name or subnet is taken."""
-        free_subnet(routed_networks(), [f"{self.host}/24"])
+        free_subnet(routed_networks(), [f"{self.host}/{_PREFIX}"])
         _ip("link", "add", self.bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0")
-        _ip("address", "add", f"{self.host}/24", "dev", self.bridge)
+        _ip("address", "add", f"{self.host}/{_PREFIX}", "dev", self.bridge)
         _ip("link", "set", self.bridge, "up")
 
     def plug_in(self, number: int, pid: int) -> None:
@@ -82,15 +85,15 @@ class LabNetwork:
 
     def dhcp_command(self, leases: Path) -> tuple[str, ...]:
         """The one DHCP server of the lab's containers. No DNS, and no ping before each offer: that takes seconds."""
-        addresses = f"{self._address(_FIRST_CONTAINER)},{self._address(_LAST_CONTAINER)},1h"
+        addresses = f"{self._address(_FIRST_CONTAINER)},{self._address(_LAST_CONTAINER)},{_LEASE}"
         return (
             *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--port=0", "--no-ping"),
             *("--bind-interfaces", f"--interface={self.bridge}", "--except-interface=lo", "--dhcp-authoritative"),
             *("--dhcp-rapid-commit", f"--dhcp-range={addresses}", f"--dhcp-leasefile={leases}"),
         )
 
-    def _address(self, last: int) -> str:
-        return f"10.177.{self.index}.{last}"
+    def _address(self, number: int) -> str:
+        return f"10.177.{_SIZE * self.index + number // 256}.{number % 256}"
 
 
 def create_network() -> LabNetwork:
@@ -102,7 +105,7 @@ def create_network() -> LabNetwork:
         except EmbeddedError:
             continue  # another lab has it, perhaps since a moment ago: making the bridge decides
         return network
-    raise NotReady(f"No free subnet for a lab between 10.177.0.0/24 and 10.177.{MOST_LABS - 1}.0/24.")
+    raise NotReady(f"No free subnet for a lab: all {MOST_LABS} in 10.177.0.0/16 are taken.")
 
 
 def _namespace(pid: int) -> str:

@@ -21,7 +21,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 class NodeOrder:
     """What a node is made of; paths are the host's."""
 
-    #: `10.177.0.11/24`, and where everything else is.
+    #: `10.177.0.11/22`, and where everything else is.
     address: str
     gateway: str
     #: Mounted at /var/lib/lxd, so that it is where it would be on a machine of its own.
