@@ -61,7 +61,8 @@ class Work:
         """
         await containers.save(tx, list(self.changed.values()))
         ended = [before[id_] for id_, after in self.changed.items() if before[id_].claims and not after.claims]
-        freed = [(one.node_id, one.resources) for one in (*ended, *self.departed) if one.node_id]
+        freed = [(one.node_id, one.resources) for one in self.departed]
+        freed += [(one.node_id, one.resources) for one in ended if one.node_id]
         await claims.give_back(tx, claims.total(freed))
         await journal.record(tx, self.facts, self.commands)
 
