@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from aio_pika.abc import AbstractChannel
 from sqlalchemy import make_url, text
-from workbench import Fleet, MakeProcess, administer
+from workbench import EMPTY, Fleet, MakeProcess, administer
 
 from api.app import create_app
 from api.tail import Tail
@@ -99,11 +99,6 @@ async def make_process(fresh_url: str) -> AsyncIterator[MakeProcess]:
     for process in made:
         process.stopping.set()
         await process.database.close()
-
-
-EMPTY = text(
-    "TRUNCATE clusters, nodes, leases, containers, departures, events, outbox, tokens, idempotency_keys CASCADE"
-)
 
 
 @pytest.fixture

@@ -1,19 +1,32 @@
 """Short ways to what the integration tests need again and again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
+import httpx2
 from sqlalchemy import make_url, text
 
 from pathfinder.bootstrap import Process
 from pathfinder.domain.specs import ContainerSpec, NodeRegistration
+from pathfinder.embedded.ports import free_port
 from pathfinder.store import clusters, nodes, requests
 
 GIB = 1 << 30
 
 MakeProcess = Callable[..., Process]
+
+EMPTY = text(
+    "TRUNCATE clusters, nodes, leases, containers, departures, events, outbox, tokens, idempotency_keys CASCADE"
+)
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
@@ -103,3 +116,35 @@ def registration(hostname: str, **changes: object) -> NodeRegistration:
         "disk_bytes": 80 * GIB,
     }
     return NodeRegistration(**(usual | changes))  # type: ignore[arg-type]
+
+
+@contextmanager
+def serving(
+    database_url: str, broker_url: str, log: Path, *roles: str
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """`pathfinder run ROLE…` as a process, once its API answers: the API's URL and the process, ended at the end."""
+    port = free_port(54900)
+    environment = os.environ | {
+        "PATHFINDER_DATABASE_URL": database_url,
+        "PATHFINDER_BROKER_URL": broker_url,
+        "PATHFINDER_API_LISTEN": f"127.0.0.1:{port}",
+    }
+    program = (sys.executable, "-m", "pathfinder.cli.operator", "run", *roles)
+    with log.open("wb") as output, subprocess.Popen(program, env=environment, stdout=output, stderr=output) as process:
+        try:
+            url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 30
+            while not _answers(url):
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+            yield url, process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx2.get(f"{url}/healthz", timeout=2, trust_env=False).status_code == 200
+    except httpx2.TransportError:
+        time.sleep(0.05)
+        return False

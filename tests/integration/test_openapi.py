@@ -1,0 +1,89 @@
+"""The API against its own OpenAPI document: whatever is sent, the answer is one that is written there."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from workbench import EMPTY, registration, serving
+
+from api.app import create_app
+from api.tail import Tail
+from pathfinder import bootstrap
+from pathfinder.domain.specs import ContainerSpec
+from pathfinder.settings import Settings
+from pathfinder.store import clusters, nodes, tokens
+from pathfinder.store import requests as wishes
+from pathfinder.store.database import Database
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+def _document() -> dict[str, object]:
+    process = bootstrap.process(Settings())
+    return create_app(process, Tail(process)).openapi()
+
+
+schema = schemathesis.openapi.from_dict(_document()).exclude(path="/api/v3/events/stream")
+
+
+@pytest.fixture(scope="module")
+async def secret(fresh_url: str) -> str:
+    """An operator's token, on a database with a node and a container under names that examples may hit."""
+    database = Database(fresh_url)
+    async with database.begin() as tx:
+        await tx.execute(EMPTY)
+        await clusters.create(tx, "default", "spread", "local:tiny", "test", "")
+        cluster = await clusters.find(tx, "default")
+        await nodes.register(tx, cluster.id, registration("0a"), 60, "")
+        await wishes.create(tx, cluster, [ContainerSpec(hostname="0a")], wishes.Asker("test", ""), None)
+        made = await tokens.create(tx, "tester", "operator")
+    await database.close()
+    return made
+
+
+@pytest.fixture(scope="module")
+def session(
+    secret: str, fresh_url: str, broker_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, requests.Session]]:
+    """A running API, and a session that asks it as an operator."""
+    log = tmp_path_factory.mktemp("api") / "log"
+    with serving(fresh_url, broker_url, log, "api") as (url, _), requests.Session() as made:
+        made.headers["Authorization"] = f"Bearer {secret}"
+        made.trust_env = False
+        deadline = time.monotonic() + 20
+        while made.get(f"{url}/readyz", timeout=5).status_code != 200:
+            assert time.monotonic() < deadline, log.read_text()
+        yield url, made
+
+
+@schema.parametrize()
+@settings(
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_answer_is_one_the_document_promises(
+    case: schemathesis.Case, session: tuple[str, requests.Session]
+) -> None:
+    """No 500, no undocumented status, media type or shape, for good and for bad input alike."""
+    url, asking = session
+    case.call_and_validate(base_url=url, session=asking, checks=CHECKS, timeout=10)
+
+
+def test_the_document_covers_every_route() -> None:
+    """What is tested is all there is; the stream has tests of its own."""
+    paths = _document()["paths"]
+    assert isinstance(paths, dict)
+    assert len(paths) >= 15
+    assert "/api/v3/events/stream" in paths
