@@ -49,7 +49,7 @@ class Lab:
         self.home = Home(state_dir or Home.default().root / "lab")
         self.supervisor = Supervisor(self.home)
         # Settings reach every role; where the services are is the lab's own business.
-        given = roles.user_settings(os.environ) | (settings or {})
+        given = roles.user_settings(os.environ) | dict(settings or {})
         self._settings = {
             key: value for key, value in given.items() if not key.endswith(("_URL", "_LISTEN", "_SOCKET"))
         }
