@@ -102,6 +102,7 @@ async def test_control_plane_roles_killed_during_a_burst_cost_no_container(harne
 async def test_a_service_killed_during_a_burst_costs_no_container(harness: Harness, service: str) -> None:
     """Whoever needs it waits, and nothing that was confirmed is lost."""
     names = [f"served-{number}" for number in range(6)]
+    before = harness.lab.supervisor.pid(service)
 
     async def kill() -> None:
         await _placed(harness, 1)
@@ -112,6 +113,9 @@ async def test_a_service_killed_during_a_burst_costs_no_container(harness: Harne
         for name in names:
             burst.create_task(harness.ask_stubbornly(name))
 
+    await asyncio.to_thread(
+        wait_until, f"a new {service}", partial(_is_new, harness, service, before), DEADLINE_SECONDS
+    )
     await harness.settled(*names)
     await harness.exactly(*names)
 
