@@ -1,6 +1,8 @@
 """Processes that die at the worst moment: every container ends up running exactly once."""
 
 import asyncio
+import os
+import signal
 from functools import partial
 
 import pytest
@@ -106,7 +108,8 @@ async def test_a_service_killed_during_a_burst_costs_no_container(harness: Harne
 
     async def kill() -> None:
         await _placed(harness, 1)
-        harness.lab.kill_role(service)
+        # All of it: RabbitMQ is a child of the script that starts it, and outlives that one.
+        os.killpg(os.getpgid(before), signal.SIGKILL)
 
     async with asyncio.TaskGroup() as burst:
         burst.create_task(kill())
