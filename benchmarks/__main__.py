@@ -37,21 +37,20 @@ def main() -> int:
             lab.up(1, Screen())
             with connect(lab.socket(NODE)) as lxd:
                 measured = machine.describe(lxd)
+            console.print("\n" + ", ".join(f"{name}: {value}" for name, value in measured.items()), soft_wrap=True)
             results = []
             if arguments.only != "throughput":
                 results.append(asyncio.run(_latency(lab, arguments.containers or 50)))
+                results[-1].show(console)
             if arguments.only != "latency":
                 lab.up(NODES, Screen())
                 results.append(asyncio.run(_throughput(lab, arguments.containers or 60, arguments)))
+                results[-1].show(console)
         except EmbeddedError as failure:
             print(failure, file=sys.stderr)
             return 1
         finally:
             lab.down()
-    console.print("\n" + ", ".join(f"{name}: {value}" for name, value in measured.items()), soft_wrap=True)
-    for result in results:
-        console.print()
-        result.show(console)
     console.print(f"\nKept in {_keep(measured, results)}", soft_wrap=True)
     return 0
 
