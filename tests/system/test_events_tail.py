@@ -50,7 +50,9 @@ async def test_events_tail_survives_restarts_and_prints_every_event_once_and_in_
             await harness.until("the tail to catch up", caught_up)
         except AssertionError as failure:
             missed = [one for seq, one in kept.items() if seq not in {each.seq for each in printed}]
-            raise AssertionError(f"{failure}; {len(printed)} printed, the last {printed[-1:]}, missed {missed}") from None
+            raise AssertionError(
+                f"{failure}; {len(printed)} printed, the last {printed[-1:]}, missed {missed}"
+            ) from None
     finally:
         tail.terminate()
         await reading
