@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from functools import partial
 from uuid import uuid4
 
 import structlog
@@ -41,13 +40,14 @@ class Tail:
         self._process = process
         self._wake = asyncio.Event()
         self._streams: set[asyncio.Queue[Window]] = set()
+        self._started = asyncio.Event()
         self._at = Cursor()
 
     async def run(self) -> None:
         """Follow until the process stops."""
         broker = self._process.broker("api")
         stopping = self._process.stopping
-        hints = asyncio.create_task(broker.run(partial(self._hints, topology.hints_queue(uuid4().hex)), stopping))
+        hints = asyncio.create_task(broker.run(self._hints, stopping))
         waking = asyncio.create_task(self._wake_on_stop())
         try:
             await self._start()
@@ -66,9 +66,10 @@ class Tail:
     async def stream(self, reached: Cursor, query: Query) -> AsyncIterator[views.Event]:
         """Every event after `reached` that matches, for as long as the process lives.
 
-        The stream is registered before the past is read, so between past and present nothing is missed; what both
-        hold is told apart by the cursor.
+        The stream is registered before the past is read and after the present has begun, so between past and present
+        nothing is missed; what both hold is told apart by the cursor.
         """
+        await self._started.wait()
         queue: asyncio.Queue[Window] = asyncio.Queue()
         self._streams.add(queue)
         try:
@@ -91,6 +92,7 @@ class Tail:
         while not self._process.stopping.is_set():
             try:
                 self._at = await self.now()
+                self._started.set()
                 return
             except Unavailable as error:
                 log.warning("waiting", reason=str(error))
@@ -118,8 +120,11 @@ class Tail:
                 await asyncio.sleep(RETRY_SECONDS)
             more, self._at = part.more, part.cursor
 
-    async def _hints(self, queue: topology.Queue, connection: AbstractConnection) -> None:
-        self._wake.set()  # what was published while the broker was away
+    async def _hints(self, connection: AbstractConnection) -> None:
+        # A new name for each connection: the queue of the one before is exclusive and may outlive it for a while.
+        queue = topology.hints_queue(uuid4().hex)
+        await topology.declare(await connection.channel(), queue)
+        self._wake.set()  # what was published before there was a queue for it
         await consume(connection, queue, self._hint, self._process.stopping, prefetch=1000, batch=1000)
 
     async def _hint(self, _: Sequence[Delivery]) -> None:
