@@ -66,7 +66,7 @@ def _failed(container: Container | None, report: Envelope, node_id: UUID) -> Ver
         return NOTHING
     reason = str(report.body.get("reason") or "the agent gave no reason")
     if report.body.get("kept"):  # an instance that ran before: its disk is worth another try, not an end
-        return Verdict(replace(container, message=f"{reason} It is tried again."))
+        return Verdict(replace(container, message=f"{reason.rstrip('.')}. It is tried again."))
     changed = container.to(Status.PROVISION_ERROR, message=reason, ipaddress=None)
     return Verdict(changed, Kind.CONTAINER_PROVISION_FAILED, {"reason": reason, "fault": report.body.get("fault")})
 
