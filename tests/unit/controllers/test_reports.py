@@ -79,7 +79,7 @@ def test_a_failure_that_kept_an_older_instance_is_tried_again() -> None:
     """Its disk is worth more than a quick answer."""
     verdict = judge(container(), report(Report.PROVISION_FAILED, reason="no address", kept=True), NODE)
 
-    assert verdict == Verdict(container(message="no address It is tried again."))
+    assert verdict == Verdict(container(message="no address. It is tried again."))
 
 
 def test_a_deletion_that_was_asked_for_is_done() -> None:
