@@ -78,17 +78,17 @@ class Broker:
             broken.cancel()
             serving.cancel()
             (ended,) = await asyncio.gather(serving, return_exceptions=True)
-        if closed or (isinstance(ended, Exception) and is_broken(ended)):
+        if closed or (isinstance(ended, Exception) and consists_of(ended, (BrokerLost, *BROKEN))):
             raise BrokerLost(_words(ended) if isinstance(ended, Exception) else "closed") from None
         if isinstance(ended, Exception):
             raise ended
 
 
-def is_broken(error: BaseException) -> bool:
-    """Whether `error`, or everything in a group of errors, only tells that the connection broke."""
+def consists_of(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
+    """Whether `error`, or everything in a group of errors, is of these kinds."""
     if isinstance(error, BaseExceptionGroup):
-        return all(is_broken(one) for one in error.exceptions)
-    return isinstance(error, (BrokerLost, *BROKEN))
+        return all(consists_of(one, kinds) for one in error.exceptions)
+    return isinstance(error, kinds)
 
 
 def backoff(attempt: int) -> float:

@@ -13,7 +13,7 @@ import structlog
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
 from pathfinder.broker import topology
-from pathfinder.broker.connection import BrokerLost, backoff
+from pathfinder.broker.connection import BrokerLost, backoff, consists_of
 from pathfinder.domain.errors import MalformedMessage, Unavailable
 from pathfinder.domain.messages import Envelope, decode
 
@@ -42,7 +42,7 @@ def isolate_poison(handler: Handler) -> Handler:
         try:
             await handler(batch)
         except Exception as error:
-            if _is_lost(error):
+            if consists_of(error, (BrokerLost,)):
                 raise  # not the message's doing: it is delivered again over the next connection
             if len(batch) > 1:
                 for delivery in batch:
@@ -56,13 +56,6 @@ def isolate_poison(handler: Handler) -> Handler:
                 await batch[0].message.reject(requeue=True)
 
     return handle
-
-
-def _is_lost(error: BaseException) -> bool:
-    """Whether `error`, or everything in a group of errors, says that the broker is gone."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(_is_lost(one) for one in error.exceptions)
-    return isinstance(error, BrokerLost)
 
 
 def wait_while_unavailable(handler: Handler) -> Handler:
