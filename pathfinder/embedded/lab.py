@@ -148,7 +148,7 @@ class Lab:
         self.supervisor.signal(found.name, "KILL")
         wait_until(f"the end of {node}", lambda: not found.is_alive(self.supervisor), READY_SECONDS)
         self._network().unplug(found.number)
-        remove_cgroups(found.cgroup)
+        found.await_end()
 
     def start(self, node: str) -> None:
         """A machine that died boots again, with its disk, and its agent takes up its work."""

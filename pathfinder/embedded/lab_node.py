@@ -1,6 +1,7 @@
 """One node of a lab: a real LXD and an agent in namespaces of their own. Killing process 1 is a machine's death."""
 
 import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,15 @@ class LabNode:
         """Whether its process 1 runs."""
         return outer.is_running(self.name)
 
+    def await_end(self) -> None:
+        """Wait until nothing is left of a node that was killed: no cgroup, and nobody who holds its disk.
+
+        The kernel unmounts the pool some time after the last process is gone. A daemon that starts before that cannot
+        mount it, and would run without it for a minute.
+        """
+        remove_cgroups(self.cgroup)
+        wait_until(f"{self.name}'s disk to be let go", lambda: not _is_attached(self.home.root), READY_SECONDS)
+
     def _configure_supervisord(self) -> Path:
         self.supervisor.prepare()
         # The socket of a node that was killed is still there, and nobody listens on it.
@@ -102,6 +112,14 @@ class LabNode:
             pool = pools[0].rsplit("/", 1)[1] if pools else make_pool(client, self.home.root)
             complete_profile(client, {"root": {"type": "disk", "path": "/", "pool": pool}, "eth0": _CARD})
         ensure_tiny_image(self.socket)
+
+
+def _is_attached(root: Path) -> bool:
+    """Whether a loop device still holds a pool of the node in `root`; found by inode, for the paths are the node's."""
+    return any(
+        subprocess.run(["losetup", "-j", str(image)], capture_output=True, check=False).stdout
+        for image in (root / "lxd" / "disks").glob("*.img")
+    )
 
 
 def lab_cgroup(network: LabNetwork) -> str:

@@ -15,7 +15,8 @@ from pathfinder.embedded.program import Program
 from pathfinder.embedded.supervisor import wait_until
 
 #: Beside the standard one, which may belong to the machine.
-PORT = 54320
+#: Below the ports that the kernel gives to outgoing connections: one of those would hold it just when we start.
+PORT = 21432
 NAME = "pathfinder"
 READY_SECONDS = 30.0
 #: Debian keeps each version's programs apart, by number.

@@ -36,9 +36,10 @@ def render(program: Program, logs: Path) -> str:
         # `up` starts programs one by one, each when what it needs is ready.
         "autostart": "false",
         "autorestart": flag[program.restart],
-        "startsecs": "1",
+        # One that dies while it is starting would be started again whatever `restart` says.
+        "startsecs": "1" if program.restart else "0",
         # With a second more between each: enough to sit out a service that is away for some minutes.
-        "startretries": "20",
+        "startretries": "20" if program.restart else "0",
         "stopsignal": program.stop_signal,
         "stopwaitsecs": str(program.stop_seconds),
         "stopasgroup": flag[program.stop_children],

@@ -23,7 +23,8 @@ from pathfinder.embedded.program import Program
 from pathfinder.embedded.supervisor import wait_until
 
 #: Beside the standard ones, which may belong to the machine: AMQP, between nodes, port mapper.
-PORT, NODES_PORT, MAPPER_PORT = 56720, 57720, 54369
+#: Below the ports that the kernel gives to outgoing connections: one of those would hold them just when we start.
+PORT, NODES_PORT, MAPPER_PORT = 21672, 22672, 23369
 NAME = "pathfinder"
 READY_SECONDS = 60.0
 #: Debian's own script; the one on PATH is a wrapper that only knows the machine's node.

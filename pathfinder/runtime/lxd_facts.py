@@ -9,18 +9,22 @@ from pathfinder.domain.resources import Resources
 from pathfinder.runtime.lxd_api import Json, LxdApi
 from pathfinder.runtime.lxd_errors import Absent
 from pathfinder.runtime.lxd_order import SIZING_DRIVERS, root_disk
+from pathfinder.runtime.port import RuntimeUnreachable
 
 _MACHINE_ID = Path("/etc/machine-id")
 _MEMINFO = Path("/proc/meminfo")
 
 
 async def read_facts(api: LxdApi) -> NodeFacts:
-    """The node's facts. `/1.0/resources` is read raw: pylxd's `client.resources` never changes once read."""
+    """The node's facts. `/1.0/resources` is read raw: pylxd's `client.resources` never changes once read.
+
+    Raises RuntimeUnreachable while LXD runs without its storage pool: it would take containers and fail each.
+    """
     server = await api.get()
     hardware = await api.get("resources")
     environment = server["environment"]
     pool = await default_pool(api)
-    driver = str((await api.get("storage-pools", pool))["driver"]) if pool else "none"
+    driver = await _pool_driver(api, pool) if pool else "none"
     disk = await _pool_space(api, pool)
     return NodeFacts(
         capacity=Resources(
@@ -55,6 +59,15 @@ async def default_pool(api: LxdApi) -> str | None:
         return None
     root = root_disk(devices)
     return str(devices[root]["pool"]) if root else None
+
+
+async def _pool_driver(api: LxdApi, pool: str) -> str:
+    found = await api.get("storage-pools", pool)
+    if found.get("status") == "Unavailable":
+        raise RuntimeUnreachable(
+            f"LXD could not mount its storage pool {pool!r}; it tries again every minute, and its log says why."
+        )
+    return str(found["driver"])
 
 
 def machine_id(environment: Json, machine_id_file: Path) -> str:

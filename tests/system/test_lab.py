@@ -109,6 +109,8 @@ def test_a_machine_that_dies_takes_everything_along_and_comes_back_with_its_disk
     assert ControlPlane(lab.api_url, lab.token).has_ready_node("node-02")
     with connect(lab.socket("node-02")) as lxd:
         assert lxd.exists("instances/survivor")
+        # LXD starts again what ran when the machine died, but not before it answers.
+        wait_until("the survivor", lambda: lxd.get("instances/survivor")["status"] == "Running", 30)
         lxd.call("PUT", "instances/survivor/state", {"action": "stop", "force": True, "timeout": 30})
         lxd.call("DELETE", "instances/survivor")
 
