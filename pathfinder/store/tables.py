@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, LargeBinary, MetaData, Text, text
+from sqlalchemy import BigInteger, Column, DateTime, Double, ForeignKey, Index, LargeBinary, MetaData, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -56,6 +56,9 @@ class Cluster(SQLModel, table=True):
     name: str = Field(sa_type=Text, unique=True)
     policy: str = _words()
     default_image: str = _words()
+    #: Seconds; None where the processes' settings apply.
+    heartbeat_seconds: float | None = Field(default=None, sa_type=Double)
+    lease_seconds: float | None = Field(default=None, sa_type=Double)
     created_at: datetime = _now()
 
 
@@ -64,6 +67,10 @@ class Node(SQLModel, table=True):
 
     `generation` grows with every change of the claims and guards them; `supply` grows when room appears, so that a
     scheduler that is about to let a container wait can see that it looked too early.
+
+    `down_at` is set while the node is DOWN, `fenced_at` once somebody else has made sure that nothing runs there.
+    Until `reboot_until` its silence is expected. `failures` counts provisions in a row that failed by the node's fault;
+    until `aside_until` it gets no placement for `aside_reason`.
     """
 
     __tablename__ = "nodes"
@@ -90,6 +97,12 @@ class Node(SQLModel, table=True):
     containers: int = _count()
     generation: int = _count()
     supply: int = _count()
+    down_at: datetime | None = _moment()
+    fenced_at: datetime | None = _moment()
+    reboot_until: datetime | None = _moment()
+    failures: int = _count()
+    aside_until: datetime | None = _moment()
+    aside_reason: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = _now()
 
 
@@ -107,7 +120,9 @@ class Container(SQLModel, table=True):
     """One wanted container and its present placement.
 
     `waiting` marks a PENDING container that a scheduler could not place: it is looked at again when room appears.
-    `spec` holds profiles, config, devices and node_labels as they were asked for.
+    `spec` holds profiles, config, devices and node_labels as they were asked for. `attempts` counts the failed
+    provisions since it was last asked for; a PENDING container is not placed before `retry_at`. `takeover` marks a LOST
+    container that an operator wants elsewhere although its disk is on the lost node.
     """
 
     __tablename__ = "containers"
@@ -131,6 +146,9 @@ class Container(SQLModel, table=True):
     message: str | None = Field(default=None, sa_type=Text)
     explanation: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     decided_at: datetime | None = _moment()
+    attempts: int = _count()
+    retry_at: datetime | None = _moment()
+    takeover: bool = Field(sa_column_kwargs={"server_default": text("false")})
     trace_id: str = _words("")
     created_at: datetime = _now()
     status_at: datetime = _now()
@@ -158,6 +176,19 @@ class Departure(SQLModel, table=True):
     memory_bytes: int = _count()
     disk_bytes: int = _count()
     created_at: datetime = _now()
+
+
+class Attempt(SQLModel, table=True):
+    """A provision that failed: which placement, where, why, and whose fault it was."""
+
+    __tablename__ = "attempts"
+
+    container_id: UUID = Field(primary_key=True, foreign_key="containers.id")
+    generation: int = Field(primary_key=True, sa_type=BigInteger)
+    node: str = _words()
+    fault: str = _words()
+    reason: str = _words()
+    at: datetime = _now()
 
 
 class Event(SQLModel, table=True):
@@ -232,3 +263,80 @@ class IdempotencyKey(SQLModel, table=True):
     request_sha256: str = _words()
     containers: list[str] = _json("[]")
     created_at: datetime = _now()
+
+
+class Role(SQLModel, table=True):
+    """A running process of one role, as it last said of itself. `parts` are what it needs and how they are."""
+
+    __tablename__ = "roles"
+
+    id: UUID = Field(primary_key=True)
+    role: str = _words()
+    host: str = _words()
+    pid: int = Field(sa_type=BigInteger)
+    version: str = _words()
+    listen: str | None = Field(default=None, sa_type=Text)
+    leader: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    parts: dict[str, str] = _json()
+    started_at: datetime = _now()
+    seen_at: datetime = _now()
+
+
+class Problem(SQLModel, table=True):
+    """Something that is wrong, from when it was noticed until it was over. One row at most is open for a `key`."""
+
+    __tablename__ = "problems"
+
+    id: UUID = Field(primary_key=True)
+    key: str = _words()
+    kind: str = _words()
+    severity: str = _words()
+    cluster_id: UUID | None = Field(default=None, foreign_key="clusters.id")
+    subject: str = _words()
+    summary: str = _words()
+    advice: str = _words()
+    opened_at: datetime = _now()
+    closed_at: datetime | None = _moment()
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index("uq_problems_open", "key", unique=True, postgresql_where=text("closed_at IS NULL")),
+        Index("ix_problems_closed", "closed_at", postgresql_where=text("closed_at IS NOT NULL")),
+    )
+
+
+class Webhook(SQLModel, table=True):
+    """Somebody who wants to be told of problems. `format` is json, slack or alertmanager."""
+
+    __tablename__ = "webhooks"
+
+    id: UUID = Field(primary_key=True)
+    name: str = Field(sa_type=Text, unique=True)
+    url: str = _words()
+    format: str = _words("json")
+    secret: str = _words()
+    #: Kinds of problems it wants; empty: all.
+    kinds: list[str] = _json("[]")
+    created_at: datetime = _now()
+
+
+class Delivery(SQLModel, table=True):
+    """One notice to one webhook: tried until it is taken, or given up."""
+
+    __tablename__ = "deliveries"
+
+    id: UUID = Field(primary_key=True)
+    webhook_id: UUID = Field(sa_column=Column(ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False))
+    problem_id: UUID = Field(sa_column=Column(ForeignKey("problems.id", ondelete="CASCADE"), nullable=False))
+    #: firing or resolved
+    state: str = _words()
+    attempts: int = _count()
+    next_at: datetime | None = Field(
+        sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")}, default=None
+    )
+    delivered_at: datetime | None = _moment()
+    error: str | None = Field(default=None, sa_type=Text)
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index("uq_deliveries_notice", "webhook_id", "problem_id", "state", unique=True),
+        Index("ix_deliveries_next_at", "next_at", postgresql_where=text("next_at IS NOT NULL")),
+    )

@@ -123,7 +123,7 @@ def serving(
     database_url: str, broker_url: str, log: Path, *roles: str
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """`pathfinder run ROLE…` as a process, once its API answers: the API's URL and the process, ended at the end."""
-    port = free_port(54900)
+    port = free_port(24900)
     environment = os.environ | {
         "PATHFINDER_DATABASE_URL": database_url,
         "PATHFINDER_BROKER_URL": broker_url,
