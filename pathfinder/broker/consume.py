@@ -14,6 +14,7 @@ from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
 from pathfinder.broker import topology
 from pathfinder.broker.connection import BrokerLost, backoff, consists_of
+from pathfinder.broker.dead import Aside, deliveries
 from pathfinder.domain.errors import MalformedMessage, Unavailable
 from pathfinder.domain.messages import Envelope, decode
 
@@ -29,13 +30,15 @@ class Delivery:
 
 
 Handler = Callable[[Sequence[Delivery]], Awaitable[None]]
-Policy = Callable[[Handler], Handler]
+Reader = Callable[[bytes], Sequence[Envelope]]
+Policy = Callable[[Handler, Aside], Handler]
 
 
-def isolate_poison(handler: Handler) -> Handler:
+def isolate_poison(handler: Handler, aside: Aside) -> Handler:
     """A batch that fails is tried message by message; one that fails alone goes back to its queue.
 
-    The queue counts deliveries and sets a message aside in `pathfinder.dead` after `topology.DELIVERY_LIMIT`.
+    The queue counts deliveries. At `topology.DELIVERY_LIMIT` the message is set aside with its reason; should its
+    consumer not live to do that, the queue itself sets it aside after one more.
     """
 
     async def handle(batch: Sequence[Delivery]) -> None:
@@ -47,8 +50,8 @@ def isolate_poison(handler: Handler) -> Handler:
             if len(batch) > 1:
                 for delivery in batch:
                     await handle([delivery])
-            elif isinstance(error, MalformedMessage):
-                await _set_aside(batch[0].message, error)
+            elif consists_of(error, (MalformedMessage,)) or deliveries(batch[0].message) >= topology.DELIVERY_LIMIT:
+                await aside.put(batch[0].message, error)
             else:
                 log.exception("message failed", message_id=batch[0].message.message_id)
                 await asyncio.sleep(backoff(1))
@@ -58,7 +61,7 @@ def isolate_poison(handler: Handler) -> Handler:
     return handle
 
 
-def wait_while_unavailable(handler: Handler) -> Handler:
+def wait_while_unavailable(handler: Handler, _: Aside) -> Handler:
     """While PostgreSQL does not answer, the batch waits: that is not the messages' fault and costs them no try."""
 
     async def handle(batch: Sequence[Delivery]) -> None:
@@ -86,13 +89,16 @@ async def consume(
     *,
     prefetch: int,
     batch: int,
+    read: Reader = decode,
 ) -> None:
     """Hand the messages of `queue` to `handler`, up to `batch` at a time in the order of arrival, until `stopping`.
 
-    The batch in hand is finished. Cancelled instead, it is not acknowledged, so it is delivered again.
+    `read` makes the envelopes of a body. The batch in hand is finished. Cancelled instead, it is not acknowledged, so
+    it is delivered again.
     Raises ConnectionError when the broker ends the channel or the queue.
     """
-    handler = _with_policies(handler)
+    aside = Aside(connection, queue)
+    handler = _with_policies(handler, aside)
     async with _arrivals(connection, queue, stopping, prefetch) as arrived:
         while (first := await arrived.get()) is not None:
             messages = [first]
@@ -102,7 +108,7 @@ async def consume(
                     arrived.put_nowait(None)  # the end, for the loop outside
                     break
                 messages.append(another)
-            await _work(messages, handler)
+            await _work(messages, handler, aside, read)
             if stopping.is_set():
                 return
         _expect(stopping, queue)
@@ -112,16 +118,17 @@ async def consume_each(
     connection: AbstractConnection, queue: topology.Queue, handler: Handler, stopping: asyncio.Event, *, prefetch: int
 ) -> None:
     """Like `consume`, but every message on its own and all of them at once, as far as `prefetch` allows."""
-    handler = _with_policies(handler)
+    aside = Aside(connection, queue)
+    handler = _with_policies(handler, aside)
     async with _arrivals(connection, queue, stopping, prefetch) as arrived, asyncio.TaskGroup() as working:
         while (message := await arrived.get()) is not None:
-            working.create_task(_work([message], handler))
+            working.create_task(_work([message], handler, aside, decode))
         _expect(stopping, queue)
 
 
-def _with_policies(handler: Handler) -> Handler:
+def _with_policies(handler: Handler, aside: Aside) -> Handler:
     for policy in reversed(POLICIES):
-        handler = policy(handler)
+        handler = policy(handler, aside)
     return handler
 
 
@@ -151,27 +158,22 @@ def _expect(stopping: asyncio.Event, queue: topology.Queue) -> None:
         raise ConnectionError(f"the broker ended the consumer of {queue.name}")
 
 
-async def _work(messages: Sequence[AbstractIncomingMessage], handler: Handler) -> None:
-    deliveries = [delivery for message in messages if (delivery := await _read(message)) is not None]
-    if deliveries:
-        await handler(deliveries)
-        await _acknowledge(deliveries)
+async def _work(messages: Sequence[AbstractIncomingMessage], handler: Handler, aside: Aside, read: Reader) -> None:
+    readable = [delivery for message in messages if (delivery := await _read(message, aside, read)) is not None]
+    if readable:
+        await handler(readable)
+        await _acknowledge(readable)
 
 
-async def _read(message: AbstractIncomingMessage) -> Delivery | None:
+async def _read(message: AbstractIncomingMessage, aside: Aside, read: Reader) -> Delivery | None:
     try:
-        return Delivery(message, decode(message.body))
+        return Delivery(message, read(message.body))
     except MalformedMessage as error:
-        await _set_aside(message, error)
+        await aside.put(message, error)
         return None
 
 
-async def _set_aside(message: AbstractIncomingMessage, error: MalformedMessage) -> None:
-    log.error("message set aside", message_id=message.message_id, key=message.routing_key, reason=str(error))
-    await message.reject(requeue=False)
-
-
-async def _acknowledge(deliveries: Sequence[Delivery]) -> None:
-    for delivery in deliveries:
+async def _acknowledge(handled: Sequence[Delivery]) -> None:
+    for delivery in handled:
         if not delivery.message.processed:
             await delivery.message.ack()

@@ -1,10 +1,11 @@
 """Sending messages, each confirmed by the broker."""
 
+from collections.abc import Mapping
 from uuid import uuid4
 
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
-from aio_pika.exceptions import DeliveryError
+from aio_pika.exceptions import DeliveryError, PublishError
 
 from pathfinder.broker.connection import BROKEN, BrokerLost
 from pathfinder.domain.errors import PathfinderError
@@ -13,6 +14,10 @@ from pathfinder.domain.messages import Exchange
 
 class Unroutable(PathfinderError):
     """No queue is bound for the message."""
+
+
+class QueueFull(PathfinderError):
+    """A queue the message is bound for holds as much as it may: not lost, but not taken either. Try again later."""
 
 
 class Publisher:
@@ -29,21 +34,33 @@ class Publisher:
         return cls(channel, {name: await channel.get_exchange(name, ensure=False) for name in Exchange})
 
     async def publish(
-        self, exchange: str, routing_key: str, body: bytes, *, mandatory: bool = True, persistent: bool = True
+        self,
+        exchange: str,
+        routing_key: str,
+        body: bytes,
+        *,
+        mandatory: bool = True,
+        persistent: bool = True,
+        message_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Publish and wait for the confirm.
 
-        Raises Unroutable for a mandatory message without a queue, BrokerLost where no confirm can come any more.
+        Raises Unroutable for a mandatory message without a queue, QueueFull where the broker refused it, BrokerLost
+        where no confirm can come any more.
         """
         message = Message(
             body,
             content_type="application/json",
-            message_id=str(uuid4()),
+            message_id=message_id or str(uuid4()),
+            headers=dict(headers or {}),
             delivery_mode=DeliveryMode.PERSISTENT if persistent else DeliveryMode.NOT_PERSISTENT,
         )
         try:
             await self._exchanges[exchange].publish(message, routing_key, mandatory=mandatory, timeout=10)
-        except DeliveryError as error:
+        except PublishError as error:
             raise Unroutable(f"no queue is bound to {exchange} for {routing_key}") from error
+        except DeliveryError as error:
+            raise QueueFull(f"a queue behind {exchange} for {routing_key} is full") from error
         except BROKEN as error:
             raise BrokerLost(str(error) or type(error).__name__) from error

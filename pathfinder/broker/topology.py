@@ -11,7 +11,7 @@ pathfinder.scheduler     quorum   100,000, drops the oldest hints: the sweep fin
 pathfinder.recorder      quorum   none                      reports are work done; agents wait for confirms instead
 pathfinder.heartbeats    classic  15 s, 50,000              an old heartbeat says nothing
 pathfinder.node.<node>   quorum   none                      commands wait for their node; anti-entropy bounds them
-pathfinder.dead          quorum   10,000, drops the oldest  for people to look at
+pathfinder.dead          quorum   10,000, drops the oldest  on the way to the table of dead letters
 (an api's own)           classic  10,000, exclusive         hints to read the log; lost with the connection
 """
 
@@ -30,7 +30,8 @@ EXCHANGES = {
     Exchange.DEAD: ExchangeType.TOPIC,
 }
 
-#: A message that failed this often is set aside in `pathfinder.dead`.
+#: A message that failed this often is set aside in `pathfinder.dead`: by its consumer, which knows why; by the queue
+#: itself after one more delivery, should the consumer not live to do it.
 DELIVERY_LIMIT = 5
 
 
