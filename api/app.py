@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from api import errors
 from api.middleware import BodyLimit, TraceIds
-from api.routes import clusters, containers, events, health, nodes
+from api.routes import clusters, containers, dead, events, health, nodes
 from api.tail import Tail
 from pathfinder import __version__
 from pathfinder.bootstrap import Process
@@ -24,7 +24,7 @@ def create_app(process: Process, tail: Tail) -> FastAPI:
     )
     app.state.process, app.state.tail = process, tail
     app.include_router(health.router)
-    for noun in (containers, nodes, clusters, events):
+    for noun in (containers, nodes, clusters, events, dead):
         app.include_router(noun.router, prefix=PREFIX)
     errors.install(app)
     app.add_middleware(BodyLimit, limit=process.settings.max_body_bytes)

@@ -22,6 +22,7 @@ from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import MalformedMessage
 from pathfinder.domain.messages import Command, Envelope, Kind, Report
 from pathfinder.store import claims, containers, journal, nodes
+from workers import dead_letters
 
 log = structlog.get_logger()
 
@@ -36,11 +37,12 @@ async def run(process: Process) -> None:
 
 async def _serve(process: Process, connection: AbstractConnection) -> None:
     stopping = process.stopping
-    async with asyncio.TaskGroup() as both:
-        both.create_task(
+    async with asyncio.TaskGroup() as all_of_it:
+        all_of_it.create_task(dead_letters.keep(process, connection))
+        all_of_it.create_task(
             consume(connection, topology.RECORDER, partial(_reports, process), stopping, prefetch=500, batch=200)
         )
-        both.create_task(
+        all_of_it.create_task(
             consume(connection, topology.HEARTBEATS, partial(_heartbeats, process), stopping, prefetch=5000, batch=5000)
         )
 

@@ -159,3 +159,39 @@ class Registered(BaseModel):
     token: str
     heartbeat_seconds: float
     lease_seconds: float
+
+
+class DeadLetter(BaseModel):
+    """A message nobody could process."""
+
+    id: int
+    at: datetime = Field(description="When it failed for the last time.")
+    queue: str = Field(description="The queue it could not be processed from.")
+    kinds: list[str] = Field(description="Kinds of its envelopes.")
+    subjects: list[str] = Field(description="What its envelopes are about: hostnames, or ids where it tells no name.")
+    reason: str
+    deliveries: int = Field(description="How often it was handed out.")
+    exchange: str
+    routing_key: str
+    size_bytes: int
+
+
+class DeadMessage(DeadLetter):
+    """A message nobody could process, whole."""
+
+    replayable: bool = Field(description="False where no reader would ever take it; it can only be dropped.")
+    envelopes: list[Any] | None = Field(description="Its envelopes; null where its body is no list of them.")
+    text: str | None = Field(description="Its body as text, where it is no list of envelopes; 64 KiB at most.")
+
+
+class Replayed(BaseModel):
+    """What became of the dead letters that were to be replayed."""
+
+    replayed: int = Field(description="Put back to where they were published first.")
+    kept: int = Field(description="Left, because no reader would ever take them.")
+
+
+class Dropped(BaseModel):
+    """How many dead letters are gone for good."""
+
+    dropped: int

@@ -59,6 +59,8 @@ class Cluster(SQLModel, table=True):
     #: Seconds; None where the processes' settings apply.
     heartbeat_seconds: float | None = Field(default=None, sa_type=Double)
     lease_seconds: float | None = Field(default=None, sa_type=Double)
+    #: New containers count generations from here at least: the greatest of those whose rows were pruned.
+    generation_floor: int = _count()
     created_at: datetime = _now()
 
 
@@ -160,6 +162,7 @@ class Container(SQLModel, table=True):
         Index("ix_containers_generation", "cluster_id", "hostname", "generation"),
         Index("ix_containers_node", "node_id", postgresql_where=text("node_id IS NOT NULL")),
         Index("ix_containers_pending", "cluster_id", "id", postgresql_where=text("status = 'PENDING'")),
+        Index("ix_containers_deleted", "status_at", postgresql_where=text("status = 'DELETED'")),
         Index("ix_containers_labels", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
     )
 
@@ -189,6 +192,8 @@ class Attempt(SQLModel, table=True):
     fault: str = _words()
     reason: str = _words()
     at: datetime = _now()
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (Index("ix_attempts_at", "at"),)
 
 
 class Event(SQLModel, table=True):
@@ -263,6 +268,8 @@ class IdempotencyKey(SQLModel, table=True):
     request_sha256: str = _words()
     containers: list[str] = _json("[]")
     created_at: datetime = _now()
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (Index("ix_idempotency_keys_created", "created_at"),)
 
 
 class Role(SQLModel, table=True):
@@ -340,3 +347,24 @@ class Delivery(SQLModel, table=True):
         Index("uq_deliveries_notice", "webhook_id", "problem_id", "state", unique=True),
         Index("ix_deliveries_next_at", "next_at", postgresql_where=text("next_at IS NOT NULL")),
     )
+
+
+class DeadLetter(SQLModel, table=True):
+    """A message nobody could process, for people to look at. `message_key` is the same for its doubles."""
+
+    __tablename__ = "dead_letters"
+
+    id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
+    message_key: UUID = Field(unique=True)
+    failed_at: datetime = Field(sa_type=DateTime(timezone=True))
+    queue: str = _words()
+    exchange: str = _words()
+    routing_key: str = _words()
+    reason: str = _words()
+    deliveries: int = _count()
+    kinds: list[str] = _json("[]")
+    subjects: list[str] = _json("[]")
+    body: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = _now()
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (Index("ix_dead_letters_created", "created_at"),)

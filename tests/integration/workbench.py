@@ -25,7 +25,8 @@ GIB = 1 << 30
 MakeProcess = Callable[..., Process]
 
 EMPTY = text(
-    "TRUNCATE clusters, nodes, leases, containers, departures, events, outbox, tokens, idempotency_keys CASCADE"
+    "TRUNCATE clusters, nodes, leases, containers, departures, events, outbox, tokens, idempotency_keys, "
+    "dead_letters CASCADE"
 )
 
 

@@ -100,6 +100,40 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["container_id"], ["containers.id"], name=op.f("fk_attempts_container_id")),
         sa.PrimaryKeyConstraint("container_id", "generation", name=op.f("pk_attempts")),
     )
+    op.create_index("ix_attempts_at", "attempts", ["at"], unique=False)
+    op.create_table(
+        "dead_letters",
+        sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
+        sa.Column("message_key", sa.Uuid(), nullable=False),
+        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("queue", sa.Text(), nullable=False),
+        sa.Column("exchange", sa.Text(), nullable=False),
+        sa.Column("routing_key", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("deliveries", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "kinds", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'::jsonb"), nullable=False
+        ),
+        sa.Column(
+            "subjects", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'::jsonb"), nullable=False
+        ),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letters")),
+        sa.UniqueConstraint("message_key", name=op.f("uq_dead_letters_message_key")),
+    )
+    op.create_index("ix_dead_letters_created", "dead_letters", ["created_at"], unique=False)
+    op.create_index("ix_idempotency_keys_created", "idempotency_keys", ["created_at"], unique=False)
+    op.create_index(
+        "ix_containers_deleted",
+        "containers",
+        ["status_at"],
+        unique=False,
+        postgresql_where=sa.text("status = 'DELETED'"),
+    )
+    op.add_column(
+        "clusters", sa.Column("generation_floor", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
+    )
     op.add_column("clusters", sa.Column("heartbeat_seconds", sa.Double(), nullable=True))
     op.add_column("clusters", sa.Column("lease_seconds", sa.Double(), nullable=True))
     op.add_column("containers", sa.Column("attempts", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
@@ -127,6 +161,12 @@ def downgrade() -> None:
     op.drop_column("containers", "attempts")
     op.drop_column("clusters", "lease_seconds")
     op.drop_column("clusters", "heartbeat_seconds")
+    op.drop_column("clusters", "generation_floor")
+    op.drop_index("ix_containers_deleted", table_name="containers")
+    op.drop_index("ix_idempotency_keys_created", table_name="idempotency_keys")
+    op.drop_index("ix_dead_letters_created", table_name="dead_letters")
+    op.drop_table("dead_letters")
+    op.drop_index("ix_attempts_at", table_name="attempts")
     op.drop_table("attempts")
     op.drop_index("uq_deliveries_notice", table_name="deliveries")
     op.drop_index("ix_deliveries_next_at", table_name="deliveries", postgresql_where=sa.text("next_at IS NOT NULL"))
