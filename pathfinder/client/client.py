@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pathfinder.client.clusters import Clusters
 from pathfinder.client.connection import Connection
 from pathfinder.client.containers import Containers
+from pathfinder.client.dead import Dead
 from pathfinder.client.events import Events
 from pathfinder.client.nodes import Nodes
 
@@ -39,6 +40,7 @@ class Client:
         self.nodes = Nodes(self._connection, cluster)
         self.clusters = Clusters(self._connection, cluster)
         self.events = Events(self._connection, cluster)
+        self.dead = Dead(self._connection, cluster)
 
     async def version(self) -> str:
         """The server's version."""

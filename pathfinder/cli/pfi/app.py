@@ -28,6 +28,7 @@ VERBS = {
     "cordon": "cordon",
     "uncordon": "uncordon",
     "events": "events",
+    "dead": "dead",
     "config": "config",
     "version": "version",
     "help": "help",

@@ -2,9 +2,9 @@
 
 from pathfinder.cli.pfi.table import Column, Columns
 from pathfinder.cli.pfi.terminal import Colour
-from pathfinder.cli.pfi.words import age, cpu, details, moment, node_name, pairs, size
+from pathfinder.cli.pfi.words import age, cpu, details, few, moment, node_name, pairs, size
 from pathfinder.domain.resources import format_bytes, format_cpu
-from pathfinder.domain.views import Cluster, Container, Event, Node
+from pathfinder.domain.views import Cluster, Container, DeadLetter, Event, Node
 
 _BAD = ("DOWN", "LOST")
 _GOOD = ("READY", "PROVISIONED", "BOOTSTRAPPED", "HEALTHY")
@@ -85,6 +85,23 @@ EVENTS_WIDE: Columns[Event] = (
     Column("GENERATION", lambda it: str(it.generation)),
     Column("SEQ", lambda it: str(it.seq)),
     EVENTS[-1],
+)
+DEAD_LETTERS: Columns[DeadLetter] = (
+    Column("ID", lambda it: str(it.id)),
+    Column("AGE", lambda it: age(it.at)),
+    Column("QUEUE", lambda it: it.queue),
+    Column("KIND", lambda it: few(it.kinds)),
+    Column("SUBJECT", lambda it: few(it.subjects)),
+    Column("REASON", lambda it: it.reason),
+)
+DEAD_LETTERS_WIDE: Columns[DeadLetter] = (
+    *DEAD_LETTERS[:-1],
+    Column("TIME", lambda it: moment(it.at)),
+    Column("DELIVERIES", lambda it: str(it.deliveries)),
+    Column("SIZE", lambda it: size(it.size_bytes)),
+    Column("EXCHANGE", lambda it: it.exchange),
+    Column("ROUTING KEY", lambda it: it.routing_key),
+    DEAD_LETTERS[-1],
 )
 
 

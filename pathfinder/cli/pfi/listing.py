@@ -10,7 +10,7 @@ from pathfinder.cli.pfi import columns
 from pathfinder.cli.pfi.table import Columns
 from pathfinder.client import Client, Selection
 from pathfinder.domain.lifecycle import Status
-from pathfinder.domain.views import Cluster, Container, Event, Node
+from pathfinder.domain.views import Cluster, Container, DeadLetter, Event, Node
 
 View = TypeVar("View", bound=BaseModel)
 
@@ -41,6 +41,9 @@ class Listing(Shape[View]):
 
 
 EVENTS = Shape[Event](narrow=columns.EVENTS, wide=columns.EVENTS_WIDE, name=lambda it: str(it.seq))
+DEAD_LETTERS = Shape[DeadLetter](
+    narrow=columns.DEAD_LETTERS, wide=columns.DEAD_LETTERS_WIDE, name=lambda it: str(it.id)
+)
 
 
 def containers(client: Client, selection: Selection, names: Sequence[str]) -> Listing[Container]:

@@ -1,7 +1,7 @@
 """Values as people read them: moments, ages, sizes, labels, and what an event says."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,6 +48,11 @@ def node_name(hostname: str | None, simulated: bool) -> str | None:
 def pairs(values: Mapping[str, str]) -> str | None:
     """`key=value,key=value`."""
     return ",".join(f"{key}={value}" for key, value in sorted(values.items())) or None
+
+
+def few(names: Sequence[str]) -> str | None:
+    """The first of several names, and how many more there are."""
+    return f"{names[0]} +{len(names) - 1}" if len(names) > 1 else next(iter(names), None)
 
 
 def cpu(millicores: int) -> str | None:
