@@ -50,5 +50,11 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(30, gt=0, description="How often lost wake-ups are looked for.")
     stop_seconds: float = Field(8, gt=0, description="How long work in hand may take after SIGTERM.")
 
+    keep_events_days: float = Field(0, ge=0, description="How long events are kept; 0: for ever.")
+    keep_deleted_days: float = Field(30, gt=0, description="How long a DELETED container is kept.")
+    keep_history_days: float = Field(30, gt=0, description="How long failed attempts and closed problems are kept.")
+    keep_dead_days: float = Field(30, gt=0, description="How long dead letters are kept.")
+    keep_dead_rows: int = Field(10_000, ge=1, description="Most dead letters that are kept; the oldest go first.")
+
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")

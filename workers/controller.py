@@ -12,16 +12,13 @@ from pathfinder.broker import topology
 from pathfinder.broker.connection import pause
 from pathfinder.controllers import liveness
 from pathfinder.domain.errors import Unavailable
-from pathfinder.store import nodes, requests
+from pathfinder.store import nodes
+from workers.tidy import Tidy
 
 log = structlog.get_logger()
 
 #: How often leases are looked at.
 WATCH_SECONDS = 1.0
-
-#: How often what is no longer needed is removed, and how long an idempotency key is worth something.
-TIDY_SECONDS = 3600.0
-KEY_HOURS = 24
 
 
 async def run(process: Process) -> None:
@@ -33,16 +30,12 @@ async def _serve(process: Process, connection: AbstractConnection) -> None:
     """Start with fresh leases: while nobody watched or the broker was away, no heartbeat could be counted."""
     channel = await connection.channel()
     await _grant_fresh_leases(process)
-    clock = asyncio.get_running_loop().time
-    tidy_at = clock()
+    tidy = Tidy(process)
     while not process.stopping.is_set():
         queue = await channel.declare_queue(topology.HEARTBEATS.name, passive=True)
         with contextlib.suppress(Unavailable):
             await _judge_nodes(process, queue.declaration_result.message_count or 0)
-            if clock() >= tidy_at:
-                async with process.database.begin() as tx:
-                    await requests.forget_keys(tx, KEY_HOURS)
-                tidy_at = clock() + TIDY_SECONDS
+        await tidy.run()
         await pause(process.stopping, WATCH_SECONDS)
 
 

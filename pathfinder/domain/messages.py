@@ -46,7 +46,7 @@ class Report(StrEnum):
 
 
 class Kind(StrEnum):
-    """Facts, kept for ever in `events`."""
+    """Facts, kept in `events`."""
 
     CONTAINER_REQUESTED = "container.requested"
     CONTAINER_SCHEDULED = "container.scheduled"

@@ -35,7 +35,8 @@ async def insert(
     """Insert new PENDING containers, all or none; their ids in the order of `specs`.
 
     A hostname that was used before goes on counting generations where it stopped, so that late messages about its
-    predecessor are older than everything about its successor. Raises AlreadyExists.
+    predecessor are older than everything about its successor; where that was pruned, its cluster knows a number that
+    is great enough. Raises AlreadyExists.
     """
     ids = [uuid7() for _ in specs]
     new = [
@@ -57,8 +58,9 @@ async def insert(
             INSERT INTO containers (id, cluster_id, hostname, image, type, cpu_millicores, memory_bytes, disk_bytes,
                                     labels, spec, trace_id, generation)
             SELECT id, :cluster_id, hostname, image, type, cpu, memory, disk, labels::jsonb, spec::jsonb, :trace_id,
-                   COALESCE((SELECT max(c.generation) FROM containers AS c
-                             WHERE c.cluster_id = :cluster_id AND c.hostname = n.hostname), 0)
+                   GREATEST((SELECT generation_floor FROM clusters WHERE id = :cluster_id),
+                            (SELECT max(c.generation) FROM containers AS c
+                             WHERE c.cluster_id = :cluster_id AND c.hostname = n.hostname))
             FROM {bulk.rows(_INSERT, "n")} ORDER BY hostname
             ON CONFLICT (cluster_id, hostname) WHERE status <> 'DELETED' DO NOTHING
             RETURNING hostname

@@ -170,7 +170,13 @@ async def _answered(tx: AsyncConnection, cluster_id: UUID, key: str, digest: str
         raise IdempotencyMismatch(
             "This Idempotency-Key was used for another request; send a new key with each new request."
         )
-    return [UUID(one) for one in row.containers]
+    ids = [UUID(one) for one in row.containers]
+    there = await tx.execute(text("SELECT count(*) FROM containers WHERE id = ANY(:ids)"), {"ids": ids})
+    if there.scalar_one() < len(ids):
+        raise IdempotencyMismatch(
+            "This Idempotency-Key was used before, and what it made was deleted and forgotten since; send a new key."
+        )
+    return ids
 
 
 async def _remember(tx: AsyncConnection, cluster_id: UUID, key: str, ids: Sequence[UUID]) -> None:
@@ -179,11 +185,4 @@ async def _remember(tx: AsyncConnection, cluster_id: UUID, key: str, ids: Sequen
             UPDATE idempotency_keys SET containers = CAST(:ids AS jsonb) WHERE cluster_id = :cluster_id AND key = :key
         """),
         {"cluster_id": cluster_id, "key": key, "ids": orjson.dumps([str(one) for one in ids]).decode()},
-    )
-
-
-async def forget_keys(tx: AsyncConnection, hours: int) -> None:
-    """Forget idempotency keys that are older: nobody repeats a request that late."""
-    await tx.execute(
-        text("DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(hours => :hours)"), {"hours": hours}
     )
