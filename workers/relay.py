@@ -12,16 +12,20 @@ from aio_pika.abc import AbstractConnection
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import backoff, pause
-from pathfinder.broker.publish import Publisher, Unroutable
+from pathfinder.broker.publish import Publisher, QueueFull, Unroutable
+from pathfinder.controllers.holding import Holding
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.messages import Exchange, join
-from pathfinder.store import outbox
+from pathfinder.store import nodes, outbox
 from pathfinder.store.journal import CHANNEL
 
 log = structlog.get_logger()
 
 #: A joined message body stays below this, so that one message never holds up a channel.
 MAX_BODY_BYTES = 1 << 20
+
+#: An exchange, a routing key and a body.
+Parcel = tuple[str, str, bytes]
 
 
 async def run(process: Process) -> None:
@@ -58,21 +62,24 @@ async def _listen(process: Process, wake: asyncio.Event) -> None:
 
 
 async def _serve(process: Process, wake: asyncio.Event, connection: AbstractConnection) -> None:
-    publisher = await Publisher.open(connection)
+    publisher, holding = await Publisher.open(connection), Holding()
+    clock = asyncio.get_running_loop().time
     stop = asyncio.create_task(_wake_on_stop(process, wake))
     try:
         while not process.stopping.is_set():
             wake.clear()
             try:
                 # What is committed from here on wakes us again, so only a full batch means that more may be waiting.
-                while await publish_some(process, publisher) >= outbox.BATCH:
+                while await publish_some(process, publisher, holding) >= outbox.BATCH:
                     pass
             except Unavailable as error:
                 log.warning("waiting", reason=str(error))
                 await pause(process.stopping, backoff(3))
                 continue
+            held = holding.next(clock())
+            patience = process.settings.sweep_seconds
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), process.settings.sweep_seconds)
+                await asyncio.wait_for(wake.wait(), patience if held is None else min(held, patience))
     finally:
         stop.cancel()
 
@@ -82,28 +89,63 @@ async def _wake_on_stop(process: Process, wake: asyncio.Event) -> None:
     wake.set()
 
 
-async def publish_some(process: Process, publisher: Publisher) -> int:
+async def publish_some(process: Process, publisher: Publisher, holding: Holding | None = None) -> int:
     """Publish one batch of the outbox; how many rows it had.
 
     The rows are deleted by the transaction that spans the publishing: if anything fails they are all there again.
+    Those a full queue refuses are put back, and left alone for a while, so that only they wait.
     """
+    holding = holding or Holding()
+    clock = asyncio.get_running_loop().time
     async with process.database.begin() as tx:
-        rows = await outbox.take(tx)
-        await asyncio.gather(*(_publish(publisher, *message) for message in _joined(rows)))
+        rows = await outbox.take(tx, holding.ways(clock()))
+        retired = {row.routing_key for row in rows if row.exchange == outbox.RETIREMENT}
+        parcels = _joined([row for row in rows if row.exchange != outbox.RETIREMENT])
+        results = await asyncio.gather(*(_publish(publisher, *parcel) for parcel in parcels))
+        homeless = [parcel for parcel, result in zip(parcels, results, strict=True) if isinstance(result, Unroutable)]
+        if retired or homeless:
+            known = await nodes.known(tx, retired | {key for _, key, _ in homeless})
+            await _house(publisher, homeless, known)
+            await _retire(publisher, retired - known)
+        full = {parcel[:2] for parcel, result in zip(parcels, results, strict=True) if isinstance(result, QueueFull)}
+        for way in {parcel[:2] for parcel in parcels} - full:
+            holding.taken(way)
+        for way in full:
+            log.warning("queue full; its messages wait in the outbox", exchange=way[0], key=way[1])
+            holding.refused(way, clock())
+        if full:
+            await outbox.put_back(tx, [row for row in rows if (row.exchange, row.routing_key) in full])
     return len(rows)
 
 
-async def _publish(publisher: Publisher, exchange: str, key: str, body: bytes) -> None:
+async def _publish(publisher: Publisher, exchange: str, key: str, body: bytes) -> Unroutable | QueueFull | None:
+    """What kept the message from its queue, if anything did that concerns it alone."""
     try:
         # An event that no queue wants is no mistake; a command without a queue is.
         await publisher.publish(exchange, key, body, mandatory=exchange == Exchange.COMMANDS)
-    except Unroutable:
-        # The node's queue is gone. The command waits in a new one: its agent, if it comes, declares the same.
-        await topology.declare(publisher.channel, topology.node_queue(key))
-        await publisher.publish(exchange, key, body)
+    except (Unroutable, QueueFull) as refusal:
+        return refusal
+    return None
 
 
-def _joined(rows: Sequence[outbox.Message]) -> list[tuple[str, str, bytes]]:
+async def _house(publisher: Publisher, homeless: Sequence[Parcel], known: set[str]) -> None:
+    """Commands whose node's queue is gone wait in a new one: its agent, if it comes, declares the same."""
+    for exchange, key, body in homeless:
+        if key in known:
+            await topology.declare(publisher.channel, topology.node_queue(key))
+            await publisher.publish(exchange, key, body)
+        else:
+            log.info("commands to a node that was deleted are dropped", node=key)
+
+
+async def _retire(publisher: Publisher, hostnames: set[str]) -> None:
+    """Remove the queues of deleted nodes; one that is gone already is fine."""
+    for hostname in hostnames:
+        await publisher.channel.queue_delete(topology.node_queue(hostname).name)
+        log.info("queue of a deleted node removed", node=hostname)
+
+
+def _joined(rows: Sequence[outbox.Message]) -> list[Parcel]:
     """Messages that go the same way as one, oldest first, each below `MAX_BODY_BYTES` where that is possible."""
     ways: dict[tuple[str, str], list[list[bytes]]] = defaultdict(lambda: [[]])
     for row in rows:

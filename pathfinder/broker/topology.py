@@ -6,13 +6,20 @@ pathfinder.commands  direct  commands, routing key = node hostname
 pathfinder.reports   topic   what agents say, routing key = kind
 pathfinder.dead      topic   messages nobody could process, routing key = the queue they came from
 
-queue                    type     bound                     why
-pathfinder.scheduler     quorum   100,000, drops the oldest hints: the sweep finds what they told of
-pathfinder.recorder      quorum   none                      reports are work done; agents wait for confirms instead
-pathfinder.heartbeats    classic  15 s, 50,000              an old heartbeat says nothing
-pathfinder.node.<node>   quorum   none                      commands wait for their node; anti-entropy bounds them
-pathfinder.dead          quorum   10,000, drops the oldest  on the way to the table of dead letters
-(an api's own)           classic  10,000, exclusive         hints to read the log; lost with the connection
+queue                    type     bound                      why
+pathfinder.scheduler     quorum   100,000, drops the oldest  hints: the sweep finds what they told of
+pathfinder.recorder      quorum   100,000, then refuses      reports are work done: agents keep them and try again
+pathfinder.heartbeats    classic  15 s, 50,000               an old heartbeat says nothing
+pathfinder.node.<node>   quorum   2,000, then refuses        commands wait in the outbox, only those of this node
+                                  7 days without an agent    the node's next inventory brings them again
+pathfinder.dead          quorum   10,000, drops the oldest   on the way to the table of dead letters
+(an api's own)           classic  10,000, exclusive          hints to read the log; lost with the connection
+
+A queue that refuses loses nothing: its publisher is told (`QueueFull`), keeps the message and comes back. Lengths are
+soft: a few messages more get in while the word spreads.
+
+RabbitMQ never changes the arguments of a queue that exists. Who changes one here must have the old queue removed when
+Pathfinder is upgraded; `QueueDiffers` says how.
 """
 
 from dataclasses import dataclass, field
@@ -20,6 +27,7 @@ from typing import Any
 
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractQueue
+from aio_pika.exceptions import ChannelPreconditionFailed
 
 from pathfinder.domain.messages import REQUESTS, SUPPLY, Exchange, Report
 
@@ -33,6 +41,27 @@ EXCHANGES = {
 #: A message that failed this often is set aside in `pathfinder.dead`: by its consumer, which knows why; by the queue
 #: itself after one more delivery, should the consumer not live to do it.
 DELIVERY_LIMIT = 5
+
+#: Messages in the recorder's queue, and in a node's, each of which may hold many reports or commands.
+RECORDER_LENGTH = 100_000
+NODE_LENGTH = 2_000
+
+#: A node's queue that nobody has consumed for so long is removed.
+NODE_EXPIRES_MS = 7 * 24 * 3600 * 1000
+
+
+class QueueDiffers(ConnectionError):
+    """A queue is there with other arguments than it should have: another version of Pathfinder made it.
+
+    A ConnectionError, because it is tried again until somebody has removed the old queue.
+    """
+
+    def __init__(self, name: str, words: str) -> None:
+        super().__init__(
+            f"Queue {name} was made by another version of Pathfinder, with other bounds ({words}). Stop every role "
+            f"of that version, then remove the queue: rabbitmqctl delete_queue {name}. It is made anew at once; what "
+            "it held is found again by sweeps and inventories."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +96,7 @@ RECORDER = Queue(
     "pathfinder.recorder",
     Exchange.REPORTS,
     (Report.PROVISIONED, Report.PROVISION_FAILED, Report.DELETED, Report.PROGRESS, Report.INVENTORY),
-    _quorum("pathfinder.recorder"),
+    _quorum("pathfinder.recorder", **{"x-max-length": RECORDER_LENGTH, "x-overflow": "reject-publish"}),
 )
 HEARTBEATS = Queue(
     "pathfinder.heartbeats",
@@ -87,7 +116,8 @@ SHARED = (SCHEDULER, RECORDER, HEARTBEATS, DEAD)
 def node_queue(hostname: str) -> Queue:
     """The queue of a node's commands: it outlives the agent, so that commands wait for it."""
     name = f"pathfinder.node.{hostname}"
-    return Queue(name, Exchange.COMMANDS, (hostname,), _quorum(name))
+    bounds = {"x-max-length": NODE_LENGTH, "x-overflow": "reject-publish", "x-expires": NODE_EXPIRES_MS}
+    return Queue(name, Exchange.COMMANDS, (hostname,), _quorum(name, **bounds))
 
 
 def hints_queue(name: str) -> Queue:
@@ -102,10 +132,13 @@ async def declare_exchanges(channel: AbstractChannel) -> None:
 
 
 async def declare(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
-    """Declare a queue and bind it; declaring again changes nothing."""
-    declared = await channel.declare_queue(
-        queue.name, durable=queue.durable, exclusive=queue.exclusive, arguments=queue.arguments
-    )
+    """Declare a queue and bind it; declaring again changes nothing. Raises QueueDiffers."""
+    try:
+        declared = await channel.declare_queue(
+            queue.name, durable=queue.durable, exclusive=queue.exclusive, arguments=queue.arguments
+        )
+    except ChannelPreconditionFailed as error:
+        raise QueueDiffers(queue.name, str(error)) from error
     for key in queue.keys:
         await declared.bind(queue.exchange, key)
     return declared

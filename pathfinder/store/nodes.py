@@ -15,7 +15,7 @@ from pathfinder.domain.messages import Kind
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.specs import NodeRegistration
 from pathfinder.scheduling.fleet import NodeState
-from pathfinder.store import bulk
+from pathfinder.store import bulk, outbox
 from pathfinder.store.journal import Fact, record
 
 
@@ -83,6 +83,14 @@ async def by_ids(tx: AsyncConnection, ids: set[UUID]) -> dict[UUID, Node]:
         text("SELECT id, cluster_id, hostname FROM nodes WHERE id = ANY(:ids)"), {"ids": list(ids)}
     )
     return {row.id: Node(row.id, row.cluster_id, row.hostname) for row in result}
+
+
+async def known(tx: AsyncConnection, hostnames: set[str]) -> set[str]:
+    """Those of these hostnames that are nodes."""
+    result = await tx.execute(
+        text("SELECT hostname FROM nodes WHERE hostname = ANY(:hostnames)"), {"hostnames": list(hostnames)}
+    )
+    return set(result.scalars())
 
 
 _REGISTER = text("""
@@ -207,7 +215,7 @@ async def set_schedulable(tx: AsyncConnection, node: Node, schedulable: bool, ac
 
 
 async def delete(tx: AsyncConnection, node: Node, actor: str, trace_id: str) -> None:
-    """Forget a node that holds nothing. Raises Conflict while containers are on it."""
+    """Forget a node that holds nothing, and have its queue removed. Raises Conflict while containers are on it."""
     holding = await tx.execute(
         text("""
             SELECT (SELECT count(*) FROM containers
@@ -223,6 +231,7 @@ async def delete(tx: AsyncConnection, node: Node, actor: str, trace_id: str) -> 
         )
     await tx.execute(text("UPDATE containers SET node_id = NULL WHERE node_id = :id"), {"id": node.id})
     await tx.execute(text("DELETE FROM nodes WHERE id = :id"), {"id": node.id})
+    await outbox.put(tx, [(outbox.RETIREMENT, node.hostname, b"[]")])
     await record(tx, [_fact(Kind.NODE_DELETED, node, actor, trace_id)])
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +14,10 @@ from pathfinder.store.journal import CHANNEL
 BATCH = 500
 
 
+#: Stands where an exchange does in a row that is no message: the queue of the node that is its routing key is to go.
+RETIREMENT = "pathfinder.retired"
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message to be published; `body` is a JSON array of envelopes."""
@@ -21,22 +26,60 @@ class Message:
     exchange: str
     routing_key: str
     body: bytes
+    created_at: datetime | None = None
 
 
-_TAKE = text("""
-    DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED)
-    RETURNING id, exchange, routing_key, body
-""")
+_TAKE = """
+    DELETE FROM outbox WHERE id IN (SELECT id FROM outbox {} ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED)
+    RETURNING id, exchange, routing_key, body, created_at
+"""
+_WAY: bulk.Columns = {"held_exchange": "text", "held_key": "text"}
+_TAKE_ALL = text(_TAKE.format(""))
+_TAKE_OTHERS = text(
+    _TAKE.format(f"WHERE (exchange, routing_key) NOT IN (SELECT h.* FROM {bulk.rows(_WAY, 'h')})")  # noqa: S608
+)
 
 
-async def take(tx: AsyncConnection) -> list[Message]:
-    """Take the oldest messages that no other relay holds, oldest first.
+async def take(tx: AsyncConnection, held: Sequence[tuple[str, str]] = ()) -> list[Message]:
+    """Take the oldest messages that no other relay holds, oldest first; none for the `held` exchanges and keys.
 
     They are gone when `tx` commits and back when it does not: publish in between. A crash after publishing doubles
     them, which receivers bear; none is ever lost.
     """
-    result = await tx.execute(_TAKE, {"batch": BATCH})
+    ways = [dict(zip(_WAY, way, strict=True)) for way in held]
+    given = {"batch": BATCH, **(bulk.parameters(_WAY, ways) if held else {})}
+    result = await tx.execute(_TAKE_OTHERS if held else _TAKE_ALL, given)
     return sorted((Message(*row) for row in result), key=lambda message: message.id)
+
+
+_ROW: bulk.Columns = {
+    "id": "bigint",
+    "exchange": "text",
+    "routing_key": "text",
+    "message": "bytea",
+    "created_at": "timestamptz",
+}
+
+
+async def put_back(tx: AsyncConnection, messages: Sequence[Message]) -> None:
+    """Messages that were taken in this transaction and not published, at their old places."""
+    items = [
+        {
+            "id": one.id,
+            "exchange": one.exchange,
+            "routing_key": one.routing_key,
+            "message": one.body,
+            "created_at": one.created_at,
+        }
+        for one in messages
+    ]
+    await tx.execute(
+        text(f"""
+            INSERT INTO outbox (id, exchange, routing_key, body, created_at)
+            SELECT id, exchange, routing_key, message, created_at FROM {bulk.rows(_ROW, "m")}
+        """),  # noqa: S608 - only constants are put into the text
+        bulk.parameters(_ROW, items),
+    )
 
 
 _PUT: bulk.Columns = {"exchange": "text", "routing_key": "text", "message": "bytea"}

@@ -9,7 +9,7 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
 from sqlalchemy import text
-from workbench import eventually
+from workbench import Fleet, eventually
 
 import workers.relay
 from pathfinder.bootstrap import Process
@@ -193,11 +193,12 @@ async def test_a_commit_is_published_at_once(
 
 
 async def test_a_command_to_a_node_without_a_queue_waits_in_a_new_one(
-    process: Process, broker_url: str, channel: AbstractChannel
+    process: Process, broker_url: str, channel: AbstractChannel, fleet: Fleet
 ) -> None:
     """The agent, when it comes, declares the same queue and finds it."""
     name = topology.node_queue("node-lost").name
     await channel.queue_delete(name)
+    await fleet.node("node-lost")
     wanted = command("waits")
     async with relaying(process, broker_url):
         await put(process, [("node-lost", wanted)])

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from pathfinder.broker.publish import Unroutable
+from pathfinder.broker.publish import QueueFull, Unroutable
 from pathfinder.domain.messages import Report
 from pathfinder.runtime.port import Runtime, RuntimeFailure
 from workers.agent.reporting import Reporter
@@ -38,7 +38,7 @@ async def inventories(reporter: Reporter, worklist: Worklist, seconds: float) ->
     while True:
         try:
             await reporter.about_node(Report.INVENTORY, await _inventory(worklist, first_seen), persistent=True)
-        except (RuntimeFailure, Unroutable) as error:
+        except (RuntimeFailure, Unroutable, QueueFull) as error:
             log.warning("no inventory", error=str(error))
         await asyncio.sleep(seconds)
 

@@ -1,10 +1,16 @@
 """How an agent says what happened."""
 
+import asyncio
 from typing import Any
 
-from pathfinder.broker.publish import Publisher
+import structlog
+
+from pathfinder.broker.connection import backoff
+from pathfinder.broker.publish import Publisher, QueueFull
 from pathfinder.domain.messages import Envelope, Exchange, Report, encode
 from workers.agent.admission import Admission
+
+log = structlog.get_logger()
 
 
 class Reporter:
@@ -24,7 +30,23 @@ class Reporter:
             trace_id=command.trace_id,
             body={"node_id": self._admission.node_id, "hostname": command.body["hostname"], **body},
         )
-        await self._publisher.publish(Exchange.REPORTS, kind, encode([envelope]))
+        await self._deliver(kind, encode([envelope]))
+
+    async def _deliver(self, kind: Report, body: bytes) -> None:
+        """Publish a report; while the recorder's queue is full, keep it and try again.
+
+        The work it tells of stays in hand meanwhile, so the node takes on no more. Progress is not worth that.
+        """
+        attempt = 0
+        while True:
+            try:
+                return await self._publisher.publish(Exchange.REPORTS, kind, body)
+            except QueueFull as full:
+                if kind == Report.PROGRESS:
+                    return None
+                log.warning("report waits", report=kind, reason=str(full))
+                await asyncio.sleep(backoff(attempt))
+                attempt += 1
 
     async def about_node(self, kind: Report, body: dict[str, Any], *, persistent: bool) -> None:
         """Report on the node itself."""

@@ -1,0 +1,35 @@
+"""Which destinations are left alone for a while, because their queue is full."""
+
+from dataclasses import dataclass, field
+
+#: An exchange and a routing key.
+Way = tuple[str, str]
+
+#: The first pause, and the longest; each next one takes twice as long.
+FIRST_SECONDS = 0.25
+MOST_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Holding:
+    """Ways that were refused lately, each until its next try. Times are seconds on any clock that only grows."""
+
+    _until: dict[Way, tuple[float, float]] = field(default_factory=dict)
+
+    def refused(self, way: Way, now: float) -> None:
+        """Leave it alone, longer each time in a row."""
+        _, pause = self._until.get(way, (0.0, FIRST_SECONDS / 2))
+        pause = min(pause * 2, MOST_SECONDS)
+        self._until[way] = (now + pause, pause)
+
+    def taken(self, way: Way) -> None:
+        """It is like any other again."""
+        self._until.pop(way, None)
+
+    def ways(self, now: float) -> list[Way]:
+        """Those to leave alone now."""
+        return [way for way, (until, _) in self._until.items() if until > now]
+
+    def next(self, now: float) -> float | None:
+        """Seconds until one may be tried again; None if none is held."""
+        return min((max(0.0, until - now) for until, _ in self._until.values()), default=None)

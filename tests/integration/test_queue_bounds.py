@@ -1,0 +1,260 @@
+"""Bounded queues: a full one holds up nobody else, nothing is lost, and none stays behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from uuid import uuid4
+
+import pytest
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
+from aio_pika.exceptions import ChannelNotFoundEntity
+from sqlalchemy import text
+from workbench import Fleet, eventually
+
+import workers.agent.reporting
+import workers.relay
+from pathfinder.bootstrap import Process
+from pathfinder.broker import topology
+from pathfinder.broker.connection import Broker
+from pathfinder.broker.publish import Publisher, QueueFull
+from pathfinder.domain.errors import NotFound
+from pathfinder.domain.messages import Command, Envelope, Exchange, Report, decode, encode
+from pathfinder.store import journal, nodes, outbox
+from workers.agent.admission import Admission
+from workers.agent.reporting import Reporter
+
+
+def command(subject: str) -> Envelope:
+    """A command for whoever."""
+    return Envelope(Command.PROVISION, "c", subject, body={"hostname": "web"})
+
+
+async def put(process: Process, node: str, *subjects: str) -> None:
+    """Commands into the outbox, one row each."""
+    async with process.database.begin() as tx:
+        for subject in subjects:
+            await journal.record(tx, [], {node: [command(subject)]})
+
+
+async def waiting(process: Process) -> list[str]:
+    """The routing keys of the rows in the outbox, oldest first."""
+    async with process.database.begin() as tx:
+        return list((await tx.execute(text("SELECT routing_key FROM outbox ORDER BY id"))).scalars())
+
+
+@asynccontextmanager
+async def relaying(process: Process, broker_url: str) -> AsyncIterator[None]:
+    """A relay at work."""
+    process.settings.broker_url = broker_url
+    running = asyncio.create_task(workers.relay.run(process))
+    try:
+        yield
+    finally:
+        process.stopping.set()
+        await running
+
+
+async def fill(channel: AbstractChannel, exchange: str, key: str, body: bytes) -> int:
+    """Publish until the queue refuses; how many it took. Its bound is soft."""
+    publisher, taken = Publisher(channel, {exchange: await channel.get_exchange(exchange)}), 0
+    while True:
+        try:
+            await publisher.publish(exchange, key, body)
+        except QueueFull:
+            return taken
+        taken += 1
+        assert taken < 1000
+
+
+async def drained(queue: AbstractQueue, found: list[str]) -> bool:
+    """Take what is there, and note what it is about; whether there was nothing more."""
+    message = await queue.get(fail=False, no_ack=True)
+    if message is not None:
+        found += [one.subject for one in decode(message.body)]
+    return message is None
+
+
+async def test_a_full_queue_holds_up_its_own_node_alone_and_nothing_is_lost(
+    process: Process, broker_url: str, channel: AbstractChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other nodes' commands flow past; once it is drained, those that were held arrive, in order."""
+    monkeypatch.setattr(topology, "NODE_LENGTH", 3)
+    monkeypatch.setattr(outbox, "BATCH", 4)
+    full, free = (f"{name}-{uuid4().hex[:6]}" for name in ("full", "free"))
+    queues = {name: await topology.declare(channel, topology.node_queue(name)) for name in (full, free)}
+    early = await fill(channel, Exchange.COMMANDS, full, encode([command("early")]))
+    held = [f"held-{number}" for number in range(10)]
+    flowing = [f"free-{number}" for number in range(10)]
+    await put(process, full, *held)  # more than a batch of them, and older than the others'
+    await put(process, free, *flowing)
+
+    async with relaying(process, broker_url):
+        arrived: list[str] = []
+
+        async def all_there() -> bool:
+            await drained(queues[free], arrived)
+            return len(arrived) >= len(flowing)
+
+        await eventually(all_there)
+        assert arrived == flowing
+        assert await waiting(process) == [full] * len(held)
+
+        late: list[str] = []
+
+        async def everything() -> bool:
+            await drained(queues[full], late)
+            return set(held) <= set(late)
+
+        await eventually(everything, 30)
+
+    assert late.count("early") == early
+    assert list(dict.fromkeys(one for one in late if one != "early")) == held
+    assert await waiting(process) == []
+    for queue in queues.values():
+        await channel.queue_delete(queue.name)
+
+
+async def test_rows_that_were_put_back_keep_their_place(process: Process) -> None:
+    """Before those that were written later, and as old as they are."""
+    await put(process, "a", "1")
+    await put(process, "b", "2")
+    async with process.database.begin() as tx:
+        rows = await outbox.take(tx)
+        await outbox.put_back(tx, rows[:1])
+    await put(process, "c", "3")
+
+    async with process.database.begin() as tx:
+        again = await outbox.take(tx)
+
+    assert again[0] == rows[0]
+    assert [one.routing_key for one in again] == ["a", "c"]
+
+
+async def test_a_report_waits_while_the_recorders_queue_is_full(
+    process: Process, broker_url: str, channel: AbstractChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent keeps it and tries again; progress is let go."""
+    tries: list[int] = []
+    monkeypatch.setattr(workers.agent.reporting, "backoff", lambda attempt: tries.append(attempt) or 0.01)
+    name = f"reports-{uuid4().hex[:6]}"
+    arguments = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "reject-publish"}
+    queue = await channel.declare_queue(name, durable=True, arguments=arguments)
+    await queue.bind(Exchange.REPORTS, Report.DELETED)
+    await queue.bind(Exchange.REPORTS, Report.PROGRESS)
+    await fill(channel, Exchange.REPORTS, Report.DELETED, encode([command("early")]))
+    admission = Admission("node", "node-01", "c", "token", 5)
+    async with await Broker(broker_url, "test")._connect(0) as connection:
+        reporter = Reporter(await Publisher.open(connection), admission)
+        await reporter.about(command("web"), Report.PROGRESS, stage="image", percent=1)
+        assert tries == []
+        reporting = asyncio.create_task(reporter.about(command("web"), Report.DELETED))
+
+        async def refused() -> bool:
+            return len(tries) >= 2
+
+        await eventually(refused)
+        found: list[str] = []
+
+        async def there() -> bool:
+            await drained(queue, found)
+            return "web" in found
+
+        await eventually(there)
+        await reporting
+    assert found.count("web") == 1
+    await queue.delete(if_unused=False, if_empty=False)
+    await (await channel.get_queue(topology.RECORDER.name)).purge()
+
+
+async def exists(broker_url: str, name: str, there: bool) -> bool:
+    """Whether a queue is there as expected; asked over a channel of its own, since a no ends the channel."""
+    async with await Broker(broker_url, "test")._connect(0) as connection:
+        try:
+            await (await connection.channel()).declare_queue(name, passive=True)
+        except ChannelNotFoundEntity:
+            return not there
+        return there
+
+
+async def test_the_queue_of_a_deleted_node_is_removed_with_what_is_in_it(
+    process: Process, broker_url: str, channel: AbstractChannel, fleet: Fleet
+) -> None:
+    """Also while the broker is away at first; and late commands do not bring it back."""
+    name = f"gone-{uuid4().hex[:6]}"
+    queue = topology.node_queue(name)
+    await fleet.node(name)
+    await topology.declare(channel, queue)
+    async with process.database.begin() as tx:
+        await nodes.delete(tx, await nodes.find(tx, fleet.cluster_id, name), "test", "")
+    async with relaying(process, broker_url):
+        await eventually(partial(exists, broker_url, queue.name, there=False))
+        await put(process, name, "late")
+
+        async def empty() -> bool:
+            return await waiting(process) == []
+
+        await eventually(empty)
+        assert await exists(broker_url, queue.name, there=False)
+
+
+async def test_the_queue_of_a_node_that_came_back_meanwhile_is_kept(
+    process: Process, broker_url: str, channel: AbstractChannel, fleet: Fleet
+) -> None:
+    """Its agent is consuming it."""
+    name = f"back-{uuid4().hex[:6]}"
+    queue = await topology.declare(channel, topology.node_queue(name))
+    await fleet.node(name)
+    async with process.database.begin() as tx:
+        await nodes.delete(tx, await nodes.find(tx, fleet.cluster_id, name), "test", "")
+    with pytest.raises(NotFound):
+        async with process.database.begin() as tx:
+            await nodes.find(tx, fleet.cluster_id, name)
+    await fleet.node(name)
+
+    async with relaying(process, broker_url):
+
+        async def empty() -> bool:
+            return await waiting(process) == []
+
+        await eventually(empty)
+    assert await exists(broker_url, queue.name, there=True)
+    await channel.queue_delete(queue.name)
+
+
+async def test_a_queue_of_another_version_is_named_with_what_to_do(
+    broker_url: str, channel: AbstractChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is tried again until that is done: no role ends because of it."""
+    queue = topology.node_queue(f"old-{uuid4().hex[:6]}")
+    monkeypatch.setattr(topology, "NODE_LENGTH", 7)
+    newer = topology.node_queue(queue.keys[0])
+    await topology.declare(channel, queue)
+    stopping, errors = asyncio.Event(), []
+
+    async def serve(connection: AbstractConnection) -> None:
+        try:
+            await topology.declare(await connection.channel(), newer)
+            stopping.set()
+        except topology.QueueDiffers as error:
+            errors.append(str(error))
+            raise
+
+    running = asyncio.create_task(Broker(broker_url, "test").run(serve, stopping))
+
+    async def refused() -> bool:
+        return len(errors) >= 2
+
+    await eventually(refused)
+    assert f"rabbitmqctl delete_queue {queue.name}" in errors[0]
+    await channel.queue_delete(queue.name)
+    async with asyncio.timeout(10):
+        await running
+    await channel.queue_delete(queue.name)
+
+
+@pytest.mark.parametrize("queue", [*topology.SHARED, topology.node_queue("any"), topology.hints_queue("any")])
+def test_every_queue_has_a_bound(queue: topology.Queue) -> None:
+    """Nothing grows without end, and the topology's table names each."""
+    assert "x-max-length" in queue.arguments
+    assert queue.name.removesuffix(".any") in (topology.__doc__ or "") or not queue.durable

@@ -1,0 +1,39 @@
+"""Which destinations are left alone, and until when."""
+
+from pathfinder.controllers.holding import FIRST_SECONDS, MOST_SECONDS, Holding
+
+FULL, OTHER = ("pathfinder.commands", "full"), ("pathfinder.commands", "other")
+
+
+def test_a_refused_way_is_left_alone_for_a_while() -> None:
+    """Others are not."""
+    holding = Holding()
+    holding.refused(FULL, 10)
+
+    assert holding.ways(10) == [FULL]
+    assert holding.ways(10 + FIRST_SECONDS) == []
+
+
+def test_pauses_grow_up_to_a_bound_and_begin_anew_after_a_success() -> None:
+    """A queue that stays full is asked about seldom, one that fills again soon."""
+    holding, now, pauses = Holding(), 0.0, []
+    for _ in range(8):
+        holding.refused(FULL, now)
+        pauses.append(holding.next(now))
+        now += MOST_SECONDS
+
+    assert pauses == [0.25, 0.5, 1, 2, 4, 5, 5, 5]
+    holding.taken(FULL)
+    holding.refused(FULL, now)
+    assert holding.next(now) == FIRST_SECONDS
+
+
+def test_the_next_try_is_that_of_the_first_way_due() -> None:
+    """None where nothing is held; no time to wait where one is due."""
+    holding = Holding()
+    assert holding.next(0) is None
+    holding.refused(FULL, 0)
+    holding.refused(OTHER, 0.1)
+
+    assert holding.next(0.1) == FIRST_SECONDS - 0.1
+    assert holding.next(9) == 0
