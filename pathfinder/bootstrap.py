@@ -14,12 +14,17 @@ from pathfinder.store.database import Database
 
 @dataclass
 class Process:
-    """What the roles of one process share. `stopping` is set by SIGTERM: finish the work in hand and return."""
+    """What the roles of one process share.
+
+    `stopping` is set by SIGTERM: finish the work in hand and return. `leading` names what this process is the one
+    leader of at this moment, like `controller`; workers/leadership.py keeps it true.
+    """
 
     settings: Settings
     database: Database
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     brokers: dict[str, Broker] = field(default_factory=dict)
+    leading: set[str] = field(default_factory=set)
 
     def broker(self, role: str) -> Broker:
         """The role's own way to RabbitMQ; remembered, so that readiness can be told."""

@@ -1,6 +1,8 @@
 """The connection to PostgreSQL."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -9,6 +11,7 @@ import orjson
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from pathfinder.domain.errors import Invalid, Unavailable
 
@@ -43,14 +46,14 @@ class Database:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """One transaction: committed at the end, rolled back if anything is raised."""
-        with _translated():
+        with translated():
             async with self.engine.begin() as tx:
                 yield tx
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reading, each statement by itself: a third of the round trips of a transaction for one."""
-        with _translated():
+        with translated():
             async with self._reading.connect() as connection:
                 yield connection
 
@@ -59,13 +62,42 @@ class Database:
         url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
         return await asyncpg.connect(url, timeout=5)
 
+    @asynccontextmanager
+    async def session(
+        self, name: str, timeout_seconds: float, settings: Mapping[str, str]
+    ) -> AsyncIterator[AsyncConnection]:
+        """A connection of its own, outside the pool, for what lives with a session, as locks do.
+
+        `name` is its `application_name`, `settings` are PostgreSQL's for this session. A statement that takes longer
+        than `timeout_seconds` fails. Left, it is closed, within two seconds even if the server does not answer.
+        """
+        arguments = {
+            "timeout": timeout_seconds,
+            "command_timeout": timeout_seconds,
+            "server_settings": {"application_name": name, **settings},
+        }
+        engine = create_async_engine(self._url, poolclass=NullPool, connect_args=arguments)
+        with translated():
+            connection = await engine.connect()
+        try:
+            yield connection
+        finally:
+            # Shielded: a session that is left open because its task was cancelled would keep its locks.
+            await asyncio.shield(_end(connection))
+
     async def close(self) -> None:
         """Give back every connection."""
         await self.engine.dispose()
 
 
+async def _end(connection: AsyncConnection) -> None:
+    with contextlib.suppress(OSError, TimeoutError, DBAPIError, asyncpg.InterfaceError):
+        await connection.invalidate()
+        await connection.close()
+
+
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """What a broken database raises, as our own errors."""
     try:
         yield
