@@ -77,6 +77,11 @@ class Fleet:
         return replace(self, claimed=self.claimed.copy(), containers=self.containers.copy())
 
     @cached_property
+    def index_of(self) -> Mapping[str, int]:
+        """The row of each node, by its hostname."""
+        return {str(hostname): row for row, hostname in enumerate(self.hostnames)}
+
+    @cached_property
     def label_columns(self) -> Mapping[str, NDArray[np.object_]]:
         """For each label key on any node, the column of its values (None where a node has none)."""
         keys = {key for labels in self.labels for key in labels}

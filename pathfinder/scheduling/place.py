@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pathfinder.scheduling import avoid
 from pathfinder.scheduling.fleet import Fleet, Mask, Scores, amounts
 from pathfinder.scheduling.policy import Policy
 from pathfinder.scheduling.request import Request, Shape
@@ -63,8 +64,9 @@ def place(fleet: Fleet, requests: Sequence[Request], policy: Policy, seed: int) 
         if request.shape not in known:
             known[request.shape] = (request, _evaluate(working, request, policy))
         _, evaluation = known[request.shape]
-        index = _best(evaluation, ties)
-        decisions.append(_decide(working, request, policy, evaluation, index))
+        shunned = avoid.avoided(working, request, evaluation.mask)
+        index = _best(evaluation, shunned, ties)
+        decisions.append(_decide(working, request, policy, evaluation, shunned, index))
         if index is not None:
             working.claimed[index] += amounts(request.resources)
             working.containers[index] += 1
@@ -89,20 +91,22 @@ def _refresh(fleet: Fleet, index: int, policy: Policy, known: dict[Shape, tuple[
         evaluation.mask[index], evaluation.scores[index] = fresh.mask[0], fresh.scores[0]
 
 
-def _best(evaluation: _Evaluation, ties: np.random.Generator) -> int | None:
+def _best(evaluation: _Evaluation, shunned: Mask | None, ties: np.random.Generator) -> int | None:
     if not evaluation.mask.any():
         return None
-    best: NDArray[np.intp] = np.flatnonzero(evaluation.scores == evaluation.scores.max())
+    scores = evaluation.scores if shunned is None else np.where(shunned, -np.inf, evaluation.scores)
+    best: NDArray[np.intp] = np.flatnonzero(scores == scores.max())
     return int(best[0] if len(best) == 1 else ties.choice(best))
 
 
-def _decide(fleet: Fleet, request: Request, policy: Policy, evaluation: _Evaluation, index: int | None) -> Decision:
-    return Decision(
-        request,
-        index,
-        tuple(_rejections(fleet, request, policy)) if not evaluation.mask.all() or not len(fleet) else (),
-        tuple(_candidates(fleet, request, policy, evaluation, index)),
-    )
+def _decide(
+    fleet: Fleet, request: Request, policy: Policy, evaluation: _Evaluation, shunned: Mask | None, index: int | None
+) -> Decision:
+    rejected = _rejections(fleet, request, policy) if not evaluation.mask.all() or not len(fleet) else []
+    if shunned is not None:
+        rejected.append(Rejected(avoid.NAME, int(shunned.sum()), avoid.REASON))
+        evaluation = _Evaluation(evaluation.mask & ~shunned, np.where(shunned, -np.inf, evaluation.scores))
+    return Decision(request, index, tuple(rejected), tuple(_candidates(fleet, request, policy, evaluation, index)))
 
 
 def _rejections(fleet: Fleet, request: Request, policy: Policy) -> list[Rejected]:
