@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -18,10 +18,11 @@ from pathfinder.broker.connection import pause
 from pathfinder.broker.consume import Delivery, consume
 from pathfinder.controllers import inventory, reports
 from pathfinder.domain import commands
+from pathfinder.domain.attempts import Attempt
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import MalformedMessage
 from pathfinder.domain.messages import Command, Envelope, Kind, Report
-from pathfinder.store import claims, containers, journal, nodes
+from pathfinder.store import attempts, claims, containers, journal, nodes
 from workers import dead_letters
 
 log = structlog.get_logger()
@@ -55,6 +56,9 @@ class Work:
     facts: list[journal.Fact] = field(default_factory=list)
     commands: dict[str, list[Envelope]] = field(default_factory=lambda: defaultdict(list))
     departed: list[claims.Departure] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    #: Placements that end while something of them may be left: their claims stand as departures.
+    left: dict[UUID, Container] = field(default_factory=dict)
 
     async def write(self, tx: AsyncConnection, before: dict[UUID, Container]) -> None:
         """Save the changes, give back the claims that ended with them, and record it all.
@@ -62,7 +66,14 @@ class Work:
         All claims at once: whoever locks nodes twice in one transaction may wait for somebody who waits for it.
         """
         await containers.save(tx, list(self.changed.values()))
-        ended = [before[id_] for id_, after in self.changed.items() if before[id_].claims and not after.claims]
+        await attempts.keep(tx, self.attempts)
+        for placement in self.left.values():
+            await claims.depart(tx, placement)
+        ended = [
+            before[id_]
+            for id_, after in self.changed.items()
+            if before[id_].claims and not after.claims and id_ not in self.left
+        ]
         freed = [(one.node_id, one.resources) for one in self.departed]
         freed += [(one.node_id, one.resources) for one in ended if one.node_id]
         await claims.give_back(tx, claims.total(freed))
@@ -85,18 +96,25 @@ async def record_reports(tx: AsyncConnection, envelopes: Sequence[Envelope]) -> 
     """Write what these reports mean; any of them may be late, early, doubled or about the past."""
     senders = await nodes.by_ids(tx, {_node_id(one) for one in envelopes})
     before = await containers.lock(tx, {UUID(one.subject) for one in envelopes})
+    now = await attempts.now(tx) if any(one.kind == Report.PROVISION_FAILED for one in envelopes) else datetime.now(UTC)
     work, gone = Work(), []
     for report in envelopes:
         node = senders.get(_node_id(report))
         if node is None:
             continue  # the node was deleted; nothing it says counts any more
         id_ = UUID(report.subject)
-        verdict = reports.judge(work.changed.get(id_) or before.get(id_), report, node.id)
+        verdict = reports.judge(work.changed.get(id_) or before.get(id_), report, node.id, now)
         if verdict.container is not None:
             work.changed[id_] = verdict.container
         if verdict.fact is not None and id_ in before:
             current = work.changed.get(id_, before[id_])
-            work.facts.append(journal.about(current, verdict.fact, f"node:{node.hostname}", verdict.body))
+            # A container that is to be tried elsewhere has no node; the fact is about the one it had.
+            fact = journal.about(current, verdict.fact, f"node:{node.hostname}", verdict.body)
+            work.facts.append(replace(fact, node=node.hostname))
+        if verdict.attempt is not None:
+            work.attempts.append(verdict.attempt)
+            if verdict.left:
+                work.left[id_] = before[id_]
         if verdict.command == Command.DELETE:
             work.commands[node.hostname].append(
                 commands.delete(report.cluster, report.subject, _hostname(report), report.generation, report.trace_id)

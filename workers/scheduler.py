@@ -25,11 +25,16 @@ from pathfinder.scheduling.fleet import Fleet, NodeState
 from pathfinder.scheduling.place import Decision, place
 from pathfinder.scheduling.policy import Policy
 from pathfinder.scheduling.request import Request
-from pathfinder.store import claims, clusters, containers, journal, nodes
+from pathfinder.store import attempts, claims, clusters, containers, journal, nodes
+from workers.alarm import Alarm
 
 log = structlog.get_logger()
 
 ACTOR = "scheduler"
+
+#: Events after which something may be due at a later moment.
+LATER = frozenset({Kind.CONTAINER_PROVISION_FAILED})
+
 BEGINNING = UUID(int=0)
 
 #: How often one batch is decided again because another scheduler was faster.
@@ -38,21 +43,26 @@ CONFLICT_TRIES = 5
 
 async def run(process: Process) -> None:
     """Place until told to stop."""
-    sweeping = asyncio.create_task(_sweep(process))
+    alarm = Alarm(process, lambda due: place_pending(process, due.cluster_id, waiting=due.waiting))
+    aside = [asyncio.create_task(_sweep(process, alarm)), asyncio.create_task(alarm.run())]
     try:
-        await process.broker("scheduler").run(partial(_serve, process), process.stopping)
+        await process.broker("scheduler").run(partial(_serve, process, alarm), process.stopping)
     finally:
-        sweeping.cancel()
-        await asyncio.gather(sweeping, return_exceptions=True)
+        for task in aside:
+            task.cancel()
+        await asyncio.gather(*aside, return_exceptions=True)
 
 
-async def _serve(process: Process, connection: AbstractConnection) -> None:
-    await consume(connection, topology.SCHEDULER, partial(_handle, process), process.stopping, prefetch=500, batch=500)
+async def _serve(process: Process, alarm: Alarm, connection: AbstractConnection) -> None:
+    handler = partial(_handle, process, alarm)
+    await consume(connection, topology.SCHEDULER, handler, process.stopping, prefetch=500, batch=500)
 
 
-async def _handle(process: Process, batch: Sequence[Delivery]) -> None:
+async def _handle(process: Process, alarm: Alarm, batch: Sequence[Delivery]) -> None:
     """The messages only say where to look: the store knows what is PENDING."""
     supplied: dict[UUID, bool] = defaultdict(bool)
+    if any(envelope.kind in LATER for delivery in batch for envelope in delivery.envelopes):
+        alarm.set_anew()
     for delivery in batch:
         for envelope in delivery.envelopes:
             supplied[UUID(envelope.cluster)] |= envelope.kind in SUPPLY
@@ -60,10 +70,11 @@ async def _handle(process: Process, batch: Sequence[Delivery]) -> None:
         await place_pending(process, cluster_id, waiting=waiting)
 
 
-async def _sweep(process: Process) -> None:
+async def _sweep(process: Process, alarm: Alarm) -> None:
     """Look everywhere now and then, for what a lost hint would have told. Off the path of any request."""
     while not process.stopping.is_set():
         await pause(process.stopping, backoff(0) + process.settings.sweep_seconds)
+        alarm.set_anew()
         try:
             async with process.database.begin() as tx:
                 ids = await clusters.all_ids(tx)
@@ -75,13 +86,16 @@ async def _sweep(process: Process) -> None:
 
 @dataclass(slots=True)
 class _Outcome:
-    """What one transaction did. `supply` is the fleet's supply that unplaceable containers were judged on."""
+    """What one transaction did. `supply` is the fleet's supply that unplaceable containers were judged on, `failed` are
+    the nodes where containers failed before.
+    """
 
     taken: int = 0
     last: UUID = BEGINNING
     conflicts: int = 0
     supply: int = 0
     unplaceable: int = 0
+    failed: dict[UUID, tuple[str, ...]] = field(default_factory=dict)
     changed: list[Container] = field(default_factory=list)
     facts: list[journal.Fact] = field(default_factory=list)
     commands: dict[str, list[Envelope]] = field(default_factory=lambda: defaultdict(list))
@@ -114,6 +128,7 @@ async def _place_batch(tx: AsyncConnection, cluster_id: UUID, waiting: bool, aft
     if chosen is None:
         return outcome
     outcome.taken, outcome.last = len(pending), pending[-1].id
+    outcome.failed = await attempts.failed_nodes(tx, pending)
     for attempt in range(CONFLICT_TRIES):
         pending = await _decide(tx, cluster_id, pending, policy.named(chosen), outcome, wait=attempt == 0)
         if not pending:
@@ -130,7 +145,9 @@ async def _decide(
     """Place what can be placed and claim it; the containers whose node another scheduler changed meanwhile."""
     states, outcome.supply = await nodes.snapshot(tx, cluster_id)
     seed = pending[0].id.int & 0xFFFF_FFFF
-    requests = [Request(str(one.id), one.resources, one.spec["node_labels"]) for one in pending]
+    requests = [
+        Request(str(one.id), one.resources, one.spec["node_labels"], outcome.failed.get(one.id, ())) for one in pending
+    ]
     decisions = place(Fleet.of(states), requests, chosen, seed)
     chosen_ids = [None if one.index is None else UUID(states[one.index].id) for one in decisions]
     wanted = claims.total((id_, one.resources) for id_, one in zip(chosen_ids, pending, strict=True) if id_)
@@ -156,6 +173,7 @@ def _schedule(container: Container, node: NodeState, document: dict[str, object]
         node=node.hostname,
         waiting=False,
         message=None,
+        retry_at=None,
         explanation=document,
         decided=True,
     )
@@ -172,5 +190,5 @@ def _let_wait(
     if not container.waiting:
         outcome.facts.append(journal.about(container, Kind.CONTAINER_UNPLACEABLE, ACTOR, {"reason": message}))
     if not container.waiting or container.message != message:
-        kept = replace(container, waiting=True, message=message, explanation=document, decided=True)
+        kept = replace(container, waiting=True, message=message, explanation=document, decided=True, retry_at=None)
         outcome.changed.append(kept)

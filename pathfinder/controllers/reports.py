@@ -1,28 +1,38 @@
 """What a report of an agent means for the container it is about."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pathfinder.controllers import retrying
+from pathfinder.domain.attempts import Attempt
 from pathfinder.domain.containers import Container
+from pathfinder.domain.instances import Fault
 from pathfinder.domain.lifecycle import RUNNING, TRANSITIONS, Status
 from pathfinder.domain.messages import Command, Envelope, Kind, Report
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What follows: the container as it is now (None: unchanged), a fact to record, a command to answer with."""
+    """What follows: the container as it is now (None: unchanged), a fact to record, a command to answer with.
+
+    `attempt` is the provision that failed. With `left`, something of it may still be on its node: the placement's claim
+    stands until the node says that it is gone.
+    """
 
     container: Container | None = None
     fact: Kind | None = None
     body: dict[str, Any] = field(default_factory=dict)
     command: Command | None = None
+    attempt: Attempt | None = None
+    left: bool = False
 
 
 NOTHING = Verdict()
 
 
-def judge(container: Container | None, report: Envelope, node_id: UUID) -> Verdict:
+def judge(container: Container | None, report: Envelope, node_id: UUID, now: datetime) -> Verdict:
     """What `report` from node `node_id` means for `container` (None: there is no such container).
 
     A report of a placement that is no longer the container's own changes nothing; if it says that an instance runs
@@ -32,7 +42,7 @@ def judge(container: Container | None, report: Envelope, node_id: UUID) -> Verdi
         case Report.PROVISIONED:
             return _provisioned(container, report, node_id)
         case Report.PROVISION_FAILED:
-            return _failed(container, report, node_id)
+            return _failed(container, report, node_id, now)
         case Report.PROGRESS:
             return _progress(container, report, node_id)
         case Report.DELETED:
@@ -56,19 +66,54 @@ def _provisioned(container: Container | None, report: Envelope, node_id: UUID) -
             return NOTHING
         return Verdict(replace(container, ipaddress=address), Kind.CONTAINER_PROVISIONED, {"ipaddress": address})
     if Status.PROVISIONED in TRANSITIONS[container.status]:
-        changed = container.to(Status.PROVISIONED, ipaddress=address, message=None)
+        changed = container.to(Status.PROVISIONED, ipaddress=address, message=None, attempts=0, retry_at=None)
         return Verdict(changed, Kind.CONTAINER_PROVISIONED, {"ipaddress": address})
     return NOTHING
 
 
-def _failed(container: Container | None, report: Envelope, node_id: UUID) -> Verdict:
+def _failed(container: Container | None, report: Envelope, node_id: UUID, now: datetime) -> Verdict:
     if container is None or not is_placement(container, report, node_id) or container.status != Status.SCHEDULED:
         return NOTHING
     reason = str(report.body.get("reason") or "the agent gave no reason")
-    if report.body.get("kept"):  # an instance that ran before: its disk is worth another try, not an end
+    if _has_instance(container, report):
         return Verdict(replace(container, message=f"{reason.rstrip('.')}. It is tried again."))
-    changed = container.to(Status.PROVISION_ERROR, message=reason, ipaddress=None)
-    return Verdict(changed, Kind.CONTAINER_PROVISION_FAILED, {"reason": reason, "fault": report.body.get("fault")})
+    fault = Fault.REQUEST if report.body.get("fault") == Fault.REQUEST else Fault.NODE
+    again = retrying.retry_at(container, fault, now)
+    changes: dict[str, Any] = {
+        "message": retrying.message(container, fault, reason, again),
+        "ipaddress": None,
+        "attempts": container.attempts + 1,
+        "retry_at": again,
+    }
+    if again is None:
+        changed = container.to(Status.PROVISION_ERROR, **changes)
+    else:
+        elsewhere = {"node_id": None, "node": None, "explanation": None, "waiting": False}
+        changed = container.to(Status.PENDING, **changes, **elsewhere)
+    body = {
+        "reason": reason,
+        "fault": fault,
+        "attempt": changed.attempts,
+        "max_attempts": container.max_attempts,
+        "retry_at": None if again is None else again.isoformat(),
+    }
+    return Verdict(
+        changed,
+        Kind.CONTAINER_PROVISION_FAILED,
+        body,
+        # A command of this placement that comes again, late, must find that its time is over.
+        None if fault == Fault.REQUEST else Command.DELETE,
+        Attempt(container.id, container.generation, container.node or "", fault, reason),
+        bool(report.body.get("left")),
+    )
+
+
+def _has_instance(container: Container, report: Envelope) -> bool:
+    """Whether an instance that ran before is there, or may be: its disk is worth another try, not an end.
+
+    An address is known from when the placement ran. An agent whose runtime did not answer could not look.
+    """
+    return bool(report.body.get("kept") or (container.ipaddress and not report.body.get("looked", True)))
 
 
 def _progress(container: Container | None, report: Envelope, node_id: UUID) -> Verdict:

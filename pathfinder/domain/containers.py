@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from pathfinder.domain import lifecycle
+from pathfinder.domain.attempts import DEFAULT_ATTEMPTS
 from pathfinder.domain.instances import InstanceOrder
 from pathfinder.domain.lifecycle import CLAIMING, Status
 from pathfinder.domain.resources import Resources
@@ -15,7 +16,8 @@ from pathfinder.domain.resources import Resources
 class Container:
     """A container and its present placement. `node` is the hostname of `node_id`.
 
-    `decided` is set by a scheduler on what it decided just now.
+    `attempts` counts the provisions in a row that failed; it is not placed before `retry_at`. `decided` is set by a
+    scheduler on what it decided just now.
     """
 
     id: UUID
@@ -34,12 +36,19 @@ class Container:
     explanation: dict[str, Any] | None
     trace_id: str
     status_at: datetime
+    attempts: int = 0
+    retry_at: datetime | None = None
     decided: bool = False
 
     @property
     def claims(self) -> bool:
         """Whether its placement's claim on the node stands."""
         return self.node_id is not None and self.status in CLAIMING
+
+    @property
+    def max_attempts(self) -> int:
+        """How many failed provisions in a row end the tries."""
+        return int(self.spec.get("max_attempts", DEFAULT_ATTEMPTS))
 
     @property
     def order(self) -> InstanceOrder:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from pathfinder.domain import names
+from pathfinder.domain.attempts import DEFAULT_ATTEMPTS, MOST_ATTEMPTS
 from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.resources import MIN_DISK_BYTES, MIN_MEMORY_BYTES, Resources, parse_bytes, parse_cpu
 
@@ -70,6 +71,12 @@ class ContainerSpec(Body):
     )
     devices: dict[Annotated[str, Field(min_length=1, max_length=64)], dict[str, str]] = Field(
         default_factory=dict, max_length=64, description="LXD devices."
+    )
+    max_attempts: int = Field(
+        DEFAULT_ATTEMPTS,
+        ge=1,
+        le=MOST_ATTEMPTS,
+        description="How many failed provisions in a row end the tries; 1: it is never tried again.",
     )
 
     @field_validator("type", mode="before")

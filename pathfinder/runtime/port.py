@@ -18,6 +18,8 @@ class RuntimeFailure(PathfinderError):
     """Root of what a runtime can answer instead of doing the work."""
 
     fault = Fault.NODE
+    #: Set where a half-made instance could not be removed again.
+    left = False
 
 
 class RuntimeUnreachable(RuntimeFailure):

@@ -16,6 +16,9 @@ from pathfinder.domain.resources import Resources
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.store import bulk
 
+#: What `spec` holds of what was asked for.
+_SPEC = {"profiles", "config", "devices", "node_labels", "max_attempts"}
+
 _INSERT: bulk.Columns = {
     "id": "uuid",
     "hostname": "text",
@@ -49,7 +52,7 @@ async def insert(
             "memory": spec.resources.memory_bytes,
             "disk": spec.resources.disk_bytes,
             "labels": orjson.dumps(spec.labels).decode(),
-            "spec": orjson.dumps(spec.model_dump(include={"profiles", "config", "devices", "node_labels"})).decode(),
+            "spec": orjson.dumps(spec.model_dump(include=_SPEC)).decode(),
         }
         for id_, spec in zip(ids, specs, strict=True)
     ]
@@ -80,7 +83,7 @@ async def insert(
 _STATE = """
     SELECT c.id, c.cluster_id, c.hostname, c.image, c.status, c.generation, c.node_id, n.hostname AS node,
            c.ipaddress, c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.spec, c.waiting, c.message, c.explanation,
-           c.trace_id, c.status_at
+           c.trace_id, c.status_at, c.attempts, c.retry_at
     FROM containers AS c LEFT JOIN nodes AS n ON n.id = c.node_id
 """
 _BY_ID = text(f"{_STATE} WHERE c.id = ANY(:ids) ORDER BY c.id FOR UPDATE OF c")
@@ -90,6 +93,7 @@ _BY_NAME = text(
 _OF_NODE = text(f"{_STATE} WHERE c.node_id = :node_id AND c.status <> 'DELETED' ORDER BY c.id FOR UPDATE OF c")
 _PENDING = text(f"""
     {_STATE} WHERE c.cluster_id = :cluster_id AND c.status = 'PENDING' AND (NOT c.waiting OR :waiting) AND c.id > :after
+      AND (c.retry_at IS NULL OR c.retry_at <= now())
     ORDER BY c.id LIMIT :limit FOR UPDATE OF c SKIP LOCKED
 """)
 
@@ -115,7 +119,7 @@ async def take_pending(
     tx: AsyncConnection, cluster_id: UUID, *, waiting: bool, after: UUID, limit: int
 ) -> list[Container]:
     """Lock the next PENDING containers that nobody else works on, oldest first; with `waiting`, also those that
-    could not be placed before.
+    could not be placed before. Those that are to be tried again later are left alone.
     """
     given = {"cluster_id": cluster_id, "waiting": waiting, "after": after, "limit": limit}
     return [_container(row) for row in await tx.execute(_PENDING, given)]
@@ -139,6 +143,8 @@ def _container(row: Any) -> Container:
         explanation=row.explanation,
         trace_id=row.trace_id,
         status_at=row.status_at,
+        attempts=row.attempts,
+        retry_at=row.retry_at,
     )
 
 
@@ -152,11 +158,14 @@ _SAVE: bulk.Columns = {
     "message": "text",
     "explanation": "text",
     "decided": "boolean",
+    "attempts": "bigint",
+    "retry_at": "timestamptz",
 }
 _UPDATE = text(f"""
     UPDATE containers AS c
     SET status = s.status, generation = s.generation, node_id = s.node_id, ipaddress = s.ipaddress,
         waiting = s.waiting, message = s.message, explanation = s.explanation::jsonb,
+        attempts = s.attempts, retry_at = s.retry_at,
         decided_at = CASE WHEN s.decided THEN now() ELSE c.decided_at END,
         status_at = CASE WHEN c.status = s.status THEN c.status_at ELSE now() END
     FROM {bulk.rows(_SAVE, "s")}

@@ -1,7 +1,7 @@
 """What users ask of containers, each as one transaction: the change, its events and its commands."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from uuid import UUID
 
@@ -105,7 +105,7 @@ async def delete(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker: As
         command = {container.node or "": [commands.delete_placement(container)]}
         fact = journal.about(leaving, Kind.CONTAINER_DELETION_SCHEDULED, asker.actor)
     else:
-        leaving = container.to(Status.DELETED, waiting=False, message=None)
+        leaving = container.to(Status.DELETED, waiting=False, message=None, retry_at=None)
         command = {}
         fact = journal.about(leaving, Kind.CONTAINER_DELETED, asker.actor)
     await containers.save(tx, [leaving])
@@ -116,18 +116,19 @@ async def delete(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker: As
 async def reschedule(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker: Asker) -> UUID:
     """Give a container a new placement; the former one holds its claim until its instance is gone.
 
+    One that waits for another attempt is tried at once. Failed attempts do not count any more.
     Raises NotFound, IllegalTransition.
     """
     container = await _living(tx, cluster_id, hostname)
-    if container.status not in RESCHEDULABLE:
+    waits = container.status == Status.PENDING and container.retry_at is not None
+    if container.status not in RESCHEDULABLE and not waits:
         raise IllegalTransition(hostname, container.status, Status.PENDING)
     command = {}
     if container.claims:
         await claims.depart(tx, container)
         command = {container.node or "": [commands.delete_placement(container)]}
-    pending = container.to(
-        Status.PENDING, node_id=None, node=None, ipaddress=None, message=None, explanation=None, waiting=False
-    )
+    fresh = container if waits else container.to(Status.PENDING, node_id=None, node=None, ipaddress=None)
+    pending = replace(fresh, message=None, explanation=None, waiting=False, attempts=0, retry_at=None)
     await containers.save(tx, [pending])
     fact = journal.about(pending, Kind.CONTAINER_RESCHEDULED, asker.actor, {"from": container.node})
     await journal.record(tx, [fact], command)

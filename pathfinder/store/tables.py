@@ -122,8 +122,8 @@ class Container(SQLModel, table=True):
     """One wanted container and its present placement.
 
     `waiting` marks a PENDING container that a scheduler could not place: it is looked at again when room appears.
-    `spec` holds profiles, config, devices and node_labels as they were asked for. `attempts` counts the failed
-    provisions since it was last asked for; a PENDING container is not placed before `retry_at`. `takeover` marks a LOST
+    `spec` holds profiles, config, devices, node_labels and max_attempts as they were asked for. `attempts` counts the
+    provisions in a row that failed; a PENDING container is not placed before `retry_at`. `takeover` marks a LOST
     container that an operator wants elsewhere although its disk is on the lost node.
     """
 
@@ -163,6 +163,7 @@ class Container(SQLModel, table=True):
         Index("ix_containers_node", "node_id", postgresql_where=text("node_id IS NOT NULL")),
         Index("ix_containers_pending", "cluster_id", "id", postgresql_where=text("status = 'PENDING'")),
         Index("ix_containers_deleted", "status_at", postgresql_where=text("status = 'DELETED'")),
+        Index("ix_containers_retry", "retry_at", postgresql_where=text("retry_at IS NOT NULL")),
         Index("ix_containers_labels", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
     )
 
@@ -186,7 +187,9 @@ class Attempt(SQLModel, table=True):
 
     __tablename__ = "attempts"
 
-    container_id: UUID = Field(primary_key=True, foreign_key="containers.id")
+    container_id: UUID = Field(
+        sa_column=Column(ForeignKey("containers.id", ondelete="CASCADE"), primary_key=True, nullable=False)
+    )
     generation: int = Field(primary_key=True, sa_type=BigInteger)
     node: str = _words()
     fault: str = _words()

@@ -4,6 +4,7 @@ import random
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import httpx2
 import pytest
 from sqlalchemy import text
 from workbench import Fleet
@@ -83,6 +84,12 @@ class Node:
             await requests.reschedule(tx, self.fleet.cluster_id, "web", ASKER)
         await place_pending(self.process, self.fleet.cluster_id, waiting=True)
 
+    async def due(self) -> None:
+        """The time of the next attempt comes, and a scheduler looks."""
+        async with self.process.database.begin() as tx:
+            await tx.execute(text("UPDATE containers SET retry_at = now() - interval '1 ms'"))
+        await place_pending(self.process, self.fleet.cluster_id, waiting=False)
+
     async def delete(self) -> None:
         """A user has it deleted."""
         async with self.process.database.begin() as tx:
@@ -124,8 +131,85 @@ async def test_a_failure_frees_the_room(node: Node) -> None:
     await node.say(failed, failed)
     await node.say(failed)
 
-    assert await node.fleet.rows("SELECT status, message FROM containers") == [("PROVISION_ERROR", "no space")]
+    ((status, message, attempts, retry_at),) = await node.fleet.rows(
+        "SELECT status, message, attempts, retry_at FROM containers"
+    )
+    assert (status, attempts) == ("PENDING", 1)
+    assert str(message).startswith("Attempt 1 of 5 failed on node-01: no space. It is tried again at ")
+    assert retry_at is not None
     assert await node.claimed() == [(0, 0)]
+    assert await node.fleet.rows("SELECT generation, node, fault, reason FROM attempts") == [
+        (1, "node-01", "node", "no space")
+    ]
+    assert (await node.fleet.kinds()).count("container.provision_failed") == 1
+
+
+async def test_a_late_failure_of_a_former_placement_counts_for_nothing(node: Node) -> None:
+    """Fenced by generation: the attempt after it is judged by itself."""
+    failed = node.report(Report.PROVISION_FAILED, reason="no space", fault="node")
+    await node.say(failed)
+    await node.due()
+    await node.say(failed)
+
+    assert (await node.state())[:2] == ("SCHEDULED", 2)
+    assert await node.fleet.rows("SELECT attempts FROM containers") == [(1,)]
+    assert await node.claimed() == [(2000, 1)]
+
+
+async def test_a_container_is_not_placed_before_its_time(node: Node) -> None:
+    """Whatever wakes the scheduler meanwhile."""
+    await node.say(node.report(Report.PROVISION_FAILED, reason="no space", fault="node"))
+    await node.say(node.report(Report.PROVISIONED, ipaddress="10.0.0.9"))  # its time is over too
+    await place_pending(node.process, node.fleet.cluster_id, waiting=True)
+
+    assert (await node.state())[:2] == ("PENDING", 1)
+
+    await node.due()
+    assert (await node.state())[:2] == ("SCHEDULED", 2)
+
+
+async def test_what_may_be_left_of_a_failed_provision_holds_its_room(node: Node) -> None:
+    """Until its node says that it is gone; and that it was told to remove it."""
+    await node.say(node.report(Report.PROVISION_FAILED, reason="LXD does not answer", fault="node", left=True))
+    assert await node.claimed() == [(2000, 1)]
+    assert await node.commands() == [(Command.DELETE, 1)]
+
+    gone = node.report(Report.DELETED)
+    await node.say(gone, gone)
+    assert await node.claimed() == [(0, 0)]
+
+
+async def test_the_api_lists_the_attempts(node: Node, api: httpx2.AsyncClient) -> None:
+    """Oldest first; and the container says how many of them count, and when the next one is."""
+    assert (await api.get("/containers/web/attempts")).json() == {"items": [], "next_cursor": None}
+
+    await node.say(node.report(Report.PROVISION_FAILED, reason="no space", fault="node"))
+
+    (attempt,) = (await api.get("/containers/web/attempts")).json()["items"]
+    assert attempt.pop("at")
+    assert attempt == {"node": "node-01", "generation": 1, "fault": "node", "reason": "no space"}
+    container = (await api.get("/containers/web")).json()
+    assert (container["failed_attempts"], container["max_attempts"]) == (1, 5)
+    assert container["retry_at"]
+    assert (await api.get("/containers/nobody/attempts")).status_code == 404
+
+
+async def test_the_last_attempt_ends_in_an_error_with_words(node: Node) -> None:
+    """And so does what the request got wrong, at once."""
+    async with node.process.database.begin() as tx:
+        await tx.execute(text("UPDATE containers SET attempts = 4"))
+    await node.say(node.report(Report.PROVISION_FAILED, reason="no space", fault="node"))
+
+    ((status, message),) = await node.fleet.rows("SELECT status, message FROM containers")
+    assert status == "PROVISION_ERROR"
+    assert "`pfi reschedule container web` starts anew" in str(message)
+    assert await node.claimed() == [(0, 0)]
+
+    await node.reschedule()
+    await node.say(node.report(Report.PROVISION_FAILED, generation=2, reason="no such image", fault="request"))
+    assert await node.fleet.rows("SELECT status, message, attempts FROM containers") == [
+        ("PROVISION_ERROR", "no such image", 1)
+    ]
 
 
 async def test_a_deletion_frees_the_room_once(node: Node) -> None:

@@ -104,8 +104,15 @@ class Worklist:
             address = await self._bring_up(reporter, command, order, step)
         except RuntimeFailure as error:
             log.warning("provision failed", hostname=order.hostname, reason=str(error))
-            kept = step in (Step.KEEP, Step.START)
-            await reporter.about(command, Report.PROVISION_FAILED, reason=str(error), fault=error.fault, kept=kept)
+            await reporter.about(
+                command,
+                Report.PROVISION_FAILED,
+                reason=str(error),
+                fault=error.fault,
+                kept=step in (Step.KEEP, Step.START),
+                looked=step is not None,
+                left=error.left,
+            )
             return
         await reporter.about(command, Report.PROVISIONED, ipaddress=address)
 
@@ -127,14 +134,16 @@ class Worklist:
                 return await self.runtime.address(order.hostname, self._address_seconds)
             except RuntimeFailure as error:
                 if step in (Step.CREATE, Step.REPLACE) and not isinstance(error, InstanceExists):
-                    await self._clean_up(order.hostname)
+                    error.left = not await self._clean_up(order.hostname)
                 raise
 
-    async def _clean_up(self, hostname: str) -> None:
+    async def _clean_up(self, hostname: str) -> bool:
         try:
             await self.runtime.remove(hostname)
         except RuntimeFailure as error:
             log.warning("half-made instance left; the next inventory removes it", hostname=hostname, error=str(error))
+            return False
+        return True
 
     async def _delete(self, reporter: Reporter, command: Envelope, hostname: str) -> None:
         self._fences[hostname] = max(self._fences[hostname], command.generation)

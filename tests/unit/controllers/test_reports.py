@@ -1,21 +1,25 @@
 """What agents' reports mean, told once, twice, late or about the past."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathfinder.controllers.reports import NOTHING, Verdict, judge
+from pathfinder.controllers import reports
+from pathfinder.controllers.reports import NOTHING, Verdict
+from pathfinder.domain.attempts import Attempt
 from pathfinder.domain.containers import Container
+from pathfinder.domain.instances import Fault
 from pathfinder.domain.lifecycle import RUNNING, Status
 from pathfinder.domain.messages import Command, Envelope, Kind, Report
 from pathfinder.domain.resources import Resources
 
 NODE = UUID(int=1)
 ELSEWHERE = UUID(int=2)
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def container(status: Status = Status.SCHEDULED, **changes: object) -> Container:
@@ -39,6 +43,11 @@ def container(status: Status = Status.SCHEDULED, **changes: object) -> Container
         status_at=datetime(2026, 11, 23, tzinfo=UTC),
     )
     return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def judge(present: Container | None, said: Envelope, sender: UUID) -> Verdict:
+    """What it means at NOW."""
+    return reports.judge(present, said, sender, NOW)
 
 
 def report(kind: Report, generation: int = 3, **body: object) -> Envelope:
@@ -68,11 +77,73 @@ def test_a_new_address_of_a_running_container_is_kept() -> None:
 
 
 def test_a_failure_ends_in_provision_error_with_the_nodes_own_reason() -> None:
-    """People read it in `describe`."""
+    """People read it in `describe`; what the request got wrong is not tried again."""
     verdict = judge(container(), FAILED, NODE)
 
-    assert verdict.container == container(Status.PROVISION_ERROR, message="no such image")
-    assert verdict.body == {"reason": "no such image", "fault": "request"}
+    assert verdict.container == container(Status.PROVISION_ERROR, message="no such image", attempts=1)
+    assert verdict.body == {
+        "reason": "no such image",
+        "fault": "request",
+        "attempt": 1,
+        "max_attempts": 5,
+        "retry_at": None,
+    }
+    assert verdict.attempt == Attempt(UUID(int=7), 3, "node-01", Fault.REQUEST, "no such image")
+    assert (verdict.command, verdict.left) == (None, False)
+
+
+@pytest.mark.parametrize("fault", ["node", None, "nonsense"])
+def test_a_failure_by_the_nodes_fault_is_tried_again_elsewhere_later(fault: str | None) -> None:
+    """The placement ends; what nobody knows better is the node's fault. The node is told that its time is over."""
+    verdict = judge(container(attempts=1), report(Report.PROVISION_FAILED, reason="no space", fault=fault), NODE)
+
+    now = verdict.container
+    assert now is not None
+    assert now.retry_at is not None
+    assert NOW < now.retry_at < NOW + timedelta(seconds=3)
+    assert (now.status, now.node_id, now.node, now.attempts) == (Status.PENDING, None, None, 2)
+    assert "Attempt 2 of 5 failed on node-01: no space." in (now.message or "")
+    assert verdict.fact == Kind.CONTAINER_PROVISION_FAILED
+    assert (verdict.body["attempt"], verdict.body["retry_at"]) == (2, now.retry_at.isoformat())
+    assert verdict.attempt == Attempt(UUID(int=7), 3, "node-01", Fault.NODE, "no space")
+    assert verdict.command == Command.DELETE
+
+
+@pytest.mark.parametrize(("attempts", "limit"), [(0, 1), (4, 5), (9, 5)])
+def test_the_last_attempt_ends_in_provision_error(attempts: int, limit: int) -> None:
+    """And says how to start anew."""
+    present = container(attempts=attempts, spec={"max_attempts": limit})
+
+    now = judge(present, report(Report.PROVISION_FAILED, reason="no space", fault="node"), NODE).container
+
+    assert now is not None
+    assert (now.status, now.retry_at, now.attempts) == (Status.PROVISION_ERROR, None, attempts + 1)
+    assert "`pfi reschedule container web` starts anew" in (now.message or "")
+
+
+def test_what_may_be_left_behind_is_said() -> None:
+    """Its claim stands until the node says that it is gone."""
+    assert judge(container(), report(Report.PROVISION_FAILED, fault="node", left=True), NODE).left
+
+
+def test_success_ends_the_row_of_failures() -> None:
+    """The next failure is the first again."""
+    assert judge(container(attempts=3), UP, NODE).container == container(Status.PROVISIONED)
+
+
+@pytest.mark.parametrize(
+    ("known", "looked", "stays"), [("10.0.0.9", False, True), ("10.0.0.9", True, False), (None, False, False)]
+)
+def test_an_instance_that_ran_before_is_not_given_up_for_a_daemon_that_does_not_answer(
+    known: str | None, looked: bool, stays: bool
+) -> None:
+    """It may well run: LXD's containers outlive LXD."""
+    failed = report(Report.PROVISION_FAILED, reason="LXD does not answer", fault="node", looked=looked)
+
+    now = judge(container(ipaddress=known), failed, NODE).container
+
+    assert now is not None
+    assert now.status == (Status.SCHEDULED if stays else Status.PENDING)
 
 
 def test_a_failure_that_kept_an_older_instance_is_tried_again() -> None:
@@ -149,7 +220,9 @@ REPORTS = st.builds(
     lambda kind, generation, body: Envelope(kind, str(UUID(int=8)), str(UUID(int=7)), generation, body=body),
     st.sampled_from([Report.PROVISIONED, Report.PROVISION_FAILED, Report.DELETED]),
     st.integers(2, 4),
-    st.sampled_from([{}, {"ipaddress": "10.0.0.9"}, {"reason": "no"}, {"ipaddress": None}]),
+    st.sampled_from(
+        [{}, {"ipaddress": "10.0.0.9"}, {"reason": "no"}, {"ipaddress": None}, {"fault": "request"}, {"looked": False}]
+    ),
 )
 
 
@@ -171,7 +244,8 @@ def test_no_order_of_reports_breaks_the_lifecycle_or_moves_a_placement(
     now = present
     for one in said:
         now = judge(now, one, NODE).container or now
-        assert (now.id, now.generation, now.node_id) == (present.id, present.generation, present.node_id)
+        assert (now.id, now.generation) == (present.id, present.generation)
+        assert now.node_id == present.node_id or (now.status == Status.PENDING and now.node_id is None)
 
 
 def test_reports_about_nobody_never_raise() -> None:

@@ -65,6 +65,9 @@ def test_the_type_may_be_written_small() -> None:
         {"config": {"a": 1}},
         {"config": {"a": "b" * 65_537}},
         {"devices": {"eth0": "nic"}},
+        {"max_attempts": 0},
+        {"max_attempts": 101},
+        {"max_attempts": None},
         {"memroy": "512MiB"},
     ],
 )

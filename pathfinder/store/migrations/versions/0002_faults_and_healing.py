@@ -97,7 +97,9 @@ def upgrade() -> None:
         sa.Column("fault", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.ForeignKeyConstraint(["container_id"], ["containers.id"], name=op.f("fk_attempts_container_id")),
+        sa.ForeignKeyConstraint(
+            ["container_id"], ["containers.id"], name=op.f("fk_attempts_container_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("container_id", "generation", name=op.f("pk_attempts")),
     )
     op.create_index("ix_attempts_at", "attempts", ["at"], unique=False)
@@ -138,6 +140,13 @@ def upgrade() -> None:
     op.add_column("clusters", sa.Column("lease_seconds", sa.Double(), nullable=True))
     op.add_column("containers", sa.Column("attempts", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
     op.add_column("containers", sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True))
+    op.create_index(
+        "ix_containers_retry",
+        "containers",
+        ["retry_at"],
+        unique=False,
+        postgresql_where=sa.text("retry_at IS NOT NULL"),
+    )
     op.add_column("containers", sa.Column("takeover", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("nodes", sa.Column("down_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("nodes", sa.Column("fenced_at", sa.DateTime(timezone=True), nullable=True))
@@ -157,6 +166,7 @@ def downgrade() -> None:
     op.drop_column("nodes", "fenced_at")
     op.drop_column("nodes", "down_at")
     op.drop_column("containers", "takeover")
+    op.drop_index("ix_containers_retry", table_name="containers", postgresql_where=sa.text("retry_at IS NOT NULL"))
     op.drop_column("containers", "retry_at")
     op.drop_column("containers", "attempts")
     op.drop_column("clusters", "lease_seconds")
