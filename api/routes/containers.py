@@ -132,6 +132,15 @@ async def explain(
         return await listing.explanation(tx, cluster, hostname)
 
 
+@router.get("/{hostname}/attempts", responses=documented(404))
+async def attempts(
+    hostname: str, process: ProcessDep, asking: Operator, cluster: ClusterName = "default"
+) -> views.Page[views.Attempt]:
+    """The provisions of a container that failed, the newest 200, oldest first."""
+    async with process.database.begin() as tx:
+        return views.Page(items=await listing.attempts(tx, cluster, hostname))
+
+
 async def _one(tx: AsyncConnection, id_: UUID) -> views.Container:
     (container,) = await listing.containers_by_id(tx, [id_])
     return container

@@ -7,7 +7,7 @@ from uuid import uuid4
 from pathfinder.client.connection import segment
 from pathfinder.client.nouns import Noun
 from pathfinder.client.selection import Selection
-from pathfinder.domain.views import Container, Explanation, Page
+from pathfinder.domain.views import Attempt, Container, Explanation, Page
 
 
 class Wishes(TypedDict, total=False):
@@ -26,6 +26,7 @@ class Wishes(TypedDict, total=False):
     profiles: Sequence[str]
     config: Mapping[str, str]
     devices: Mapping[str, Mapping[str, str]]
+    max_attempts: int
 
 
 class Containers(Noun):
@@ -75,6 +76,11 @@ class Containers(Noun):
     async def explain(self, hostname: str) -> Explanation:
         """Why a container is where it is, or why it is nowhere yet."""
         return await self._connection.ask(Explanation, "GET", f"{_path(hostname)}/explain", params=self._cluster)
+
+    async def attempts(self, hostname: str) -> Sequence[Attempt]:
+        """The provisions of a container that failed, oldest first."""
+        answer = await self._connection.ask(Page[Attempt], "GET", f"{_path(hostname)}/attempts", params=self._cluster)
+        return answer.items
 
 
 def _path(hostname: str) -> str:

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from pathfinder.domain.attempts import DEFAULT_ATTEMPTS
+from pathfinder.domain.instances import Fault
 from pathfinder.domain.lifecycle import ContainerType, Health, Status
 
 Item = TypeVar("Item")
@@ -46,8 +48,21 @@ class Container(BaseModel):
     config: dict[str, str]
     devices: dict[str, dict[str, str]]
     message: str | None = Field(description="Why it is not where it should be, in words; null when all is well.")
+    failed_attempts: int = Field(0, description="How many provisions in a row have failed.")
+    max_attempts: int = Field(DEFAULT_ATTEMPTS, description="How many may fail before it is not tried again.")
+    retry_at: datetime | None = Field(None, description="When it is tried again, where it waits for that.")
     created_at: datetime
     status_at: datetime = Field(description="When the status last changed.")
+
+
+class Attempt(BaseModel):
+    """A provision that failed."""
+
+    at: datetime
+    node: str
+    generation: int = Field(description="Number of the placement that failed.")
+    fault: Fault = Field(description="request: no node could do it; node: another one might.")
+    reason: str
 
 
 class Node(BaseModel):

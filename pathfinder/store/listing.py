@@ -9,8 +9,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain import views
+from pathfinder.domain.attempts import DEFAULT_ATTEMPTS
 from pathfinder.domain.errors import NotFound
 from pathfinder.domain.lifecycle import ContainerType, Health, Status
+
+#: How many of a container's failed provisions are shown.
+ATTEMPTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ _CONTAINER = """
     SELECT c.id, c.hostname, k.name AS cluster, c.image, c.type, c.status, c.health, n.hostname AS node,
            COALESCE(n.runtime = 'simulated', false) AS simulated, c.ipaddress, c.generation,
            c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.labels, c.spec, c.message, c.created_at, c.status_at,
-           c.explanation, c.decided_at
+           c.explanation, c.decided_at, c.attempts, c.retry_at
     FROM containers AS c JOIN clusters AS k ON k.id = c.cluster_id LEFT JOIN nodes AS n ON n.id = c.node_id
 """
 _NODE = """
@@ -118,6 +122,19 @@ def _placed(row: Any, decision: dict[str, Any]) -> str:
     return f"Policy {decision['policy']} chose {chosen} out of {possible} possible node(s)."
 
 
+async def attempts(tx: AsyncConnection, cluster: str, hostname: str) -> list[views.Attempt]:
+    """The newest failed provisions of the living container of that name, oldest first. Raises NotFound."""
+    container = await _container_row(tx, cluster, hostname)
+    rows = await tx.execute(
+        text("""
+            SELECT at, node, generation, fault, reason FROM attempts WHERE container_id = :id
+            ORDER BY generation DESC LIMIT :limit
+        """),
+        {"id": container.id, "limit": ATTEMPTS},
+    )
+    return [views.Attempt(**row._mapping) for row in reversed(rows.all())]
+
+
 async def _container_row(tx: AsyncConnection, cluster: str, hostname: str) -> Any:
     row = (
         await tx.execute(
@@ -150,6 +167,9 @@ def _container(row: Any) -> views.Container:
         config=row.spec["config"],
         devices=row.spec["devices"],
         message=row.message,
+        failed_attempts=row.attempts,
+        max_attempts=row.spec.get("max_attempts", DEFAULT_ATTEMPTS),
+        retry_at=row.retry_at,
         created_at=row.created_at,
         status_at=row.status_at,
     )

@@ -4,7 +4,7 @@ from pathfinder.cli.pfi.table import Column, Columns
 from pathfinder.cli.pfi.terminal import Colour
 from pathfinder.cli.pfi.words import age, cpu, details, few, moment, node_name, pairs, size
 from pathfinder.domain.resources import format_bytes, format_cpu
-from pathfinder.domain.views import Cluster, Container, DeadLetter, Event, Node
+from pathfinder.domain.views import Attempt, Cluster, Container, DeadLetter, Event, Node
 
 _BAD = ("DOWN", "LOST")
 _GOOD = ("READY", "PROVISIONED", "BOOTSTRAPPED", "HEALTHY")
@@ -102,6 +102,15 @@ DEAD_LETTERS_WIDE: Columns[DeadLetter] = (
     Column("EXCHANGE", lambda it: it.exchange),
     Column("ROUTING KEY", lambda it: it.routing_key),
     DEAD_LETTERS[-1],
+)
+
+
+ATTEMPTS: Columns[Attempt] = (
+    Column("TIME", lambda it: moment(it.at)),
+    Column("NODE", lambda it: it.node),
+    Column("GENERATION", lambda it: str(it.generation)),
+    Column("FAULT", lambda it: it.fault.value),
+    Column("REASON", lambda it: it.reason),
 )
 
 

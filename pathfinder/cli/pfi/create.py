@@ -53,6 +53,9 @@ def container(
     kind: Annotated[
         Type | None, typer.Option("--type", case_sensitive=False, help="stateful: stays with its node's disk.")
     ] = None,
+    max_attempts: Annotated[
+        int | None, typer.Option(metavar="N", help="Failed provisions before it is given up; 1: never tried again.")
+    ] = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = "10m",
     output: ResultOption = ResultOutput.TEXT,
@@ -78,6 +81,8 @@ def container(
         wishes["profiles"] = profile
     if kind is not None:
         wishes["type"] = kind.value
+    if max_attempts is not None:
+        wishes["max_attempts"] = max_attempts
     run(ctx, lambda client: _create(client, name, wishes, output, seconds if wait else None))
 
 

@@ -5,15 +5,17 @@ from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 import typer
+from pydantic import BaseModel
 
 from pathfinder.cli.pfi import columns, words
-from pathfinder.cli.pfi.options import ContainerName, NodeName
+from pathfinder.cli.pfi.options import ContainerName, NodeName, ResultOption, ResultOutput
+from pathfinder.cli.pfi.output import documents
 from pathfinder.cli.pfi.session import run
 from pathfinder.cli.pfi.table import MISSING, Table
 from pathfinder.cli.pfi.terminal import harmless, say
 from pathfinder.cli.pfi.verbs import group
 from pathfinder.client import Client, EventSelection
-from pathfinder.domain.views import Container, Event, Node
+from pathfinder.domain.views import Attempt, Container, Event, Node
 
 #: How many of the newest events are shown.
 LATEST = 10
@@ -23,26 +25,61 @@ app = group("Show everything about a container or a node.")
 Fields = Iterable[tuple[str, str | None]]
 
 
-@app.command()
-def container(ctx: typer.Context, name: ContainerName) -> None:
-    """Show everything about a container, with what happened to it lately."""
-    run(ctx, lambda client: _container(client, name))
+class DescribedContainer(BaseModel):
+    """A container with its failed attempts and its newest events."""
+
+    container: Container
+    attempts: list[Attempt]
+    events: list[Event]
+
+
+class DescribedNode(BaseModel):
+    """A node with its newest events."""
+
+    node: Node
+    events: list[Event]
 
 
 @app.command()
-def node(ctx: typer.Context, name: NodeName) -> None:
+def container(ctx: typer.Context, name: ContainerName, output: ResultOption = ResultOutput.TEXT) -> None:
+    """Show everything about a container, with its failed attempts and what happened to it lately."""
+    found = run(ctx, lambda client: _container(client, name))
+    if output is ResultOutput.TEXT:
+        lines = [*_lines(_of_container(found.container)), *_attempts(found.attempts), *_events(found.events)]
+        say("\n".join(lines))
+    else:
+        _tell(found, found.container.hostname, output)
+
+
+@app.command()
+def node(ctx: typer.Context, name: NodeName, output: ResultOption = ResultOutput.TEXT) -> None:
     """Show everything about a node, with what happened to it lately."""
-    run(ctx, lambda client: _node(client, name))
+    found = run(ctx, lambda client: _node(client, name))
+    if output is ResultOutput.TEXT:
+        say("\n".join([*_lines(_of_node(found.node)), *_events(found.events)]))
+    else:
+        _tell(found, found.node.hostname, output)
 
 
-async def _container(client: Client, name: str) -> None:
+def _tell(described: BaseModel, name: str, output: ResultOutput) -> None:
+    if output is ResultOutput.NAME:
+        say(name)
+    else:
+        documents([described], output, single=True)
+
+
+async def _container(client: Client, name: str) -> DescribedContainer:
     found = await client.containers.get(name)
-    say("\n".join([*_lines(_of_container(found)), *_events(await _latest(client, found.id))]))
+    return DescribedContainer(
+        container=found,
+        attempts=list(await client.containers.attempts(name)),
+        events=await _latest(client, found.id),
+    )
 
 
-async def _node(client: Client, name: str) -> None:
+async def _node(client: Client, name: str) -> DescribedNode:
     found = await client.nodes.get(name)
-    say("\n".join([*_lines(_of_node(found)), *_events(await _latest(client, found.id))]))
+    return DescribedNode(node=found, events=await _latest(client, found.id))
 
 
 def _of_container(it: Container) -> Fields:
@@ -52,6 +89,8 @@ def _of_container(it: Container) -> Fields:
         ("Cluster", it.cluster),
         ("Status", f"{it.status}, for {words.age(it.status_at)}"),
         ("Message", it.message),
+        ("Attempts", f"{it.failed_attempts} of {it.max_attempts} failed"),
+        *((("Tried again", words.moment(it.retry_at)),) if it.retry_at else ()),
         ("Health", it.health.value),
         ("Node", words.node_name(it.node, it.simulated)),
         ("Ipaddress", it.ipaddress),
@@ -109,6 +148,12 @@ async def _latest(client: Client, subject: UUID) -> list[Event]:
 
 def _lines(fields: Fields) -> list[str]:
     return [f"{name + ':':<15}{harmless(value or MISSING)}" for name, value in fields]
+
+
+def _attempts(attempts: list[Attempt]) -> list[str]:
+    if not attempts:
+        return []
+    return ["", "Failed attempts:", *(f"  {line}" for line in Table(columns.ATTEMPTS).render(attempts))]
 
 
 def _events(events: list[Event]) -> list[str]:

@@ -124,7 +124,7 @@ class Bars:
     def show(self, event: Event) -> None:
         """Begin or move a row; the one before is done."""
         self.stage = phrase(event)
-        if event.kind in SAID_BY_RESULT:
+        if event.kind in SAID_BY_RESULT and not event.body.get("retry_at"):
             return self._finish() if event.kind == "container.provisioned" else None
         is_progress = event.kind == "container.progress"
         name = str(event.body.get("stage")) if is_progress else event.kind

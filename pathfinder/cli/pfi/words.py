@@ -83,6 +83,15 @@ def progress(body: Mapping[str, Any]) -> str:
     return _STAGES.get(stage, stage) + (f" {percent}%" if percent is not None else "")
 
 
+def failure(body: Mapping[str, Any]) -> str:
+    """A failed provision: its reason, and where it is not the last attempt, which one it was and when the next is."""
+    reason = str(body.get("reason") or "")
+    if not body.get("retry_at"):
+        return reason
+    again = moment(datetime.fromisoformat(str(body["retry_at"])))
+    return f"{reason.rstrip('.')} (attempt {body.get('attempt')} of {body.get('max_attempts')}, again at {again})"
+
+
 def _text(key: str, before: str = "") -> Callable[[Mapping[str, Any]], str]:
     return lambda body: before + str(body[key]) if body.get(key) else ""
 
@@ -102,5 +111,5 @@ _DETAILS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "container.unplaceable": _text("reason"),
     "container.progress": progress,
     "container.provisioned": _text("ipaddress"),
-    "container.provision_failed": _text("reason"),
+    "container.provision_failed": failure,
 }

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_api import FakeApi, Pfi, container, ended, event, found, node, page, problem
+from fake_api import AT, FakeApi, Pfi, container, ended, event, found, node, page, problem
 
 from pathfinder.cli.pfi import words
 from pathfinder.cli.pfi.app import VERBS
@@ -125,6 +125,7 @@ def test_describe_ends_with_what_happened_lately(api: FakeApi, pfi: Pfi) -> None
     """With the reason of a failure, and without each percent of a download."""
     failed = container(status="PROVISION_ERROR", message="No space left.", ipaddress=None)
     api.on("GET", "/containers/web-01", found(failed))
+    api.on("GET", "/containers/web-01/attempts", page())
     events = [event(1, "container.progress", stage="image"), event(2, "container.provision_failed", reason="No space.")]
     api.on("GET", "/events", page(*events))
 
@@ -133,6 +134,43 @@ def test_describe_ends_with_what_happened_lately(api: FakeApi, pfi: Pfi) -> None
     assert "Message:       No space left." in ran.lines
     assert ran.lines[-1].endswith("container.provision_failed   web-01         node-01   No space.")
     assert "progress" not in ran.out
+
+
+ATTEMPTS = [
+    {"at": AT, "node": "node-02", "generation": 1, "fault": "node", "reason": "No space left."},
+    {"at": AT, "node": "node-01", "generation": 2, "fault": "node", "reason": "LXD does not answer."},
+]
+
+
+def test_describe_shows_each_failed_attempt(api: FakeApi, pfi: Pfi) -> None:
+    """When and where it was, whose fault, and why; and when it is tried again."""
+    waiting = container(status="PENDING", node=None, ipaddress=None, failed_attempts=2, retry_at=AT)
+    api.on("GET", "/containers/web-01", found(waiting))
+    api.on("GET", "/containers/web-01/attempts", page(*ATTEMPTS))
+    api.on("GET", "/events", page())
+
+    ran = pfi("describe", "container", "web-01")
+
+    assert "Attempts:      2 of 5 failed" in ran.lines
+    assert any(line.startswith("Tried again:   2026-11-23") for line in ran.lines)
+    header, first, second = ran.lines[ran.lines.index("Failed attempts:") + 1 :]
+    assert header.split() == ["TIME", "NODE", "GENERATION", "FAULT", "REASON"]
+    assert first.split(maxsplit=5)[2:] == ["node-02", "1", "node", "No space left."]
+    assert second.split(maxsplit=5)[2:] == ["node-01", "2", "node", "LXD does not answer."]
+
+
+def test_describe_is_data_for_programs(api: FakeApi, pfi: Pfi) -> None:
+    """The API's own shapes, put together."""
+    api.on("GET", "/containers/web-01", found(container()))
+    api.on("GET", "/containers/web-01/attempts", page(*ATTEMPTS))
+    api.on("GET", "/events", page(event(1, "container.provisioned")))
+
+    described = json.loads(pfi("describe", "container", "web-01", "-o", "json").out)
+
+    assert described["container"] == container()
+    assert described["attempts"] == ATTEMPTS
+    assert [one["kind"] for one in described["events"]] == ["container.provisioned"]
+    assert pfi("describe", "container", "web-01", "-o", "name").lines == ["web-01"]
 
 
 def test_explain_counts_the_nodes_each_filter_rejected(api: FakeApi, pfi: Pfi) -> None:

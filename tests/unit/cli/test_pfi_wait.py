@@ -57,6 +57,18 @@ def test_a_provision_that_fails_gives_its_reason_and_exit_code_one(api: FakeApi,
     assert "error: container web-01: No space left.\nhint: see what happened with: pfi describe" in ran.err
 
 
+def test_a_wait_goes_on_while_a_provision_is_tried_again(api: FakeApi, pfi: Pfi) -> None:
+    """A failure that is not the last is a step on the way, with the time of the next."""
+    body = {"reason": "No space left.", "attempt": 1, "max_attempts": 5, "retry_at": "2026-11-23T20:30:06+00:00"}
+    api.on("GET", "/events/stream", streaming(event(3, "container.provision_failed", **body), PROVISIONED))
+
+    ran = pfi("create", "container", "web-01", "--wait")
+
+    assert ran.code == 0
+    (step,) = [line for line in ran.lines if "failed" in line]
+    assert step.startswith("web-01: failed: No space left (attempt 1 of 5, again at 2026-11-23 ")
+
+
 def test_patience_ends_with_exit_code_four_and_the_last_step(api: FakeApi, pfi: Pfi) -> None:
     """Why it waits is the most useful thing to know then."""
     api.on(
