@@ -34,8 +34,8 @@ _INSERT: bulk.Columns = {
 
 async def insert(
     tx: AsyncConnection, cluster_id: UUID, default_image: str, specs: Sequence[ContainerSpec], trace_id: str
-) -> list[UUID]:
-    """Insert new PENDING containers, all or none; their ids in the order of `specs`.
+) -> list[tuple[UUID, int]]:
+    """Insert new PENDING containers, all or none; their ids and generations in the order of `specs`.
 
     A hostname that was used before goes on counting generations where it stopped, so that late messages about its
     predecessor are older than everything about its successor; where that was pruned, its cluster knows a number that
@@ -66,18 +66,18 @@ async def insert(
                              WHERE c.cluster_id = :cluster_id AND c.hostname = n.hostname))
             FROM {bulk.rows(_INSERT, "n")} ORDER BY hostname
             ON CONFLICT (cluster_id, hostname) WHERE status <> 'DELETED' DO NOTHING
-            RETURNING hostname
+            RETURNING hostname, generation
         """),  # noqa: S608 - only constants are put into the text
         {"cluster_id": cluster_id, "trace_id": trace_id, **bulk.parameters(_INSERT, new)},
     )
-    inserted = set(result.scalars())
+    inserted = {row.hostname: row.generation for row in result}
     taken = [spec.hostname for spec in specs if spec.hostname not in inserted]
     if taken:
         raise AlreadyExists(
             f"{', '.join(taken[:5])}{' …' if len(taken) > 5 else ''}: a living container has that name already. "
             "Choose another, or delete the old one and wait until it is gone (`pfi delete container NAME --wait`)."
         )
-    return ids
+    return [(id_, inserted[spec.hostname]) for id_, spec in zip(ids, specs, strict=True)]
 
 
 _STATE = """

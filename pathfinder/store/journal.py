@@ -35,7 +35,7 @@ class Fact:
 
 
 def about(container: Container, kind: Kind, actor: str, body: Mapping[str, Any] | None = None) -> Fact:
-    """A fact about a container as it is now."""
+    """A fact about a container as it is now. Its status is part of the fact, so that the log alone tells the state."""
     return Fact(
         kind=kind,
         cluster_id=container.cluster_id,
@@ -46,7 +46,7 @@ def about(container: Container, kind: Kind, actor: str, body: Mapping[str, Any] 
         generation=container.generation,
         node=container.node,
         trace_id=container.trace_id,
-        body=dict(body or {}),
+        body={"status": container.status, **(body or {})},
     )
 
 

@@ -38,7 +38,8 @@ async def create(
     if key is not None and (known := await _answered(tx, cluster.id, key, _digest(specs))) is not None:
         return known
     _check(cluster, specs)
-    ids = await containers.insert(tx, cluster.id, cluster.default_image, specs, asker.trace_id)
+    made = await containers.insert(tx, cluster.id, cluster.default_image, specs, asker.trace_id)
+    ids = [id_ for id_, _ in made]
     if key is not None:
         await _remember(tx, cluster.id, key, ids)
     facts = [
@@ -49,10 +50,12 @@ async def create(
             subject_id=id_,
             subject_name=spec.hostname,
             actor=asker.actor,
+            generation=generation,
             trace_id=asker.trace_id,
-            body=spec.model_dump(mode="json") | {"image": spec.image or cluster.default_image},
+            body=spec.model_dump(mode="json")
+            | {"image": spec.image or cluster.default_image, "status": Status.PENDING},
         )
-        for id_, spec in zip(ids, specs, strict=True)
+        for (id_, generation), spec in zip(made, specs, strict=True)
     ]
     await journal.record(tx, facts)
     return ids

@@ -97,7 +97,10 @@ def _text(key: str, before: str = "") -> Callable[[Mapping[str, Any]], str]:
 
 
 def _fields(body: Mapping[str, Any]) -> str:
-    return " ".join(f"{key}={_short(value)}" for key, value in body.items() if value not in (None, "", [], {}))
+    # The status follows from the kind; it is there for those who replay the log.
+    return " ".join(
+        f"{key}={_short(value)}" for key, value in body.items() if key != "status" and value not in (None, "", [], {})
+    )
 
 
 def _short(value: Any) -> str:
