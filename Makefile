@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 NODES ?= 3
+SEED ?= 1
+MINUTES ?= 5
 # Where nothing was ever installed, there is nothing to stop.
 STOP := [ ! -x $(BIN)/pathfinder ] || $(BIN)/pathfinder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down clean lab lab-down test lint bench install lock
+.PHONY: help demo up down clean lab lab-down test lint bench chaos install lock
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +44,9 @@ lint: install ## Style, types and layers.
 
 bench: install ## Measure, and print the numbers as a table.
 	@$(BIN)/python -m benchmarks
+
+chaos: install ## Break everything at random, then check that nothing is lost or doubled: make chaos SEED=1 MINUTES=5
+	@cd tests && ../$(BIN)/python -m chaos --seed $(SEED) --minutes $(MINUTES)
 
 install: ## Install what is missing: Debian packages (as root), the virtual environment.
 	@packaging/install-packages $(PYTHON)

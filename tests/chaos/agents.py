@@ -1,0 +1,80 @@
+"""`python -m chaos.agents HOST`: many agents in one process, each the real role with a simulated machine of its own.
+
+What the host is to be is in `stage.json` of the working directory. A file in `faults/dead/` named like a node takes
+that node's power away; when it is gone the machine boots again, with its disk.
+"""
+
+import asyncio
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+import uvloop
+
+import workers.agent
+from chaos import wiring
+from chaos.machine import Machine
+from pathfinder.bootstrap import Process, configure_logging
+from pathfinder.runtime.port import Runtime
+from pathfinder.settings import Settings
+from pathfinder.store.database import Database
+
+log = structlog.get_logger()
+
+POLL_SECONDS = 0.1
+
+
+def main() -> None:
+    """Run the agents of this host until killed."""
+    root, host = Path.cwd(), int(sys.argv[1])
+    plan = wiring.Plan.read(root)
+    machines: dict[Path, Machine] = {}
+
+    async def open_machine(_kind: str, _socket: Path | None, state_dir: Path, *_: object) -> Runtime:
+        return machines[state_dir]
+
+    workers.agent.open_runtime = open_machine  # type: ignore[assignment]
+    configure_logging(Settings(log_level="warning"))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_all(root, plan, host, machines))
+
+
+async def _all(root: Path, plan: wiring.Plan, host: int, machines: dict[Path, Machine]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for number in plan.numbers(host):
+            group.create_task(_node(root, plan, number, machines))
+
+
+async def _node(root: Path, plan: wiring.Plan, number: int, machines: dict[Path, Machine]) -> None:
+    """One machine: off, on, off again, as the faults say."""
+    name, directory = plan.node(number), plan.directory(root, number)
+    settings = Settings(**plan.agent_settings(root, number))
+    dead = root / "faults" / "dead" / name
+    while True:
+        machines[directory] = machine = Machine(name, directory, number)
+        if dead.exists():
+            machine.power_off()
+            await _until_gone(dead)
+            continue
+        process = Process(settings, Database(settings.database_url, 1))
+        agent = asyncio.create_task(workers.agent.run(process))
+        while not agent.done() and not dead.exists():  # noqa: ASYNC110 - it is a file that is waited for
+            await asyncio.sleep(POLL_SECONDS)
+        if agent.done():
+            log.error("agent ended", node=name, error=repr(agent.exception()))
+            await asyncio.sleep(1)
+            continue
+        machine.power_off()
+        agent.cancel()
+        with suppress(TimeoutError, asyncio.CancelledError, Exception):
+            await asyncio.wait_for(asyncio.wait({agent}), 1)
+
+
+async def _until_gone(path: Path) -> None:
+    while path.exists():  # noqa: ASYNC110, ASYNC240 - it is a file that is waited for
+        await asyncio.sleep(POLL_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""The client: creates, deletes and reschedules by the thousand, each repeated until answered and written down."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import httpx2
+
+from chaos.ledger import Ledger, definite
+
+#: Rarely, an image that is nowhere: its create is accepted, and must end in PROVISION_ERROR.
+DOOMED_IMAGE = "local:missing"
+
+
+class Customer:
+    """Many users at once, over every API there is. `most` bounds the containers alive at one time."""
+
+    def __init__(
+        self, apis: Sequence[str], token: str, ledger: Ledger, seed: int, *, most: int, rate: float, image: str | None
+    ) -> None:
+        self._apis = list(apis)
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._ledger = ledger
+        self._random = random.Random(seed)
+        self._most = most
+        self._rate = rate
+        self._image = image
+        #: Hostname → id of what this client has, and is not just asking something else about.
+        self._mine: dict[str, str] = {}
+        self._count = 0
+        self.stopping = asyncio.Event()
+
+    async def run(self, users: int = 12) -> None:
+        """Ask until `stopping`; every request that was begun is finished first."""
+        limits = httpx2.Limits(max_connections=4 * users)
+        async with (
+            httpx2.AsyncClient(headers=self._headers, timeout=8, trust_env=False, limits=limits) as http,
+            asyncio.TaskGroup() as group,
+        ):
+            for _ in range(users):
+                group.create_task(self._user(http, users))
+
+    async def _user(self, http: httpx2.AsyncClient, users: int) -> None:
+        while not self.stopping.is_set():
+            draw = self._random.random()
+            if not self._mine or (draw < 0.5 and len(self._mine) < self._most):
+                await self._create(http)
+            elif draw < 0.8 or len(self._mine) >= self._most:
+                await self._delete(http)
+            else:
+                await self._reschedule(http)
+            await asyncio.sleep(self._random.expovariate(self._rate / users))
+
+    async def _create(self, http: httpx2.AsyncClient) -> None:
+        names = []
+        for _ in range(self._random.choice((1, 1, 2, 4, 8))):
+            self._count += 1
+            names.append(f"c{self._count:05d}")
+        doomed = self._random.random() < 0.01
+        specs = [self._spec(name, doomed) for name in names]
+        key = str(UUID(int=self._random.getrandbits(128)))
+        number = self._ledger.ask("create", names, doomed=doomed)
+        path, body = ("/containers/batch", {"containers": specs}) if len(specs) > 1 else ("/containers", specs[0])
+        again = self._random.random() < 0.05
+        for _ in range(2 if again else 1):
+            status, said = await self._until_told(number, http, "POST", path, body, {"Idempotency-Key": key})
+        if status == 201 and not doomed:
+            self._mine |= {one["hostname"]: one["id"] for one in said}
+
+    def _spec(self, hostname: str, doomed: bool) -> dict[str, Any]:
+        image = DOOMED_IMAGE if doomed else self._image
+        return {
+            "hostname": hostname,
+            "type": "STATEFUL" if self._random.random() < 0.2 else "STATELESS",
+            "cpu": self._random.choice(("100m", "250m", "500m")),
+            "memory": self._random.choice(("16MiB", "32MiB")),
+        } | ({"image": image} if image else {})
+
+    async def _delete(self, http: httpx2.AsyncClient) -> None:
+        name = self._random.choice(sorted(self._mine))
+        id_ = self._mine.pop(name)
+        number = self._ledger.ask("delete", [name], target=id_)
+        await self._until_told(number, http, "DELETE", f"/containers/{name}")
+
+    async def _reschedule(self, http: httpx2.AsyncClient) -> None:
+        name = self._random.choice(sorted(self._mine))
+        id_ = self._mine.pop(name)
+        number = self._ledger.ask("reschedule", [name], target=id_)
+        await self._until_told(number, http, "POST", f"/containers/{name}/reschedule")
+        self._mine[name] = id_
+
+    async def _until_told(
+        self,
+        number: int,
+        http: httpx2.AsyncClient,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, Any]:
+        """Ask, with the same words and at another API each time, until there is a definite answer."""
+        attempt = self._random.randrange(len(self._apis))
+        while True:
+            url = f"{self._apis[attempt % len(self._apis)]}/api/v3{path}"
+            status, said = await _try(http, method, url, body, headers)
+            self._ledger.told(number, status, said)
+            if status is not None and definite(status):
+                return status, said
+            attempt += 1
+            await asyncio.sleep(self._random.uniform(0.1, 1.0))
+
+
+async def _try(
+    http: httpx2.AsyncClient, method: str, url: str, body: Any, headers: dict[str, str] | None
+) -> tuple[int | None, Any]:
+    try:
+        answer = await http.request(method, url, json=body, headers=headers)
+        document = answer.json()
+    except (httpx2.HTTPError, ValueError) as error:
+        return None, f"{type(error).__name__}: {error}"
+    if not answer.is_success:
+        return answer.status_code, str(document.get("detail", document))[:300]
+    items = document.get("items", [document])
+    return answer.status_code, [{name: one[name] for name in ("id", "hostname", "generation")} for one in items]
