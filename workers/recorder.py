@@ -22,6 +22,7 @@ from pathfinder.domain.attempts import Attempt
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import MalformedMessage
 from pathfinder.domain.messages import Command, Envelope, Kind, Report
+from pathfinder.failpoints import point
 from pathfinder.store import attempts, claims, containers, journal, nodes
 from workers import dead_letters
 
@@ -86,6 +87,8 @@ async def _reports(process: Process, batch: Sequence[Delivery]) -> None:
     if plain:
         async with process.database.begin() as tx:
             await record_reports(tx, plain)
+            point("recorder.reports.written")
+        point("recorder.reports.committed")
     for envelope in envelopes:
         if envelope.kind == Report.INVENTORY:
             async with process.database.begin() as tx:

@@ -16,6 +16,7 @@ from pathfinder.broker.publish import Publisher, QueueFull, Unroutable
 from pathfinder.controllers.holding import Holding
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.messages import Exchange, join
+from pathfinder.failpoints import point
 from pathfinder.store import nodes, outbox
 from pathfinder.store.journal import CHANNEL
 
@@ -99,6 +100,8 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
     clock = asyncio.get_running_loop().time
     async with process.database.begin() as tx:
         rows = await outbox.take(tx, holding.ways(clock()))
+        if rows:
+            point("relay.taken")
         retired = {row.routing_key for row in rows if row.exchange == outbox.RETIREMENT}
         parcels = _joined([row for row in rows if row.exchange != outbox.RETIREMENT])
         results = await asyncio.gather(*(_publish(publisher, *parcel) for parcel in parcels))
@@ -115,6 +118,10 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
             holding.refused(way, clock())
         if full:
             await outbox.put_back(tx, [row for row in rows if (row.exchange, row.routing_key) in full])
+        if rows:
+            point("relay.published")
+    if rows:
+        point("relay.committed")
     return len(rows)
 
 

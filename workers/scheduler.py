@@ -20,6 +20,7 @@ from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.lifecycle import Status
 from pathfinder.domain.messages import SUPPLY, Envelope, Kind
+from pathfinder.failpoints import point
 from pathfinder.scheduling import explain, policy
 from pathfinder.scheduling.fleet import Fleet, NodeState
 from pathfinder.scheduling.place import Decision, place
@@ -111,6 +112,8 @@ async def place_pending(process: Process, cluster_id: UUID, *, waiting: bool) ->
     while True:
         async with process.database.begin() as tx:
             outcome = await _place_batch(tx, cluster_id, waiting, after, process.settings.scheduler_batch)
+        if outcome.taken:
+            point("scheduler.committed")
         if outcome.unplaceable:
             async with process.database.begin() as tx:
                 if await nodes.supply(tx, cluster_id) != outcome.supply:
@@ -134,8 +137,10 @@ async def _place_batch(tx: AsyncConnection, cluster_id: UUID, waiting: bool, aft
         if not pending:
             break
     outcome.conflicts = len(pending)
+    point("scheduler.claimed")
     await containers.save(tx, outcome.changed)
     await journal.record(tx, outcome.facts, outcome.commands)
+    point("scheduler.written")
     return outcome
 
 

@@ -14,6 +14,7 @@ from api.selecting import LabelFilter, PageCursor, Prefix, labels
 from pathfinder.domain import views
 from pathfinder.domain.lifecycle import Status
 from pathfinder.domain.specs import ContainerBatch, ContainerSpec
+from pathfinder.failpoints import point
 from pathfinder.store import clusters, listing, requests
 from pathfinder.store.requests import Asker
 
@@ -45,6 +46,8 @@ async def create(
         found = await clusters.find(tx, cluster)
         ids = await requests.create(tx, found, [spec], Asker(asking.actor, trace_id), key)
         (container,) = await listing.containers_by_id(tx, ids)
+        point("api.create.written")
+    point("api.create.committed")
     response.headers["Location"] = f"/api/v3/containers/{container.hostname}"
     return container
 
@@ -62,7 +65,10 @@ async def create_batch(
     async with process.database.begin() as tx:
         found = await clusters.find(tx, cluster)
         ids = await requests.create(tx, found, batch.containers, Asker(asking.actor, trace_id), key)
-        return views.Page(items=await listing.containers_by_id(tx, ids))
+        made = await listing.containers_by_id(tx, ids)
+        point("api.create.written")
+    point("api.create.committed")
+    return views.Page(items=made)
 
 
 @router.get("", responses=documented(404))
@@ -109,7 +115,10 @@ async def delete(
     async with process.database.begin() as tx:
         found = await clusters.find(tx, cluster)
         id_ = await requests.delete(tx, found.id, hostname, Asker(asking.actor, trace_id))
-        return await _one(tx, id_)
+        leaving = await _one(tx, id_)
+        point("api.delete.written")
+    point("api.delete.committed")
+    return leaving
 
 
 @router.post("/{hostname}/reschedule", status_code=202, responses=documented(404, 409))

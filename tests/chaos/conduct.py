@@ -130,6 +130,7 @@ async def conduct(fleet: Fleet, settings: Settings, record: Path) -> Verdict:
         log.note("faults gone")
         customer.stopping.set()
         gone = time.monotonic()
+    book.close()
     evidence, violations = await _settle(fleet, gone)
     settled = None if violations else round(time.monotonic() - gone, 1)
     log.note("judged", settled=settled, violations=len(violations))

@@ -38,6 +38,10 @@ class Ledger:
         self.tries += 1
         self._write(number, {"status": status, "said": said})
 
+    def close(self) -> None:
+        """No more is written."""
+        self._file.close()
+
     def _write(self, number: int, line: dict[str, Any]) -> None:
         self._file.write(json.dumps({"at": time.time(), "request": number} | line) + "\n")
 

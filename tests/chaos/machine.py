@@ -54,10 +54,10 @@ class Machine(SimulatedRuntime):
         self._chronicle.write(json.dumps(line) + "\n")
 
 
-def read_instances(node: str, directory: Path) -> list[Instance]:
+def read_instances(node: str, directory: Path, journal: str = INSTANCES) -> list[Instance]:
     """What is on a machine's disk."""
     found: dict[str, Instance] = {}
-    for line in _lines(directory / INSTANCES):
+    for line in _lines(directory / journal):
         if gone := line.get("removed"):
             found.pop(gone, None)
         else:

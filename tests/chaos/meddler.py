@@ -11,11 +11,13 @@ So originals come late and in another order, and none is lost whenever it dies i
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
 from pathfinder.domain.messages import Exchange
 
@@ -27,6 +29,8 @@ SHARE = 0.1
 #: Messages of one queue that are held at a time.
 HOLD = 10
 NODES_AT_ONCE = 12
+
+Begin = Callable[[Coroutine[Any, Any, None]], None]
 
 
 class Meddler:
@@ -42,21 +46,37 @@ class Meddler:
     async def run(self) -> None:
         """Meddle, over a new connection whenever one breaks, until told to `stop`."""
         while not self._hurry.is_set():
-            with suppress(OSError, asyncio.TimeoutError, aio_pika.exceptions.AMQPError, RuntimeError, ExceptionGroup):
-                async with await aio_pika.connect(self._url, timeout=5) as connection, asyncio.TaskGroup() as group:
-                    closed = asyncio.Event()
-                    connection.close_callbacks.add(lambda *_, closed=closed: closed.set())
-                    await self._copy(await connection.channel(), group)
-                    await self._hold(await connection.channel(), group)
-                    await _first(closed, self._hurry)
+            with suppress(OSError, asyncio.TimeoutError, aio_pika.exceptions.AMQPError, RuntimeError):
+                async with await aio_pika.connect(self._url, timeout=5) as connection:
+                    await self._meddle(connection)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), 1)
+
+    async def _meddle(self, connection: AbstractConnection) -> None:
+        closed = asyncio.Event()
+        connection.close_callbacks.add(lambda *_: closed.set())
+        tasks: set[asyncio.Task[None]] = set()
+
+        def begin(work: Coroutine[Any, Any, None]) -> None:
+            task = asyncio.create_task(work)
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        try:
+            await self._copy(await connection.channel(), begin)
+            await self._hold(await connection.channel(), begin)
+            await _first(closed, self._hurry)
+            if not closed.is_set():
+                await asyncio.gather(*tasks, return_exceptions=True)  # in a hurry now, none waits
+        finally:
+            for task in tasks:
+                task.cancel()
 
     def stop(self) -> None:
         """Let go of everything that is held, and meddle no more."""
         self._hurry.set()
 
-    async def _copy(self, channel: AbstractChannel, group: asyncio.TaskGroup) -> None:
+    async def _copy(self, channel: AbstractChannel, begin: Begin) -> None:
         queue = await channel.declare_queue(exclusive=True, arguments={"x-max-length": 20_000})
         for exchange, keys in (
             (Exchange.EVENTS, ["#"]),
@@ -68,7 +88,7 @@ class Meddler:
 
         async def take(message: AbstractIncomingMessage) -> None:
             if MARK not in message.headers and self._random.random() < SHARE and not self._hurry.is_set():
-                group.create_task(self._again(channel, message))
+                begin(self._again(channel, message))
 
         await queue.consume(take, no_ack=True)
 
@@ -80,17 +100,17 @@ class Meddler:
             await exchange.publish(copy, message.routing_key or "", mandatory=False)
             self.copied += 1
 
-    async def _hold(self, channel: AbstractChannel, group: asyncio.TaskGroup) -> None:
+    async def _hold(self, channel: AbstractChannel, begin: Begin) -> None:
         await channel.set_qos(prefetch_count=HOLD)
         nodes = self._random.sample(self._nodes, min(NODES_AT_ONCE, len(self._nodes)))
         names = ["pathfinder.scheduler", "pathfinder.recorder", *(f"pathfinder.node.{node}" for node in nodes)]
 
         async def take(message: AbstractIncomingMessage, name: str) -> None:
-            group.create_task(self._put_back(channel, message, name))
+            begin(self._put_back(channel, message, name))
 
         for name in names:
             queue = await channel.get_queue(name, ensure=False)
-            await queue.consume(lambda message, name=name: take(message, name))
+            await queue.consume(partial(take, name=name))
 
     async def _put_back(self, channel: AbstractChannel, message: AbstractIncomingMessage, name: str) -> None:
         await self._wait(self._random.uniform(0, HELD_SECONDS))

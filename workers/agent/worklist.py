@@ -15,6 +15,7 @@ from pathfinder.domain.errors import MalformedMessage
 from pathfinder.domain.instances import InstanceOrder, Stage
 from pathfinder.domain.messages import Command, Envelope, Report
 from pathfinder.domain.resources import Resources
+from pathfinder.failpoints import point
 from pathfinder.runtime.port import InstanceExists, Runtime, RuntimeFailure
 from pathfinder.settings import Settings
 from workers.agent.progress import Progress
@@ -92,6 +93,7 @@ class Worklist:
         step = None
         try:
             found = await self.runtime.instance(order.hostname)
+            point("agent.provision.found")
             step = provisioning.provision(order, found, self._fences[order.hostname])
             if step == Step.REFUSE_STALE:
                 log.info("stale command refused", hostname=order.hostname, generation=order.generation)
@@ -114,7 +116,9 @@ class Worklist:
                 left=error.left,
             )
             return
+        point("agent.provision.addressed")
         await reporter.about(command, Report.PROVISIONED, ipaddress=address)
+        point("agent.provision.reported")
 
     async def _bring_up(self, reporter: Reporter, command: Envelope, order: InstanceOrder, step: Step) -> str:
         """The steps from what is there to a running instance with an address.
@@ -127,9 +131,11 @@ class Worklist:
                     await self.runtime.remove(order.hostname)
                 if step in (Step.CREATE, Step.REPLACE):
                     await self.runtime.create(order, progress)
+                    point("agent.provision.created")
                 if step != Step.KEEP:
                     progress(Stage.START, None)
                     await self.runtime.start(order.hostname)
+                    point("agent.provision.started")
                 progress(Stage.ADDRESS, None)
                 return await self.runtime.address(order.hostname, self._address_seconds)
             except RuntimeFailure as error:
@@ -149,13 +155,16 @@ class Worklist:
         self._fences[hostname] = max(self._fences[hostname], command.generation)
         try:
             found = await self.runtime.instance(hostname)
+            point("agent.delete.found")
             if provisioning.deletes(found, self.cluster_id, command.generation):
                 await self.runtime.remove(hostname)
         except RuntimeFailure as error:
             # Not reported: the container stays SCHEDULE_DELETION, and the next inventory brings the command again.
             log.warning("delete failed", hostname=hostname, error=str(error))
             return
+        point("agent.delete.removed")
         await reporter.about(command, Report.DELETED)
+        point("agent.delete.reported")
 
 
 def read_order(command: Envelope) -> InstanceOrder:

@@ -1,0 +1,67 @@
+"""A short run of what `make chaos` does for minutes: real services and roles, simulated machines, one seed."""
+
+import tempfile
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from chaos.conduct import Settings, conduct
+from chaos.faults import AWAY_SHARE, KINDS, plan
+from chaos.simulated import Simulated
+from chaos.stage import ROLES, Stage
+
+NODES = [f"node-{number:03d}" for number in range(1, 201)]
+BRISK = {"PATHFINDER_INVENTORY_SECONDS": "4", "PATHFINDER_GRACE_SECONDS": "3", "PATHFINDER_SWEEP_SECONDS": "2"}
+
+
+def test_the_same_seed_breaks_the_same_things() -> None:
+    """So that what was found once can be looked for again; another seed breaks others."""
+    hosts = ["agents-1", "agents-2"]
+
+    assert plan(7, 300, NODES, ROLES, hosts) == plan(7, 300, NODES, ROLES, hosts)
+    assert plan(7, 300, NODES, ROLES, hosts) != plan(8, 300, NODES, ROLES, hosts)
+
+
+@pytest.mark.parametrize("seed", range(1, 11))
+def test_five_minutes_hold_every_kind_of_fault_but_never_too_many_nodes_at_once(seed: int) -> None:
+    """Each of the ten seeds breaks everything that can be broken, service crashes apart from each other."""
+    faults = plan(seed, 300, NODES, ROLES, ["agents-1"])
+
+    assert {fault.kind for fault in faults} == KINDS.keys()
+    for kind in ("crash postgres", "crash rabbitmq"):
+        times = [fault.at for fault in faults if fault.kind == kind]
+        assert all(later - earlier >= KINDS[kind][1] for earlier, later in pairwise(times))
+    gone = [fault for fault in faults if fault.kind in ("partition nodes", "power nodes off")]
+    for fault in gone:
+        away = {one for other in gone if other.at <= fault.at < other.at + other.seconds for one in other.targets}
+        assert len(away) <= AWAY_SHARE * len(NODES)
+
+
+@pytest.fixture
+def record() -> Iterator[Path]:
+    """Where a run keeps what it does: a short path that service accounts may pass."""
+    with tempfile.TemporaryDirectory(prefix="pf-chaos-") as directory:
+        Path(directory).chmod(0o711)
+        yield Path(directory)
+
+
+@pytest.fixture
+def stage(record: Path) -> Iterator[Stage]:
+    """A small simulated fleet."""
+    made = Stage(record / "stage", nodes=24, hosts=2, settings=BRISK)
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
+
+
+async def test_a_short_chaos_loses_and_doubles_nothing(stage: Stage, record: Path) -> None:
+    """Faults of every sort for some seconds, and then the checker has nothing to say."""
+    verdict = await conduct(Simulated(stage, record), Settings(seed=4, seconds=15, pause=0.8), record)
+
+    assert list(verdict.violations) == []
+    assert verdict.faults.total() > 10
+    assert verdict.requests["create"] > 20
