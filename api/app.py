@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from api import errors
+from api.gauge import Gauge
 from api.middleware import BodyLimit, TraceIds
 from api.routes import clusters, containers, dead, events, health, nodes
 from api.tail import Tail
@@ -12,8 +13,8 @@ from pathfinder.bootstrap import Process
 PREFIX = "/api/v3"
 
 
-def create_app(process: Process, tail: Tail) -> FastAPI:
-    """The API of `process`; `tail` must be running for streams to move."""
+def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> FastAPI:
+    """The API of `process`; `tail` must be running for streams to move, `gauge` for creates to be refused."""
     app = FastAPI(
         title="Pathfinder",
         version=__version__,
@@ -23,6 +24,7 @@ def create_app(process: Process, tail: Tail) -> FastAPI:
         openapi_url=f"{PREFIX}/openapi.json",
     )
     app.state.process, app.state.tail = process, tail
+    app.state.gauge = gauge or Gauge(process)
     app.include_router(health.router)
     for noun in (containers, nodes, clusters, events, dead):
         app.include_router(noun.router, prefix=PREFIX)

@@ -4,6 +4,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Query, Request
 
+from api.gauge import Gauge
 from api.tail import Tail
 from pathfinder.bootstrap import Process
 
@@ -18,6 +19,11 @@ async def tail(request: Request) -> Tail:
     return cast(Tail, request.app.state.tail)
 
 
+async def gauge(request: Request) -> Gauge:
+    """How much work is waiting."""
+    return cast(Gauge, request.app.state.gauge)
+
+
 async def trace_id(request: Request) -> str:
     """The id that follows this request through events, messages and logs."""
     return str(request.scope["trace_id"])
@@ -25,6 +31,7 @@ async def trace_id(request: Request) -> str:
 
 ProcessDep = Annotated[Process, Depends(process)]
 TailDep = Annotated[Tail, Depends(tail)]
+GaugeDep = Annotated[Gauge, Depends(gauge)]
 TraceId = Annotated[str, Depends(trace_id)]
 ClusterName = Annotated[str, Query(alias="cluster", min_length=1, max_length=63, description="Name of the cluster.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most items of a page.")]

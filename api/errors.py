@@ -40,7 +40,12 @@ TITLES = {
 
 
 def problem(
-    request: Request, status: int, slug: str, detail: str, fields: Sequence[Mapping[str, str]] = ()
+    request: Request,
+    status: int,
+    slug: str,
+    detail: str,
+    fields: Sequence[Mapping[str, str]] = (),
+    retry_after_seconds: int = errors.Unavailable.retry_after_seconds,
 ) -> Response:
     """A problem document as a response."""
     document = Problem(
@@ -55,7 +60,7 @@ def problem(
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:
-        headers["Retry-After"] = "2"
+        headers["Retry-After"] = str(retry_after_seconds)
     return JSONResponse(document.model_dump(mode="json"), status, headers, MEDIA_TYPE)
 
 
@@ -78,6 +83,8 @@ def install(app: FastAPI) -> None:
         fields: Sequence[Mapping[str, str]] = ()
         if isinstance(error, errors.Invalid):
             fields = [{"field": one.field, "message": one.message} for one in error.problems]
+        if isinstance(error, errors.Unavailable):
+            return problem(request, status, error.slug, str(error), fields, error.retry_after_seconds)
         return problem(request, status, error.slug, str(error), fields)
 
     @app.exception_handler(RequestValidationError)

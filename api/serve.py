@@ -9,6 +9,7 @@ import structlog
 import uvicorn
 
 from api.app import create_app
+from api.gauge import Gauge
 from api.tail import Tail
 from pathfinder.bootstrap import Process
 from pathfinder.domain.errors import Invalid
@@ -28,19 +29,25 @@ class _Server(uvicorn.Server):
 async def run(process: Process) -> None:
     """Serve until told to stop; open requests are finished, streams are ended."""
     sockets = [_listen(address) for address in process.settings.api_listen.split(",")]
-    tail = Tail(process)
+    gauge = Gauge(process)
+    tail = Tail(process, gauge.watch)
     config = uvicorn.Config(
-        create_app(process, tail), log_config=None, access_log=False, timeout_graceful_shutdown=3, server_header=False
+        create_app(process, tail, gauge),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        server_header=False,
     )
     server = _Server(config)
     following = asyncio.create_task(tail.run())
+    measuring = asyncio.create_task(gauge.run())
     serving = asyncio.create_task(server.serve(sockets))
     log.info("listening", addresses=process.settings.api_listen)
     stopped = asyncio.create_task(process.stopping.wait())
-    await asyncio.wait({serving, following, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({serving, following, measuring, stopped}, return_when=asyncio.FIRST_COMPLETED)
     process.stopping.set()
     server.should_exit = True
-    await asyncio.gather(serving, following, stopped)
+    await asyncio.gather(serving, following, measuring, stopped)
 
 
 def _listen(address: str) -> socket.socket:

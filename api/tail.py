@@ -10,7 +10,7 @@ from aio_pika.abc import AbstractConnection
 
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
-from pathfinder.broker.connection import pause
+from pathfinder.broker.connection import Serve, pause
 from pathfinder.broker.consume import Delivery, consume
 from pathfinder.domain import views
 from pathfinder.domain.errors import Unavailable
@@ -36,8 +36,10 @@ Window = list[events.Logged] | None
 class Tail:
     """Follows the log and hands each window to every stream."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, beside: Serve | None = None) -> None:
+        """`beside` is served over the same connection to RabbitMQ."""
         self._process = process
+        self._beside = beside
         self._wake = asyncio.Event()
         self._streams: set[asyncio.Queue[Window]] = set()
         self._started = asyncio.Event()
@@ -125,7 +127,10 @@ class Tail:
         queue = topology.hints_queue(uuid4().hex)
         await topology.declare(await connection.channel(), queue)
         self._wake.set()  # what was published before there was a queue for it
-        await consume(connection, queue, self._hint, self._process.stopping, prefetch=1000, batch=1000)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(consume(connection, queue, self._hint, self._process.stopping, prefetch=1000, batch=1000))
+            if self._beside is not None:
+                both.create_task(_coroutine(self._beside, connection))
 
     async def _hint(self, _: Sequence[Delivery]) -> None:
         self._wake.set()
@@ -133,3 +138,7 @@ class Tail:
     async def _wake_on_stop(self) -> None:
         await self._process.stopping.wait()
         self._wake.set()
+
+
+async def _coroutine(serve: Serve, connection: AbstractConnection) -> None:
+    await serve(connection)

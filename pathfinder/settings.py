@@ -50,6 +50,12 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(30, gt=0, description="How often lost wake-ups are looked for.")
     stop_seconds: float = Field(8, gt=0, description="How long work in hand may take after SIGTERM.")
 
+    backlog_outbox: int = Field(
+        20_000, ge=0, description="Unpublished messages at which creates are refused until half are gone; 0: never."
+    )
+    backlog_queue: int = Field(
+        50_000, ge=0, description="The same, for messages in the scheduler's queue and in the recorder's."
+    )
     keep_events_days: float = Field(0, ge=0, description="How long events are kept; 0: for ever.")
     keep_deleted_days: float = Field(30, gt=0, description="How long a DELETED container is kept.")
     keep_history_days: float = Field(30, gt=0, description="How long failed attempts and closed problems are kept.")

@@ -3,11 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.auth import Operator
-from api.deps import ClusterName, Limit, ProcessDep, TraceId
+from api.deps import ClusterName, GaugeDep, Limit, ProcessDep, TraceId
 from api.errors import documented
 from api.paging import after, page
 from api.selecting import LabelFilter, PageCursor, Prefix, labels
@@ -31,7 +31,12 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post("", status_code=201, responses=documented(404, 409))
+async def admitted(asking: Operator, gauge: GaugeDep) -> None:
+    """Nothing new while too much is waiting; who asks is known before that is said. Raises Overloaded."""
+    gauge.admit()
+
+
+@router.post("", status_code=201, responses=documented(404, 409), dependencies=[Depends(admitted)])
 async def create(
     spec: ContainerSpec,
     response: Response,
@@ -52,7 +57,7 @@ async def create(
     return container
 
 
-@router.post("/batch", status_code=201, responses=documented(404, 409))
+@router.post("/batch", status_code=201, responses=documented(404, 409), dependencies=[Depends(admitted)])
 async def create_batch(
     batch: ContainerBatch,
     process: ProcessDep,

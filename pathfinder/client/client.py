@@ -7,7 +7,7 @@ import httpx2
 from pydantic import BaseModel
 
 from pathfinder.client.clusters import Clusters
-from pathfinder.client.connection import Connection
+from pathfinder.client.connection import PATIENCE_SECONDS, Connection, OnWait
 from pathfinder.client.containers import Containers
 from pathfinder.client.dead import Dead
 from pathfinder.client.events import Events
@@ -24,7 +24,8 @@ class Client:
         async with Client("http://127.0.0.1:8080", token) as client:
             container = await client.containers.create("web-01", memory="512MiB")
 
-    Raises `BadArgument` for a server that is no http(s) URL. `transport` replaces the wire in tests.
+    Raises `BadArgument` for a server that is no http(s) URL. A server that is overloaded is waited for, as long as
+    `patience` (seconds) lasts; `on_wait` is told. `transport` replaces the wire in tests.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class Client:
         *,
         cluster: str = "default",
         transport: httpx2.AsyncBaseTransport | None = None,
+        patience: float = PATIENCE_SECONDS,
+        on_wait: OnWait | None = None,
     ) -> None:
-        self._connection = Connection(server, token, transport=transport)
+        self._connection = Connection(server, token, transport=transport, patience=patience, on_wait=on_wait)
         self.containers = Containers(self._connection, cluster)
         self.nodes = Nodes(self._connection, cluster)
         self.clusters = Clusters(self._connection, cluster)

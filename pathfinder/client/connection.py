@@ -1,9 +1,11 @@
 """HTTP with one server: address, token, time-outs, retries and errors. It knows no nouns."""
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from random import SystemRandom
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -23,17 +25,35 @@ _LOOPBACK = ("localhost", "127.", "::1", "[::1]")
 #: What a proxy says, in its own words instead of a problem document, when nothing stands behind it.
 _NOTHING_BEHIND = (httpx2.codes.BAD_GATEWAY, httpx2.codes.SERVICE_UNAVAILABLE, httpx2.codes.GATEWAY_TIMEOUT)
 
+#: A server that is overloaded is waited for so long, unless its user says otherwise.
+PATIENCE_SECONDS = 60.0
+_RANDOM = SystemRandom()
+
 Params = Sequence[tuple[str, str]]
 View = TypeVar("View", bound=BaseModel)
+#: Told when an overloaded server is waited for: what it said, and for how many seconds.
+OnWait = Callable[[ApiError, float], None]
 
 
 class Connection:
-    """Requests to one server. `transport` replaces the wire in tests."""
+    """Requests to one server. `transport` replaces the wire in tests.
 
-    def __init__(self, server: str, token: str = "", *, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+    `patience` is how many seconds an overloaded server is waited for before its refusal is raised.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        token: str = "",
+        *,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        patience: float = PATIENCE_SECONDS,
+        on_wait: OnWait | None = None,
+    ) -> None:
         url = _address(server)
         if not (token.isascii() and token.isprintable()):
             raise BadArgument("The token holds characters that no token has; copy it again.")
+        self._patience, self._on_wait = patience, on_wait
         self.server = server.rstrip("/")
         self._http = httpx2.AsyncClient(
             base_url=self.server + BASE,
@@ -80,6 +100,8 @@ class Connection:
     ) -> httpx2.Response:
         """Send a request, again where that is safe, and return a successful response.
 
+        A server that is overloaded is asked again when it said (Retry-After), as long as there is patience.
+
         `repeatable` says that carrying the request out twice is the same as once; GETs are by themselves.
         """
 
@@ -108,10 +130,25 @@ class Connection:
     async def _exchange(
         self, build: Callable[[], httpx2.Request], *, repeatable: bool, stream: bool = False
     ) -> httpx2.Response:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._patience
+        while True:
+            try:
+                return await self._tries(build, repeatable=repeatable, stream=stream)
+            except ApiError as refusal:
+                # A little later than told, each client for itself: not all of them in the same instant.
+                wait = refusal.retry_after * _RANDOM.uniform(1.0, 1.5)
+                if not (repeatable and refusal.overloaded) or clock() + wait >= deadline:
+                    raise
+                if self._on_wait is not None:
+                    self._on_wait(refusal, wait)
+                await asyncio.sleep(wait)
+
+    async def _tries(self, build: Callable[[], httpx2.Request], *, repeatable: bool, stream: bool) -> httpx2.Response:
         def again(exc: Exception) -> bool:
             if isinstance(exc, Unreachable):
                 return repeatable or not exc.sent
-            return repeatable and isinstance(exc, ApiError) and exc.status == httpx2.codes.SERVICE_UNAVAILABLE
+            return repeatable and isinstance(exc, ApiError) and exc.unavailable and not exc.overloaded
 
         async for attempt in stamina.retry_context(
             on=again, attempts=4, timeout=10.0, wait_initial=0.1, wait_max=1.0, wait_jitter=0.2
@@ -134,12 +171,19 @@ class Connection:
 
     def _refusal(self, response: httpx2.Response) -> ClientError:
         try:
-            return ApiError(Problem.model_validate_json(response.content))
+            return ApiError(
+                Problem.model_validate_json(response.content), _seconds(response.headers.get("retry-after"))
+            )
         except ValidationError:
             answer = f"{response.status_code} {response.reason_phrase}".strip()
         if response.status_code in _NOTHING_BEHIND:
             return Unreachable(self.server, f"a proxy answered {answer}", sent=True)
         return UnexpectedAnswer(self.server, f"{response.request.method} {response.request.url.path} answered {answer}")
+
+
+def _seconds(retry_after: str | None) -> float:
+    """The header as our servers write it; other forms, and a lie of hours, are as good as a few seconds."""
+    return min(float(retry_after), 60.0) if retry_after and retry_after.isdigit() else 5.0
 
 
 def segment(name: str) -> str:

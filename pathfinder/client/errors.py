@@ -19,16 +19,26 @@ class BadArgument(ClientError, ValueError):
 
 
 class ApiError(ClientError):
-    """The server refused the request; `problem` says why and what to do."""
+    """The server refused the request; `problem` says why and what to do, `retry_after` when to ask again (seconds)."""
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    def __init__(self, problem: Problem, retry_after: float = 0.0) -> None:
+        self.problem, self.retry_after = problem, retry_after
         super().__init__(problem.detail)
 
     @property
     def status(self) -> int:
         """The HTTP status of the refusal."""
         return self.problem.status
+
+    @property
+    def unavailable(self) -> bool:
+        """Whether the same request may work soon."""
+        return self.status == 503
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether everything answers, but too much work is waiting to take on more."""
+        return self.unavailable and self.problem.type == "/problems/overloaded"
 
 
 class Unreachable(ClientError):

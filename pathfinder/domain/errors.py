@@ -11,6 +11,7 @@ PathfinderError
 ├── Unauthenticated    no token, or one that is not known                      401
 ├── Forbidden          the token may not do this                               403
 └── Unavailable        a part Pathfinder needs does not answer                 503
+    └── Overloaded     too much work is waiting to take on more                503
 
 Each message says what is wrong and what to do about it.
 """
@@ -105,6 +106,15 @@ class Unavailable(PathfinderError):
     """A part Pathfinder needs does not answer just now; the same request may work soon."""
 
     slug = "unavailable"
+    #: When to try again.
+    retry_after_seconds = 2
+
+
+class Overloaded(Unavailable):
+    """Everything answers, but too much work is waiting to take on more."""
+
+    slug = "overloaded"
+    retry_after_seconds = 5
 
 
 class MalformedMessage(PathfinderError):

@@ -52,6 +52,12 @@ async def take(tx: AsyncConnection, held: Sequence[tuple[str, str]] = ()) -> lis
     return sorted((Message(*row) for row in result), key=lambda message: message.id)
 
 
+async def waiting(tx: AsyncConnection, most: int) -> int:
+    """How many messages wait to be published, counted up to `most`."""
+    result = await tx.execute(text("SELECT count(*) FROM (SELECT FROM outbox LIMIT :most) AS first"), {"most": most})
+    return int(result.scalar_one())
+
+
 _ROW: bulk.Columns = {
     "id": "bigint",
     "exchange": "text",

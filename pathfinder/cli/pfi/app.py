@@ -35,8 +35,8 @@ VERBS = {
 }
 
 EXIT_CODES = (
-    "Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 cannot reach the server, 4 timed out; "
-    "130 after Ctrl-C."
+    "Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 cannot reach the server, 4 timed out, "
+    "5 the server is unavailable or overloaded, try later; 130 after Ctrl-C."
 )
 
 GLOBAL_FLAGS = ("--profile", "--server", "--cluster", "--debug")

@@ -15,6 +15,7 @@ from pathfinder.cli.pfi.terminal import say
 from pathfinder.cli.pfi.verbs import group
 from pathfinder.cli.pfi.waiting import RUNNING, wait
 from pathfinder.client import Client
+from pathfinder.client.connection import PATIENCE_SECONDS
 from pathfinder.client.containers import Wishes
 
 app = group("Create a container or a cluster.")
@@ -58,6 +59,9 @@ def container(
     ] = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = "10m",
+    retry: Annotated[
+        bool, typer.Option("--retry/--no-retry", help="Wait a minute for a server with too much work waiting.")
+    ] = True,
     output: ResultOption = ResultOutput.TEXT,
 ) -> None:
     """Ask for a container. It starts as soon as a node can take it."""
@@ -83,7 +87,11 @@ def container(
         wishes["type"] = kind.value
     if max_attempts is not None:
         wishes["max_attempts"] = max_attempts
-    run(ctx, lambda client: _create(client, name, wishes, output, seconds if wait else None))
+    run(
+        ctx,
+        lambda client: _create(client, name, wishes, output, seconds if wait else None),
+        patience=PATIENCE_SECONDS if retry else 0,
+    )
 
 
 async def _create(client: Client, name: str, wishes: Wishes, output: ResultOutput, seconds: float | None) -> None:

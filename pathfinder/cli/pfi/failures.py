@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     UNREACHABLE = 3
     TIMED_OUT = 4
+    UNAVAILABLE = 5
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 
@@ -101,7 +102,8 @@ def _of_client(failure: BaseException) -> Report | None:
     if isinstance(failure, ApiError):
         problem = failure.problem
         details = tuple(f"{wrong.get('field', '?')}: {wrong.get('message', '')}" for wrong in problem.errors)
-        return Report(ExitCode.FAILED, problem.detail or problem.title, details, _HINTS.get(problem.status, ()))
+        code = ExitCode.UNAVAILABLE if failure.unavailable else ExitCode.FAILED
+        return Report(code, problem.detail or problem.title, details, _HINTS.get(problem.status, ()))
     return None
 
 

@@ -8,7 +8,9 @@ import stamina.instrumentation
 import typer
 
 from pathfinder.cli.pfi.profiles import Target, resolve
-from pathfinder.client import Client
+from pathfinder.cli.pfi.terminal import note
+from pathfinder.client import ApiError, Client
+from pathfinder.client.connection import PATIENCE_SECONDS
 
 Result = TypeVar("Result")
 
@@ -19,18 +21,34 @@ def target(ctx: typer.Context) -> Target:
     return resolve({name: flags.get(name) for name in ("profile", "server", "cluster")})
 
 
-def connect(to: Target) -> Client:
-    """A client of the target."""
+def connect(to: Target, patience: float = PATIENCE_SECONDS) -> Client:
+    """A client of the target, which waits for an overloaded server that many seconds."""
     # Retries are the client's own business; by default stamina would log them between the rows of a table.
     stamina.instrumentation.set_on_retry_hooks([])
-    return Client(to.server, to.token, cluster=to.cluster)
+    return Client(to.server, to.token, cluster=to.cluster, patience=patience, on_wait=Patience(patience))
 
 
-def run(ctx: typer.Context, work: Callable[[Client], Awaitable[Result]]) -> Result:
+class Patience:
+    """Says once that an overloaded server is waited for."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._said = False
+
+    def __call__(self, refusal: ApiError, wait: float) -> None:
+        """Told before each wait."""
+        if not self._said:
+            note(f"pfi: the server has too much work waiting, trying again for {self._seconds:g} s (or: --no-retry) …")
+        self._said = True
+
+
+def run(
+    ctx: typer.Context, work: Callable[[Client], Awaitable[Result]], *, patience: float = PATIENCE_SECONDS
+) -> Result:
     """Do `work` with an open client. Ctrl-C cancels it, so that everything it opened is closed."""
 
     async def main() -> Result:
-        async with connect(target(ctx)) as client:
+        async with connect(target(ctx), patience) as client:
             return await work(client)
 
     return asyncio.run(main())

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import httpx2
 import pytest
-from wire import Handler, client, problem
+from wire import SERVER, Handler, client, problem
 
 from pathfinder.client import ApiError, BadArgument, Client, Selection, UnexpectedAnswer, Unreachable
 
@@ -189,3 +189,53 @@ def test_a_server_must_be_an_address(server: str) -> None:
     """A missing scheme is the usual mistake."""
     with pytest.raises(BadArgument, match="write http://HOST:PORT"):
         Client(server)
+
+
+def overloaded(seconds: str = "0") -> httpx2.Response:
+    """What a server says that has too much to do."""
+    answer = problem(503, "Too much work is waiting.", type="/problems/overloaded")
+    answer.headers["Retry-After"] = seconds
+    return answer
+
+
+async def test_an_overloaded_server_is_asked_again_when_it_said_with_the_same_key() -> None:
+    """More often than other failures are tried, and whoever wants to know is told."""
+    handler, requests = answering(*[overloaded() for _ in range(9)], problem(409, "Stop here."))
+    waits: list[float] = []
+
+    async with Client(
+        SERVER, transport=httpx2.MockTransport(handler), on_wait=lambda _, wait: waits.append(wait)
+    ) as api:
+        with pytest.raises(ApiError, match="Stop here"):
+            await api.containers.create("web-01")
+
+    assert len(requests) == 10
+    assert len(waits) == 9
+    assert len({request.headers["Idempotency-Key"] for request in requests}) == 1
+
+
+@pytest.mark.parametrize(("seconds", "patience"), [("0", -1), ("30", 20)])
+async def test_patience_with_an_overloaded_server_ends(seconds: str, patience: float) -> None:
+    """Nobody waits for a moment that comes too late."""
+    handler, requests = answering(overloaded(seconds))
+
+    async with Client(SERVER, transport=httpx2.MockTransport(handler), patience=patience) as api:
+        with pytest.raises(ApiError) as refusal:
+            await api.containers.create("web-01")
+
+    assert refusal.value.overloaded
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("7", 7), ("99999", 60), ("Wed, 21 Oct 2026 07:28:00 GMT", 5), ("-1", 5), ("", 5)]
+)
+async def test_when_to_ask_again_is_read_and_bounded(written: str, seconds: float) -> None:
+    """Whatever a proxy makes of the header."""
+    handler, _ = answering(overloaded(written))
+
+    async with Client(SERVER, transport=httpx2.MockTransport(handler), patience=0) as api:
+        with pytest.raises(ApiError) as refusal:
+            await api.containers.create("web-01")
+
+    assert refusal.value.retry_after == seconds
