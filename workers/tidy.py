@@ -33,6 +33,7 @@ class Tidy:
         for table, prune in pruning.steps(self._process.settings).items():
             try:
                 async with self._process.database.begin() as tx:
+                    await pruning.hurry(tx)
                     removed = await prune(tx)
             except Unavailable:
                 return

@@ -18,8 +18,8 @@ pathfinder.dead          quorum   10,000, drops the oldest   on the way to the t
 A queue that refuses loses nothing: its publisher is told (`QueueFull`), keeps the message and comes back. Lengths are
 soft: a few messages more get in while the word spreads.
 
-RabbitMQ never changes the arguments of a queue that exists. Who changes one here must have the old queue removed when
-Pathfinder is upgraded; `QueueDiffers` says how.
+RabbitMQ never changes the arguments of a queue that exists. Who changes one here need not care: an old queue that
+nobody consumes is removed and made anew, and while somebody does, `QueueDiffers` says what to do.
 """
 
 from dataclasses import dataclass, field
@@ -53,15 +53,8 @@ NODE_EXPIRES_MS = 7 * 24 * 3600 * 1000
 class QueueDiffers(ConnectionError):
     """A queue is there with other arguments than it should have: another version of Pathfinder made it.
 
-    A ConnectionError, because it is tried again until somebody has removed the old queue.
+    A ConnectionError, because everything is tried again until the queue is right.
     """
-
-    def __init__(self, name: str, words: str) -> None:
-        super().__init__(
-            f"Queue {name} was made by another version of Pathfinder, with other bounds ({words}). Stop every role "
-            f"of that version, then remove the queue: rabbitmqctl delete_queue {name}. It is made anew at once; what "
-            "it held is found again by sweeps and inventories."
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +131,24 @@ async def declare(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
             queue.name, durable=queue.durable, exclusive=queue.exclusive, arguments=queue.arguments
         )
     except ChannelPreconditionFailed as error:
-        raise QueueDiffers(queue.name, str(error)) from error
+        await channel.reopen()  # the refusal closed it
+        raise await _replaced(channel, queue) from error
     for key in queue.keys:
         await declared.bind(queue.exchange, key)
     return declared
+
+
+async def _replaced(channel: AbstractChannel, queue: Queue) -> QueueDiffers:
+    """Remove a queue with other arguments, unless it is used or holds what nothing would bring again."""
+    words = f"Queue {queue.name} was made by another version of Pathfinder, with other bounds."
+    found = (await channel.declare_queue(queue.name, passive=True)).declaration_result
+    if found.consumer_count or (queue.name == DEAD.name and found.message_count):
+        return QueueDiffers(
+            f"{words} It is still used, or holds dead letters: stop the roles of that version. If this goes on, empty "
+            f"and remove it: rabbitmqctl delete_queue {queue.name}"
+        )
+    await channel.queue_delete(queue.name)
+    return QueueDiffers(f"{words} It was removed and is made anew; sweeps and inventories bring what it held again.")
 
 
 async def declare_all(channel: AbstractChannel) -> None:

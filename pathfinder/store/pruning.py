@@ -37,6 +37,13 @@ def steps(settings: Settings) -> Mapping[str, Prune]:
     return found
 
 
+async def hurry(tx: AsyncConnection) -> None:
+    """Have this transaction give up rather than wait for anybody, or make anybody wait."""
+    await tx.execute(
+        text("SELECT set_config('lock_timeout', '500ms', true), set_config('statement_timeout', '5s', true)")
+    )
+
+
 async def _run(statement: str, tx: AsyncConnection, **given: float) -> int:
     result = await tx.execute(text(statement), {"batch": BATCH, **given})
     return int(result.rowcount)

@@ -222,34 +222,59 @@ async def test_the_queue_of_a_node_that_came_back_meanwhile_is_kept(
     await channel.queue_delete(queue.name)
 
 
-async def test_a_queue_of_another_version_is_named_with_what_to_do(
-    broker_url: str, channel: AbstractChannel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And is tried again until that is done: no role ends because of it."""
-    queue = topology.node_queue(f"old-{uuid4().hex[:6]}")
-    monkeypatch.setattr(topology, "NODE_LENGTH", 7)
-    newer = topology.node_queue(queue.keys[0])
-    await topology.declare(channel, queue)
-    stopping, errors = asyncio.Event(), []
+async def declaring(broker_url: str, queue: topology.Queue, errors: list[str]) -> None:
+    """Declare a queue as a role does, until it is right."""
+    stopping = asyncio.Event()
 
     async def serve(connection: AbstractConnection) -> None:
         try:
-            await topology.declare(await connection.channel(), newer)
+            await topology.declare(await connection.channel(), queue)
             stopping.set()
         except topology.QueueDiffers as error:
             errors.append(str(error))
             raise
 
-    running = asyncio.create_task(Broker(broker_url, "test").run(serve, stopping))
+    async with asyncio.timeout(10):
+        await Broker(broker_url, "test").run(serve, stopping)
+
+
+async def test_an_unused_queue_of_another_version_is_made_anew(
+    broker_url: str, channel: AbstractChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upgrade that changes bounds needs no hand."""
+    queue = topology.node_queue(f"old-{uuid4().hex[:6]}")
+    await topology.declare(channel, queue)
+    monkeypatch.setattr(topology, "NODE_LENGTH", 7)
+    errors: list[str] = []
+
+    await declaring(broker_url, topology.node_queue(queue.keys[0]), errors)
+
+    assert len(errors) == 1
+    assert "made anew" in errors[0]
+    await channel.queue_delete(queue.name)
+
+
+async def test_a_queue_of_another_version_in_use_is_left_and_named_with_what_to_do(
+    broker_url: str, channel: AbstractChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until its consumers are gone; no role ends because of it."""
+    queue = topology.node_queue(f"old-{uuid4().hex[:6]}")
+    declared = await topology.declare(channel, queue)
+
+    async def ignore(_: object) -> None: ...
+
+    tag = await declared.consume(ignore)
+    monkeypatch.setattr(topology, "NODE_LENGTH", 7)
+    errors: list[str] = []
+    running = asyncio.create_task(declaring(broker_url, topology.node_queue(queue.keys[0]), errors))
 
     async def refused() -> bool:
         return len(errors) >= 2
 
     await eventually(refused)
     assert f"rabbitmqctl delete_queue {queue.name}" in errors[0]
-    await channel.queue_delete(queue.name)
-    async with asyncio.timeout(10):
-        await running
+    await declared.cancel(tag)
+    await running
     await channel.queue_delete(queue.name)
 
 
