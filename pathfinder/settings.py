@@ -14,11 +14,14 @@ class Settings(BaseSettings):
 
     database_url: str = Field(
         "postgresql+asyncpg://pathfinder@127.0.0.1:5432/pathfinder",
-        description="PostgreSQL, as an SQLAlchemy URL for asyncpg.",
+        description=(
+            "PostgreSQL, as an SQLAlchemy URL for asyncpg. Of several servers "
+            "(`…@/pathfinder?host=db-1:5432&host=db-2:5432`) the one that takes writes is used."
+        ),
     )
     broker_url: str = Field(
         "amqp://guest:guest@127.0.0.1:5672/",
-        description="RabbitMQ URL; several, separated by commas, are tried in turn.",
+        description="RabbitMQ URL; several, separated by commas, are tried in turn, from any one on.",
     )
     database_pool_size: int = Field(10, ge=1, description="Connections each process keeps to PostgreSQL.")
 

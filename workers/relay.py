@@ -44,19 +44,16 @@ async def run(process: Process) -> None:
 async def _listen(process: Process, wake: asyncio.Event) -> None:
     """Set `wake` whenever a transaction with outbox rows commits, and when the process is to stop."""
     attempt = 0
+
+    def heard() -> None:
+        nonlocal attempt
+        attempt = 0
+        wake.set()
+
     while not process.stopping.is_set():
         try:
-            connection = await process.database.listen_connection()
-            try:
-                lost = asyncio.Event()
-                connection.add_termination_listener(lambda _, lost=lost: lost.set())
-                await connection.add_listener(CHANNEL, lambda *_: wake.set())
-                wake.set()  # what was committed while nobody listened
-                attempt = 0
-                await lost.wait()
-            finally:
-                await connection.close(timeout=2)
-        except (OSError, TimeoutError, *process.database.broken) as error:
+            await process.database.listen(CHANNEL, heard)
+        except Unavailable as error:
             log.warning("not listening to PostgreSQL", error=str(error))
         await pause(process.stopping, backoff(attempt))
         attempt += 1

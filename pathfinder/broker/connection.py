@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 import aio_pika
+import aiormq
 import structlog
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError
@@ -23,6 +24,15 @@ class BrokerLost(PathfinderError):
 #: What a broken connection looks like from inside: aiormq raises RuntimeError where a channel is closed already.
 BROKEN = (AMQPError, ConnectionError, TimeoutError, OSError, RuntimeError)
 
+#: RabbitMQ and we send each other something at least this often; who hears nothing for twice as long ends the
+#: connection. The library would wait for three times as long, which is more than the 15 s Pathfinder promises.
+HEARTBEAT_SECONDS = 4
+aiormq.Connection.HEARTBEAT_GRACE_MULTIPLIER = 2
+
+#: How long the network may take to connect, and RabbitMQ to have the queues ready.
+CONNECT_SECONDS = 5.0
+READY_SECONDS = 15.0
+
 FIRST_DELAY_SECONDS = 0.1
 MAX_DELAY_SECONDS = 5.0
 
@@ -30,10 +40,14 @@ Serve = Callable[[AbstractConnection], Awaitable[None]]
 
 
 class Broker:
-    """One process's way to RabbitMQ. `urls` are tried in turn; `up` says whether a connection stands."""
+    """One process's way to RabbitMQ. `up` says whether a connection stands.
+
+    `urls`, the nodes of a cluster, are tried in turn, from any one on: so clients spread over the nodes.
+    """
 
     def __init__(self, urls: str, name: str) -> None:
         self._urls = [url.strip() for url in urls.split(",") if url.strip()]
+        self._next = random.randrange(len(self._urls)) if self._urls else 0  # noqa: S311 - not a secret
         self._name = name
         self.up = False
 
@@ -46,7 +60,7 @@ class Broker:
         attempt = 0
         while not stopping.is_set():
             try:
-                async with await self._connect(attempt) as connection:
+                async with await self._connect() as connection:
                     self.up, attempt = True, 0
                     await self._until_broken(connection, serve)
             except (BrokerLost, *BROKEN) as error:
@@ -57,14 +71,23 @@ class Broker:
                 await pause(stopping, backoff(attempt))
                 attempt += 1
 
-    async def _connect(self, attempt: int) -> AbstractConnection:
-        url = self._urls[attempt % len(self._urls)]
+    async def _connect(self) -> AbstractConnection:
+        url = self._urls[self._next]
+        # Not the same again, be it that it does not answer, or that it breaks later: the next one is more likely alive.
+        self._next = (self._next + 1) % len(self._urls)
         connection = await aio_pika.connect(
-            url, timeout=5, client_properties={"connection_name": self._name}, heartbeat=10
+            url,
+            timeout=CONNECT_SECONDS,
+            client_properties={"connection_name": self._name},
+            heartbeat=HEARTBEAT_SECONDS,
         )
-        async with connection.channel() as channel:
-            await topology.declare_all(channel)
-        log.info("broker connected", role=self._name)
+        try:
+            async with asyncio.timeout(READY_SECONDS), connection.channel() as channel:
+                await topology.declare_all(channel)
+        except BaseException:
+            await connection.close()
+            raise
+        log.info("broker connected", role=self._name, node=connection.url.authority.rsplit("@", 1)[-1])
         return connection
 
     async def _until_broken(self, connection: AbstractConnection, serve: Serve) -> None:

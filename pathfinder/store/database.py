@@ -1,46 +1,72 @@
-"""The connection to PostgreSQL."""
+"""The connections to PostgreSQL, each to the server that takes writes, and none used that is dead."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Never
 
-import asyncpg
 import orjson
-from sqlalchemy import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from pathfinder.domain.errors import Invalid, Unavailable
+from pathfinder.store.servers import BROKEN, Servers
 
-#: SQLSTATE classes that say "not now" rather than "wrong": connection trouble, shutdown, no resources, recovery, and
-#: two transactions that waited for each other.
-_PASSING = ("08", "57P", "53", "25006", "40")
+#: A statement without an answer for so long is over, and so is its connection.
+STATEMENT_SECONDS = 10.0
+
+#: A connection that was idle this long is asked for a sign of life before it is used, or again and again while it
+#: listens; and how long it may take to give one.
+IDLE_SECONDS = 5.0
+PING_SECONDS = 3.0
+
+#: What PostgreSQL does with us: it ends the transaction of a process that hangs, and the connection of a machine that
+#: is gone, for both may hold locks others wait for.
+_SETTINGS = {
+    "application_name": "pathfinder",
+    "idle_in_transaction_session_timeout": "15s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "15s",
+}
+
+#: What SQLSTATE classes mean that say "not now" rather than "wrong".
+_PASSING = {
+    "40": "Others were changing the same things, and PostgreSQL undid this change for theirs",
+    "53": "PostgreSQL has no room for this",
+    "25006": "This PostgreSQL takes no writes; the one that does is looked for",
+    "25P": "The transaction took too long and PostgreSQL ended it",
+    "57014": "The statement took too long",
+    "57P": "PostgreSQL is being stopped or started",
+    "08": "PostgreSQL does not answer",
+}
 
 
 class Database:
-    """A pool of connections to one PostgreSQL; every method raises Unavailable when it does not answer."""
+    """The PostgreSQL of a URL: one server, or a primary and its standbys.
 
-    #: What a broken connection of `listen_connection` raises.
-    broken = (asyncpg.PostgresError, asyncpg.InterfaceError)
+    Every method raises Unavailable when none of them takes writes.
+    """
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
-        self._url = make_url(url)
-        if self._url.drivername != "postgresql+asyncpg":
-            raise Invalid("PATHFINDER_DATABASE_URL must start with postgresql+asyncpg://")
-        self.engine: AsyncEngine = create_async_engine(
-            self._url,
+        self._servers = Servers()
+        self._url = _parsed(url)
+        self.engine = self._engine(
             pool_size=pool_size,
             max_overflow=0,
             # The connection used last has the statements prepared and its PostgreSQL process warm.
             pool_use_lifo=True,
             pool_timeout=10,
-            json_serializer=lambda value: orjson.dumps(value).decode(),
-            json_deserializer=orjson.loads,
-            connect_args={"timeout": 5, "command_timeout": 30, "server_settings": {"application_name": "pathfinder"}},
         )
+        event.listen(self.engine.sync_engine, "checkin", _note_use)
+        event.listen(self.engine.sync_engine, "checkout", _check_if_idle)
         self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
@@ -57,10 +83,26 @@ class Database:
             async with self._reading.connect() as connection:
                 yield connection
 
-    async def listen_connection(self) -> Any:
-        """A connection of its own, outside the pool, for LISTEN: an `asyncpg.Connection`."""
-        url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
-        return await asyncpg.connect(url, timeout=5)
+    async def listen(self, channel: str, heard: Callable[[], None]) -> Never:
+        """Call `heard` at each notice on `channel`, and once at the beginning for those nobody heard before.
+
+        Raises Unavailable once the connection is broken, which a silent one is after `IDLE_SECONDS + PING_SECONDS`.
+        """
+        with translated():
+            connection = await self._servers.connect(
+                **self._arguments(), command_timeout=PING_SECONDS, server_settings=_SETTINGS
+            )
+            try:
+                lost = asyncio.Event()
+                connection.add_termination_listener(lambda _: lost.set())
+                await connection.add_listener(channel, lambda *_: heard())
+                heard()
+                while True:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(lost.wait(), IDLE_SECONDS)
+                    await connection.execute("SELECT")
+            finally:
+                connection.terminate()
 
     @asynccontextmanager
     async def session(
@@ -71,12 +113,7 @@ class Database:
         `name` is its `application_name`, `settings` are PostgreSQL's for this session. A statement that takes longer
         than `timeout_seconds` fails. Left, it is closed, within two seconds even if the server does not answer.
         """
-        arguments = {
-            "timeout": timeout_seconds,
-            "command_timeout": timeout_seconds,
-            "server_settings": {"application_name": name, **settings},
-        }
-        engine = create_async_engine(self._url, poolclass=NullPool, connect_args=arguments)
+        engine = self._engine({"application_name": name, **settings}, timeout_seconds, poolclass=NullPool)
         with translated():
             connection = await engine.connect()
         try:
@@ -89,11 +126,69 @@ class Database:
         """Give back every connection."""
         await self.engine.dispose()
 
+    def _engine(
+        self, settings: Mapping[str, str] | None = None, timeout_seconds: float = STATEMENT_SECONDS, **pool: Any
+    ) -> AsyncEngine:
+        arguments = {
+            "async_creator_fn": self._servers.connect,
+            "command_timeout": timeout_seconds,
+            "server_settings": _SETTINGS | dict(settings or {}),
+        }
+        engine = create_async_engine(
+            self._url,
+            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_deserializer=orjson.loads,
+            connect_args=arguments,
+            **pool,
+        )
+        event.listen(engine.sync_engine, "handle_error", _forget_if_dead)
+        return engine
+
+    def _arguments(self) -> dict[str, Any]:
+        """The URL as arguments of `asyncpg.connect`; several servers are sequences of hosts and ports."""
+        return dict(self.engine.dialect.create_connect_args(self._url)[1])
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        if parsed.drivername == "postgresql+asyncpg":
+            parsed.get_dialect()().create_connect_args(parsed)
+            return parsed
+        words = "it must start with postgresql+asyncpg://"
+    except (ArgumentError, ValueError) as error:
+        words = str(error)
+    raise Invalid(f"PATHFINDER_DATABASE_URL is not usable: {words}.")
+
 
 async def _end(connection: AsyncConnection) -> None:
-    with contextlib.suppress(OSError, TimeoutError, DBAPIError, asyncpg.InterfaceError):
+    with contextlib.suppress(*BROKEN, DBAPIError):
         await connection.invalidate()
         await connection.close()
+
+
+def _note_use(_: Any, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _check_if_idle(adapted: Any, record: ConnectionPoolEntry, _: Any) -> None:
+    """Before a connection is used: a dead one takes all others with it, and new ones are made."""
+    driver: Any = record.driver_connection
+    now = time.monotonic()
+    if driver.is_closed():
+        raise InvalidatePoolError("closed")
+    if now - record.info.get("used", now) > IDLE_SECONDS:
+        try:
+            adapted.run_async(lambda connection: connection.execute("SELECT", timeout=PING_SECONDS))
+        except BROKEN as error:
+            raise InvalidatePoolError(str(error)) from error
+
+
+def _forget_if_dead(context: ExceptionContext) -> None:
+    """No answer, or one that says that writes go elsewhere now: not only this connection is of no use any more."""
+    error = context.original_exception
+    if isinstance(error, TimeoutError) or _sqlstate(error).startswith("25006"):
+        context.is_disconnect = True
 
 
 @contextmanager
@@ -101,13 +196,16 @@ def translated() -> Iterator[None]:
     """What a broken database raises, as our own errors."""
     try:
         yield
-    except (OSError, TimeoutError, InterfaceError, OperationalError, DBAPIError) as error:
+    except PoolTimeout as error:
+        raise Unavailable("Every connection to PostgreSQL is in use; the same request may work in a moment.") from error
+    except (*BROKEN, DBAPIError) as error:
         state = _sqlstate(error)
         if state.startswith("22"):  # data PostgreSQL cannot hold, like a NUL in a text
             raise Invalid(f"PostgreSQL cannot store a value of the request: {_words(error)}.") from error
-        if state.startswith(_PASSING) or not state:
-            raise Unavailable("PostgreSQL does not answer; the same request may work in a moment.") from error
-        raise
+        words = next((words for prefix, words in _PASSING.items() if (state or "08").startswith(prefix)), None)
+        if words is None:
+            raise
+        raise Unavailable(f"{words}; the same request may work in a moment.") from error
 
 
 def _sqlstate(error: BaseException) -> str:

@@ -10,6 +10,9 @@ from pathfinder.store.database import Database
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+#: A statement may rewrite a large table, or wait for another process that migrates.
+STATEMENT_SECONDS = 3600.0
+
 
 def config(connection: Connection) -> Config:
     """Alembic's configuration, bound to an open connection."""
@@ -21,7 +24,7 @@ def config(connection: Connection) -> Config:
 
 async def migrate(database: Database) -> None:
     """Run every migration that is missing. Safe to call from several processes at once: one runs, the others wait."""
-    async with database.engine.connect() as connection:
+    async with database.session("pathfinder migrate", STATEMENT_SECONDS, {}) as connection:
         await connection.execute(text("SELECT pg_advisory_lock(hashtext('pathfinder.migrate'))"))
         await connection.commit()
         await connection.run_sync(lambda sync: command.upgrade(config(sync), "head"))

@@ -144,7 +144,7 @@ async def test_a_report_waits_while_the_recorders_queue_is_full(
     await queue.bind(Exchange.REPORTS, Report.PROGRESS)
     await fill(channel, Exchange.REPORTS, Report.DELETED, encode([command("early")]))
     admission = Admission("node", "node-01", "c", "token", 5)
-    async with await Broker(broker_url, "test")._connect(0) as connection:
+    async with await Broker(broker_url, "test")._connect() as connection:
         reporter = Reporter(await Publisher.open(connection), admission)
         await reporter.about(command("web"), Report.PROGRESS, stage="image", percent=1)
         assert tries == []
@@ -169,7 +169,7 @@ async def test_a_report_waits_while_the_recorders_queue_is_full(
 
 async def exists(broker_url: str, name: str, there: bool) -> bool:
     """Whether a queue is there as expected; asked over a channel of its own, since a no ends the channel."""
-    async with await Broker(broker_url, "test")._connect(0) as connection:
+    async with await Broker(broker_url, "test")._connect() as connection:
         try:
             await (await connection.channel()).declare_queue(name, passive=True)
         except ChannelNotFoundEntity:
