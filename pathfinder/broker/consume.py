@@ -38,7 +38,7 @@ def isolate_poison(handler: Handler, aside: Aside) -> Handler:
     """A batch that fails is tried message by message; one that fails alone goes back to its queue.
 
     The queue counts deliveries. At `topology.DELIVERY_LIMIT` the message is set aside with its reason; should its
-    consumer not live to do that, the queue itself sets it aside after one more.
+    consumer not live to do that, the queue itself sets it aside after `topology.RETURN_LIMIT`.
     """
 
     async def handle(batch: Sequence[Delivery]) -> None:

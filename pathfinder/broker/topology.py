@@ -38,9 +38,12 @@ EXCHANGES = {
     Exchange.DEAD: ExchangeType.TOPIC,
 }
 
-#: A message that failed this often is set aside in `pathfinder.dead`: by its consumer, which knows why; by the queue
-#: itself after one more delivery, should the consumer not live to do it.
+#: A message that failed this often is set aside in `pathfinder.dead` by its consumer, which knows why.
 DELIVERY_LIMIT = 5
+
+#: One that was given back this often is set aside by its queue. More than the above, because a consumer that dies, or
+#: loses its connection, gives back everything it had fetched: what lay beside a poison message is not at fault.
+RETURN_LIMIT = 10
 
 #: Messages in the recorder's queue, and in a node's, each of which may hold many reports or commands.
 RECORDER_LENGTH = 100_000
@@ -72,7 +75,7 @@ class Queue:
 def _quorum(name: str, **extra: Any) -> dict[str, Any]:
     return {
         "x-queue-type": "quorum",
-        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-delivery-limit": RETURN_LIMIT,
         "x-dead-letter-exchange": Exchange.DEAD,
         "x-dead-letter-routing-key": name,
         **extra,

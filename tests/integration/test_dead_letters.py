@@ -170,7 +170,7 @@ async def test_a_message_that_kills_its_consumers_is_set_aside_by_its_queue(
         return await waits(channel, topology.DEAD) == 1
 
     await eventually(gone)
-    assert deaths == topology.DELIVERY_LIMIT + 1
+    assert deaths == topology.RETURN_LIMIT + 1
     async with recording(process, broker_url):
         await eventually(some(process, 1))
 
