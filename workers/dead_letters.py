@@ -10,6 +10,7 @@ from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.consume import Delivery, consume
 from pathfinder.controllers.dead_letters import letter
+from pathfinder.failpoints import point
 from pathfinder.store import dead_letters
 
 log = structlog.get_logger()
@@ -34,3 +35,5 @@ async def _keep(process: Process, batch: Sequence[Delivery]) -> None:
     if kept:
         async with process.database.begin() as tx:
             await dead_letters.insert(tx, list(kept.values()))
+            point("dead_letters.written")
+        point("dead_letters.committed")

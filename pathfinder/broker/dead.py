@@ -10,6 +10,7 @@ from pathfinder.broker.connection import backoff
 from pathfinder.broker.publish import Publisher, QueueFull, Unroutable
 from pathfinder.controllers import dead_letters
 from pathfinder.domain.messages import Exchange
+from pathfinder.failpoints import point
 
 log = structlog.get_logger()
 
@@ -56,7 +57,9 @@ class Aside:
         except (Unroutable, QueueFull):
             await message.reject(requeue=False)  # the broker's own way there, without words
         else:
+            point("aside.published")
             await message.ack()
+            point("aside.acknowledged")
 
     async def _open(self) -> Publisher:
         async with self._opening:

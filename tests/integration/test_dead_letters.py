@@ -1,8 +1,13 @@
 """Dead letters: a message nobody can process ends in the table with its reason, whoever is killed on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +16,7 @@ import pytest
 from aio_pika import Message
 from aio_pika.abc import AbstractChannel
 from sqlalchemy import text
+from test_crash_points import POISON_POINTS
 from workbench import eventually
 
 import pathfinder.broker.connection as connecting
@@ -21,6 +27,7 @@ import workers.relay
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import BrokerLost
+from pathfinder.broker.consume import Delivery
 from pathfinder.broker.dead import Aside
 from pathfinder.broker.publish import Publisher
 from pathfinder.controllers.dead_letters import letter
@@ -150,6 +157,52 @@ async def test_a_consumer_killed_at_any_step_neither_loses_nor_doubles_it(
 
     (row,) = await letters(process)
     assert row.reason.startswith("ValueError")
+
+
+@pytest.mark.parametrize("point", POISON_POINTS)
+async def test_a_recorder_that_is_killed_at_a_point_neither_loses_nor_doubles_it(
+    process: Process,
+    broker_url: str,
+    channel: AbstractChannel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    point: str,
+) -> None:
+    """With SIGKILL, in a process of its own; another recorder goes on."""
+    arrived: list[str] = []
+    keep = workers.dead_letters._keep
+
+    async def counted(process: Process, batch: Sequence[Delivery]) -> None:
+        await keep(process, batch)
+        arrived.extend(str(one.message.message_id) for one in batch)
+
+    async def all_there() -> bool:
+        # Killed between publishing and acknowledging, the message is in both places, and is set aside once more.
+        return len(arrived) == (2 if point == "aside.published" else 1)
+
+    monkeypatch.setattr(workers.dead_letters, "_keep", counted)
+    marker = tmp_path / "marker"
+    environment = os.environ | {
+        "PATHFINDER_DATABASE_URL": process.settings.database_url,
+        "PATHFINDER_BROKER_URL": broker_url,
+        "PATHFINDER_FAILPOINT": f"{point}:{marker}",
+    }
+    await report(channel, encode([POISON]))
+    await asyncio.to_thread(_die, environment)
+    assert marker.exists()
+
+    async with recording(process, broker_url):
+        await eventually(all_there)
+
+    (row,) = await letters(process)
+    assert row.reason.startswith("ValueError")
+
+
+def _die(environment: dict[str, str]) -> None:
+    """Run a recorder until it kills itself."""
+    program = (sys.executable, "-m", "pathfinder.cli.operator", "run", "recorder")
+    died = subprocess.run(program, env=environment, capture_output=True, timeout=60, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr
 
 
 async def test_a_message_that_kills_its_consumers_is_set_aside_by_its_queue(
