@@ -78,7 +78,7 @@ class Servers:
                     found[address] = timeline
             if found:
                 best = max(found, key=lambda address: found[address])
-                if best != self._last:
+                if self._last not in (None, best):
                     log.info("PostgreSQL takes writes", server=_name(*best), timeline=found[best])
                 self._last, self._timeline, self._said = best, found[best], {}
                 chosen = asked[best].result()[0]

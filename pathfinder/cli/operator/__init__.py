@@ -2,6 +2,7 @@
 
 import sys
 
+import structlog
 import typer
 
 from pathfinder.cli.operator import demo, image, lab, logs, migrate, run, services, status, token
@@ -23,6 +24,8 @@ for each in (services, demo, status, logs, lab, image, run, migrate, token):
 
 def main() -> None:
     """Run the command; what is refused is one plain message, never a traceback."""
+    # Standard output is for what was asked for; roles say more, by their own settings.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         app()
     except PathfinderError as refusal:
