@@ -6,6 +6,7 @@ PYTHON ?= python3
 NODES ?= 3
 SEED ?= 1
 MINUTES ?= 5
+FLEET ?= both
 # Where nothing was ever installed, there is nothing to stop.
 STOP := [ ! -x $(BIN)/pathfinder ] || $(BIN)/pathfinder
 
@@ -46,7 +47,7 @@ bench: install ## Measure, and print the numbers as a table.
 	@$(BIN)/python -m benchmarks
 
 chaos: install ## Break everything at random, then check that nothing is lost or doubled: make chaos SEED=1 MINUTES=5
-	@cd tests && ../$(BIN)/python -m chaos --seed $(SEED) --minutes $(MINUTES)
+	@cd tests && ../$(BIN)/python -m chaos --seed $(SEED) --minutes $(MINUTES) --fleet $(FLEET)
 
 install: ## Install what is missing: Debian packages (as root), the virtual environment.
 	@packaging/install-packages $(PYTHON)

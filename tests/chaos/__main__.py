@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from chaos.conduct import Settings, Verdict, conduct
+from chaos.real import SETTINGS, Real
 from chaos.simulated import Simulated
 from chaos.stage import Stage
+from pathfinder.embedded.lab import Lab
 
 RESULTS = Path(__file__).parent / "results"
 #: Violations that are told in words; the rest is in the file.
@@ -29,11 +31,20 @@ def main() -> int:
     for name in ("aio_pika", "aiormq"):  # they tell at length of what was broken on purpose
         logging.getLogger(name).setLevel(logging.CRITICAL)
     console = Console(highlight=False, soft_wrap=True)
+    fleets = ("simulated", "lab") if arguments.fleet == "both" else (arguments.fleet,)
+    # One after the other, and all of them: what one finds does not hide what the next would.
+    return max([_one(fleet, arguments, console) for fleet in fleets])
+
+
+def _one(fleet: str, arguments: argparse.Namespace, console: Console) -> int:
     # A short path, for the sockets in it; service accounts may pass.
     record = Path(tempfile.mkdtemp(prefix="pf-chaos-"))
     record.chmod(0o711)
     settings = Settings(arguments.seed, arguments.minutes * 60, arguments.rate, arguments.pause)
-    verdict = run_simulated(settings, record, arguments.nodes, arguments.hosts)
+    if fleet == "lab":
+        verdict = run_lab(settings, record)
+    else:
+        verdict = run_simulated(settings, record, arguments.nodes, arguments.hosts)
     path = _keep(verdict)
     show(verdict, console)
     console.print(f"Kept in {path}")
@@ -52,6 +63,16 @@ def run_simulated(settings: Settings, record: Path, nodes: int, hosts: int) -> V
         return asyncio.run(conduct(Simulated(stage, record), settings, record))
     finally:
         stage.down()
+
+
+def run_lab(settings: Settings, record: Path) -> Verdict:
+    """A run on a lab of its own, in `record`."""
+    lab = Lab(record / "lab", SETTINGS)
+    try:
+        lab.up(nodes=3)
+        return asyncio.run(conduct(Real(lab, record), settings, record))
+    finally:
+        lab.down()
 
 
 def show(verdict: Verdict, console: Console) -> None:
@@ -91,6 +112,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="what everything random follows from (default: 1)")
     parser.add_argument("--minutes", type=float, default=5, help="how long things are broken (default: 5)")
+    parser.add_argument("--fleet", choices=("simulated", "lab", "both"), default="both", help="which (default: both)")
     parser.add_argument("--nodes", type=int, default=200, help="simulated nodes (default: 200)")
     parser.add_argument("--hosts", type=int, default=4, help="processes their agents share (default: 4)")
     parser.add_argument("--rate", type=float, default=10, help="requests a second (default: 10)")

@@ -1,7 +1,8 @@
 """`python -m chaos.agents HOST`: many agents in one process, each the real role with a simulated machine of its own.
 
 What the host is to be is in `stage.json` of the working directory. A file in `faults/dead/` named like a node takes
-that node's power away; when it is gone the machine boots again, with its disk.
+that node's power away; when it is gone the machine boots again, with its disk. One in `faults/sick/` makes the daemon
+that holds its instances answer nothing, while they run on.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ def main() -> None:
     async def open_machine(_kind: str, _socket: Path | None, state_dir: Path, *_: object) -> Runtime:
         return machines[state_dir]
 
-    workers.agent.open_runtime = open_machine  # type: ignore[assignment]
+    workers.agent.open_runtime = open_machine  # type: ignore[attr-defined, assignment]
     configure_logging(Settings(log_level="warning"))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_all(root, plan, host, machines))
@@ -50,7 +51,7 @@ async def _node(root: Path, plan: wiring.Plan, number: int, machines: dict[Path,
     """One machine: off, on, off again, as the faults say."""
     name, directory = plan.node(number), plan.directory(root, number)
     settings = Settings(**plan.agent_settings(root, number))
-    dead = root / "faults" / "dead" / name
+    dead, sick = root / "faults" / "dead" / name, root / "faults" / "sick" / name
     while True:
         machines[directory] = machine = Machine(name, directory, number)
         if dead.exists():
@@ -59,7 +60,8 @@ async def _node(root: Path, plan: wiring.Plan, number: int, machines: dict[Path,
             continue
         process = Process(settings, Database(settings.database_url, 1))
         agent = asyncio.create_task(workers.agent.run(process))
-        while not agent.done() and not dead.exists():  # noqa: ASYNC110 - it is a file that is waited for
+        while not agent.done() and not dead.exists():
+            machine.unreachable = sick.exists()
             await asyncio.sleep(POLL_SECONDS)
         if agent.done():
             log.error("agent ended", node=name, error=repr(agent.exception()))

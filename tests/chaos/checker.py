@@ -90,7 +90,7 @@ def _room(evidence: Evidence, row: Container) -> bool:
 
 def _ends(requests: Sequence[Request]) -> tuple[set[str], set[str], dict[str, int]]:
     """Ids whose delete was accepted, those whose delete may have been, and the last generation that was to be left."""
-    deleted, maybe, moved = set(), set(), dict[str, int]()
+    deleted, maybe, moved = set[str](), set[str](), dict[str, int]()
     for request in requests:
         if request.op == "delete" and request.target:
             # Not found after a try without an answer: that try was carried out.
@@ -205,8 +205,8 @@ def claims_add_up(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """What a node says is claimed is the sum over its placements and departures, and no more than it has."""
     sums: dict[str | None, Amount] = defaultdict(Amount)
     placements = [(row.node, row.size) for row in evidence.containers if row.status in CLAIMING]
-    for node, size in [*placements, *((one.node, one.size) for one in evidence.departures)]:
-        sums[node] = sums[node].plus(size._replace(containers=1))
+    for where, size in [*placements, *((one.node, one.size) for one in evidence.departures)]:
+        sums[where] = sums[where].plus(size._replace(containers=1))
     for node in evidence.nodes:
         if node.claimed != sums[node.hostname]:
             yield node.hostname, f"says that {_words(node.claimed)} are claimed; it is {_words(sums[node.hostname])}"

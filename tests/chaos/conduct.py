@@ -20,12 +20,13 @@ from chaos.faults import Fault
 from chaos.ledger import Ledger
 from chaos.meddler import Meddler
 from pathfinder.embedded.errors import EmbeddedError
+from pathfinder.embedded.lxd_client import LxdRefused
 
 #: How long everything may take to come right once the faults are gone.
 SETTLE_SECONDS = 90.0
 LOOK_SECONDS = 1.0
 #: What asking may meet while services are still coming back.
-NOT_YET = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, AMQPError, EmbeddedError)
+NOT_YET = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, AMQPError, EmbeddedError, LxdRefused)
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,9 @@ class Fleet(Protocol):
     async def mend_all(self) -> None:
         """No fault is left, and everything that should run does."""
 
+    async def watch(self) -> None:
+        """Keep an eye on the machines until cancelled, where they keep no chronicle themselves."""
+
     async def evidence(self) -> Evidence:
         """Everything as it is now."""
 
@@ -119,6 +123,7 @@ async def conduct(fleet: Fleet, settings: Settings, record: Path) -> Verdict:
     log, book = Log(record / "faults.jsonl"), Ledger(record / "ledger.jsonl")
     await _until(fleet.all_ready, 120)
     customer, meddler = fleet.customer(settings, book), fleet.meddler(settings)
+    watching = asyncio.create_task(fleet.watch())
     log.note("begin", seed=settings.seed, seconds=settings.seconds)
     async with asyncio.TaskGroup() as group:
         group.create_task(customer.run())
@@ -132,8 +137,10 @@ async def conduct(fleet: Fleet, settings: Settings, record: Path) -> Verdict:
         gone = time.monotonic()
     book.close()
     evidence, violations = await _settle(fleet, gone)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
     settled = None if violations else round(time.monotonic() - gone, 1)
-    log.note("judged", settled=settled, violations=len(violations))
+    log.note("judged", settled=settled, violations=violations)
     return Verdict(
         fleet.name,
         settings,

@@ -18,7 +18,15 @@ class Customer:
     """Many users at once, over every API there is. `most` bounds the containers alive at one time."""
 
     def __init__(
-        self, apis: Sequence[str], token: str, ledger: Ledger, seed: int, *, most: int, rate: float, image: str | None
+        self,
+        apis: Sequence[str],
+        token: str,
+        ledger: Ledger,
+        seed: int,
+        *,
+        most: int,
+        rate: float,
+        memory: Sequence[str] = ("16MiB", "32MiB"),
     ) -> None:
         self._apis = list(apis)
         self._headers = {"Authorization": f"Bearer {token}"}
@@ -26,7 +34,7 @@ class Customer:
         self._random = random.Random(seed)
         self._most = most
         self._rate = rate
-        self._image = image
+        self._memory = memory
         #: Hostname → id of what this client has, and is not just asking something else about.
         self._mine: dict[str, str] = {}
         self._count = 0
@@ -70,13 +78,12 @@ class Customer:
             self._mine |= {one["hostname"]: one["id"] for one in said}
 
     def _spec(self, hostname: str, doomed: bool) -> dict[str, Any]:
-        image = DOOMED_IMAGE if doomed else self._image
         return {
             "hostname": hostname,
             "type": "STATEFUL" if self._random.random() < 0.2 else "STATELESS",
             "cpu": self._random.choice(("100m", "250m", "500m")),
-            "memory": self._random.choice(("16MiB", "32MiB")),
-        } | ({"image": image} if image else {})
+            "memory": self._random.choice(self._memory),
+        } | ({"image": DOOMED_IMAGE} if doomed else {})
 
     async def _delete(self, http: httpx2.AsyncClient) -> None:
         name = self._random.choice(sorted(self._mine))

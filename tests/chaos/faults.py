@@ -22,8 +22,10 @@ class Fault:
     seconds: float = 0.0
 
 
+Kinds = dict[str, tuple[float, float]]
+
 #: How often each kind comes, relative to the others, and how many seconds there should be between two of it.
-KINDS: dict[str, tuple[float, float]] = {
+KINDS: Kinds = {
     "kill role": (10, 0),
     "kill leader": (3, 4),
     "kill agents": (2, 8),
@@ -33,6 +35,7 @@ KINDS: dict[str, tuple[float, float]] = {
     "tear role": (3, 0),
     "delay nodes": (4, 2),
     "tear nodes": (3, 2),
+    "make nodes sick": (2, 6),
     "partition nodes": (2, 10),
     "power nodes off": (2, 10),
     "crash postgres": (1, 25),
@@ -42,7 +45,14 @@ KINDS: dict[str, tuple[float, float]] = {
 
 
 def plan(
-    seed: int, seconds: float, nodes: Sequence[str], roles: Sequence[str], hosts: Sequence[str], *, pause: float = 1.5
+    seed: int,
+    seconds: float,
+    nodes: Sequence[str],
+    roles: Sequence[str],
+    hosts: Sequence[str],
+    *,
+    pause: float = 1.5,
+    kinds: Kinds = KINDS,
 ) -> list[Fault]:
     """The faults of a run of that length, in order; about one every `pause` seconds."""
     draw = random.Random(f"faults/{seed}")
@@ -51,8 +61,8 @@ def plan(
     away: list[tuple[float, int]] = []
     at = draw.uniform(1, 3)
     while at < seconds - 1:
-        kinds = [kind for kind, (_, apart) in KINDS.items() if at - last.get(kind, -1000) >= apart]
-        kind = draw.choices(kinds, [KINDS[one][0] for one in kinds])[0]
+        due = [kind for kind, (_, apart) in kinds.items() if at - last.get(kind, -1000) >= apart]
+        kind = draw.choices(due, [kinds[one][0] for one in due])[0]
         length = _length(draw, kind)
         targets = _targets(draw, kind, nodes, roles, hosts)
         if kind in ("partition nodes", "power nodes off"):
@@ -72,6 +82,8 @@ def _length(draw: random.Random, kind: str) -> float:
         return draw.uniform(*BRIEF_SECONDS)
     if kind == "cut role":
         return draw.uniform(2, 25)
+    if kind == "make nodes sick":
+        return draw.uniform(5, 15)
     if kind in ("partition nodes", "power nodes off"):
         return draw.uniform(*LONG_SECONDS)
     return 0.0

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from chaos.evidence import Change, Instance
 from pathfinder.domain import instances as domain
@@ -74,7 +75,7 @@ def read_chronicle(node: str, directory: Path) -> list[Change]:
     ]
 
 
-def _lines(path: Path) -> Iterator[dict[str, object]]:
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
     for line in path.read_text().splitlines() if path.exists() else ():
         try:
             yield json.loads(line)

@@ -1,7 +1,7 @@
 """The run on the simulated stage: 200 machines, two processes of each role, a client, and every fault of the plan."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,11 @@ from chaos.ledger import Ledger
 from chaos.meddler import Meddler
 from chaos.stage import ROLES, Stage
 
+#: The leader's session names its process.
+_LEADER = """
+    SELECT application_name FROM pg_stat_activity JOIN pg_locks USING (pid)
+    WHERE locktype = 'advisory' AND granted AND application_name LIKE 'pathfinder controller leader %' LIMIT 1
+"""
 #: Living containers for each node that a run aims at, at most.
 DENSITY = 4
 
@@ -46,9 +51,7 @@ class Simulated:
     def customer(self, settings: Settings, book: Ledger) -> Customer:
         """The client."""
         most = DENSITY * len(self.stage.nodes)
-        return Customer(
-            self.stage.apis, self.stage.token, book, settings.seed, most=most, rate=settings.rate, image=None
-        )
+        return Customer(self.stage.apis, self.stage.token, book, settings.seed, most=most, rate=settings.rate)
 
     def meddler(self, settings: Settings) -> Meddler:
         """What doubles, delays and reorders."""
@@ -61,12 +64,15 @@ class Simulated:
     async def mend_all(self) -> None:
         """No fault is left, and everything that should run does."""
         stage = self.stage
-        for kind in ("cut", "dead"):
+        for kind in ("cut", "dead", "sick"):
             for path in (stage.root / "faults" / kind).iterdir():
                 path.unlink(missing_ok=True)
         for program in (*ROLES, *stage.hosts):
             await asyncio.to_thread(stage.thaw, program)
             await asyncio.to_thread(stage.supervisor.start, program)
+
+    async def watch(self) -> None:
+        """Nothing to do: these machines keep a chronicle."""
 
     async def evidence(self) -> Evidence:
         """Everything as it is now, and the ledger."""
@@ -101,11 +107,11 @@ class Simulated:
         except (OSError, TimeoutError, asyncpg.PostgresError):
             return numbers[0]
         try:
-            pid = await connection.fetchval("SELECT pid FROM roles WHERE leader ORDER BY seen_at DESC LIMIT 1")
+            name = await connection.fetchval(_LEADER)
         finally:
             await connection.close()
-        pids = {await asyncio.to_thread(self.stage.supervisor.pid, name): name for name in numbers}
-        return pids.get(pid, numbers[0])
+        pids = {str(await asyncio.to_thread(self.stage.supervisor.pid, one)): one for one in numbers}
+        return pids.get(str(name).rpartition(" ")[2], numbers[0])
 
     async def _freeze(self, fault: Fault) -> None:
         await asyncio.to_thread(self.stage.freeze, fault.targets[0])
@@ -116,6 +122,9 @@ class Simulated:
 
     async def _cut(self, fault: Fault) -> None:
         await self._while("cut", fault)
+
+    async def _make_sick(self, fault: Fault) -> None:
+        await self._while("sick", fault)
 
     async def _power_off(self, fault: Fault) -> None:
         for name in fault.targets:
@@ -143,7 +152,7 @@ class Simulated:
         await asyncio.to_thread(self.stage.crash, fault.targets[0], immediate=fault.kind.startswith("stop"))
 
 
-_HOW: dict[str, Callable[[Simulated, Fault], object]] = {
+_HOW: dict[str, Callable[[Simulated, Fault], Awaitable[None]]] = {
     "kill role": Simulated._kill,
     "kill leader": Simulated._kill_leader,
     "kill agents": Simulated._kill,
@@ -153,6 +162,7 @@ _HOW: dict[str, Callable[[Simulated, Fault], object]] = {
     "tear role": Simulated._tear,
     "delay nodes": Simulated._cut,
     "tear nodes": Simulated._tear,
+    "make nodes sick": Simulated._make_sick,
     "partition nodes": Simulated._cut,
     "power nodes off": Simulated._power_off,
     "crash postgres": Simulated._crash,

@@ -50,7 +50,7 @@ class Stage:
     def up(self) -> None:
         """Start everything; return when every node is READY."""
         self.supervisor.home.create()
-        for kind in ("cut", "torn", "dead"):
+        for kind in ("cut", "torn", "dead", "sick"):
             (self.root / "faults" / kind).mkdir(parents=True)
         self.supervisor.ensure()
         services = Services(self.supervisor, {})
@@ -112,8 +112,8 @@ class Stage:
         self.supervisor.define(programs)
         for name in ROLES:
             self.supervisor.start(name)
-        for number, url in enumerate(self.apis, start=1):
-            self.supervisor.wait(f"api-{number}", ControlPlane(url, self.token).is_ready, START_SECONDS)
+        for place, url in enumerate(self.apis, start=1):
+            self.supervisor.wait(f"api-{place}", ControlPlane(url, self.token).is_ready, START_SECONDS)
 
     def _own(self, name: str, module: str, *arguments: str, priority: int) -> Program:
         """A program of this package, at home in the stage's directory."""
@@ -146,7 +146,7 @@ class Stage:
         self.supervisor.signal(program, "CONT")
 
     def set_fault(self, kind: str, name: str) -> None:
-        """Cut (`cut`), tear (`torn`) a link, or take a machine's power (`dead`)."""
+        """Cut (`cut`), tear (`torn`) a link, take a machine's power (`dead`) or have its daemon not answer (`sick`)."""
         (self.root / "faults" / kind / name).touch()
 
     def end_fault(self, kind: str, name: str) -> None:
