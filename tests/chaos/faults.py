@@ -8,6 +8,8 @@ from dataclasses import dataclass
 BRIEF_SECONDS = (0.5, 3.0)
 #: and this long a one must.
 LONG_SECONDS = (22.0, 35.0)
+#: So long after agents died none of them is cut off: they must be back and know their lease.
+GUARD_SECONDS = 15.0
 #: At most this share of the nodes is away at a time: more of them would be a fault of its own (see the brakes).
 AWAY_SHARE = 0.12
 
@@ -65,6 +67,9 @@ def plan(
         kind = draw.choices(due, [kinds[one][0] for one in due])[0]
         length = _length(draw, kind)
         targets = _targets(draw, kind, nodes, roles, hosts)
+        if _spoils_the_guard(kind, at, faults):
+            at += 0.1
+            continue
         if kind in ("partition nodes", "power nodes off"):
             away = [(end, count) for end, count in away if end > at]
             if sum(count for _, count in away) + len(targets) > max(1, AWAY_SHARE * len(nodes)):
@@ -75,6 +80,15 @@ def plan(
         faults.append(Fault(round(at, 2), kind, targets, round(length, 2)))
         at += draw.expovariate(1 / pause)
     return faults
+
+
+def _spoils_the_guard(kind: str, at: float, faults: Sequence[Fault]) -> bool:
+    """Whether an agent that is cut off would be dead, too: on a real node a second process guards its lease then."""
+    if kind in ("kill agents", "freeze agents"):
+        return any(one.kind == "partition nodes" and one.at <= at <= one.at + one.seconds + 3 for one in faults)
+    return kind == "partition nodes" and any(
+        one.kind in ("kill agents", "freeze agents") and at - one.at < GUARD_SECONDS for one in faults
+    )
 
 
 def _length(draw: random.Random, kind: str) -> float:
