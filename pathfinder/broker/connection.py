@@ -21,8 +21,9 @@ class BrokerLost(PathfinderError):
     """RabbitMQ is not to be had over this connection any more; another one is made."""
 
 
-#: What a broken connection looks like from inside: aiormq raises RuntimeError where a channel is closed already.
-BROKEN = (AMQPError, ConnectionError, TimeoutError, OSError, RuntimeError)
+#: What a broken connection looks like from inside: aiormq raises RuntimeError where a channel is closed already, and
+#: StopAsyncIteration where the broker closes in the middle of the handshake.
+BROKEN = (AMQPError, ConnectionError, TimeoutError, OSError, RuntimeError, StopAsyncIteration)
 
 #: RabbitMQ and we send each other something at least this often; who hears nothing for twice as long ends the
 #: connection. The library would wait for three times as long, which is more than the 15 s Pathfinder promises.
