@@ -13,7 +13,7 @@ from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import backoff, pause
 from pathfinder.broker.publish import Publisher, QueueFull, Unroutable
-from pathfinder.controllers.holding import Holding
+from pathfinder.controllers.holding import Holding, Way
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.messages import Exchange, join
 from pathfinder.failpoints import point
@@ -103,11 +103,11 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
         parcels = _joined([row for row in rows if row.exchange != outbox.RETIREMENT])
         results = await asyncio.gather(*(_publish(publisher, *parcel) for parcel in parcels))
         homeless = [parcel for parcel, result in zip(parcels, results, strict=True) if isinstance(result, Unroutable)]
+        full = {parcel[:2] for parcel, result in zip(parcels, results, strict=True) if isinstance(result, QueueFull)}
         if retired or homeless:
             known = await nodes.known(tx, retired | {key for _, key, _ in homeless})
-            await _house(publisher, homeless, known)
+            full |= await _house(publisher, homeless, known)
             await _retire(publisher, retired - known)
-        full = {parcel[:2] for parcel, result in zip(parcels, results, strict=True) if isinstance(result, QueueFull)}
         for way in {parcel[:2] for parcel in parcels} - full:
             holding.taken(way)
         for way in full:
@@ -132,14 +132,21 @@ async def _publish(publisher: Publisher, exchange: str, key: str, body: bytes) -
     return None
 
 
-async def _house(publisher: Publisher, homeless: Sequence[Parcel], known: set[str]) -> None:
-    """Commands whose node's queue is gone wait in a new one: its agent, if it comes, declares the same."""
-    for exchange, key, body in homeless:
-        if key in known:
-            await topology.declare(publisher.channel, topology.node_queue(key))
-            await publisher.publish(exchange, key, body)
-        else:
-            log.info("commands to a node that was deleted are dropped", node=key)
+async def _house(publisher: Publisher, homeless: Sequence[Parcel], known: set[str]) -> set[Way]:
+    """Commands whose node's queue is gone wait in a new one: its agent, if it comes, declares the same.
+
+    The ways that were refused all the same: a queue without its leader yet, just after the broker came back.
+    """
+    refused = set()
+    for parcel in homeless:
+        way = parcel[:2]
+        if way[1] not in known:
+            log.info("commands to a node that was deleted are dropped", node=way[1])
+            continue
+        await topology.declare(publisher.channel, topology.node_queue(way[1]))
+        if await _publish(publisher, *parcel) is not None:
+            refused.add(way)
+    return refused
 
 
 async def _retire(publisher: Publisher, hostnames: set[str]) -> None:

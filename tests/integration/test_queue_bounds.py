@@ -17,7 +17,7 @@ import workers.relay
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import Broker
-from pathfinder.broker.publish import Publisher, QueueFull
+from pathfinder.broker.publish import Publisher, QueueFull, Unroutable
 from pathfinder.domain.errors import NotFound
 from pathfinder.domain.messages import Command, Envelope, Exchange, Report, decode, encode
 from pathfinder.store import journal, nodes, outbox
@@ -283,3 +283,30 @@ def test_every_queue_has_a_bound(queue: topology.Queue) -> None:
     """Nothing grows without end, and the topology's table names each."""
     assert "x-max-length" in queue.arguments
     assert queue.name.removesuffix(".any") in (topology.__doc__ or "") or not queue.durable
+
+
+async def test_a_new_queue_that_refuses_at_first_does_not_end_the_relay(
+    process: Process, fleet: Fleet, channel: AbstractChannel
+) -> None:
+    """As it does just after the broker came back: the commands wait in the outbox, and go with the next try."""
+    await fleet.node("node-new")
+    async with process.database.begin() as tx:
+        await tx.execute(text("DELETE FROM outbox"))
+    await put(process, "node-new", "first")
+    refusals = [Unroutable("no queue"), QueueFull("no leader yet")]
+
+    class Reluctant(Publisher):
+        """Refuses twice."""
+
+        async def publish(self, *_: object, **__: object) -> None:
+            """Take it, once the refusals are used up."""
+            if refusals:
+                raise refusals.pop(0)
+
+    publisher = Reluctant(channel, {})
+    await workers.relay.publish_some(process, publisher)
+    assert await waiting(process) == ["node-new"]
+
+    await workers.relay.publish_some(process, publisher)
+    assert await waiting(process) == []
+    await channel.queue_delete(topology.node_queue("node-new").name)
