@@ -80,7 +80,7 @@ def _named(url: str, name: str) -> str:
 
 
 @pytest.fixture
-async def make_process(fresh_url: str) -> AsyncIterator[MakeProcess]:
+async def make_process(fresh_url: str, tmp_path: Path) -> AsyncIterator[MakeProcess]:
     """Makes processes on the module's database; keyword arguments replace settings. No RabbitMQ unless told one."""
     made: list[Process] = []
 
@@ -90,6 +90,7 @@ async def make_process(fresh_url: str) -> AsyncIterator[MakeProcess]:
             "broker_url": "amqp://nobody:nothing@127.0.0.1:9/",
             "database_pool_size": 5,
             "max_body_bytes": 1 << 20,
+            "state_dir": tmp_path / "agent",
         }
         settings = Settings(**(usual | changes))  # type: ignore[arg-type]
         made.append(Process(settings, Database(settings.database_url, settings.database_pool_size)))

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
@@ -18,6 +18,7 @@ from pathfinder.domain.resources import Resources
 from pathfinder.failpoints import point
 from pathfinder.runtime.port import InstanceExists, Runtime, RuntimeFailure
 from pathfinder.settings import Settings
+from workers.agent.fences import Fences
 from workers.agent.progress import Progress
 from workers.agent.reporting import Reporter
 
@@ -37,8 +38,7 @@ class Worklist:
         self._users: Counter[str] = Counter()
         self._busy: Counter[str] = Counter()
         self._watchers: list[set[str]] = []
-        #: The highest generation of each hostname that was deleted here since the agent started.
-        self._fences: dict[str, int] = defaultdict(int)
+        self._fences = Fences(settings.state_dir / "fences.jsonl")
 
     async def handle(self, reporter: Reporter, batch: Sequence[Delivery]) -> None:
         """Carry out every command of the messages; they are acknowledged when all reports are confirmed."""
@@ -94,7 +94,7 @@ class Worklist:
         try:
             found = await self.runtime.instance(order.hostname)
             point("agent.provision.found")
-            step = provisioning.provision(order, found, self._fences[order.hostname])
+            step = provisioning.provision(order, found, self._fences.of(order.hostname))
             if step == Step.REFUSE_STALE:
                 log.info("stale command refused", hostname=order.hostname, generation=order.generation)
                 return
@@ -152,7 +152,7 @@ class Worklist:
         return True
 
     async def _delete(self, reporter: Reporter, command: Envelope, hostname: str) -> None:
-        self._fences[hostname] = max(self._fences[hostname], command.generation)
+        await self._fences.put(hostname, command.generation)
         try:
             found = await self.runtime.instance(hostname)
             point("agent.delete.found")
