@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from api import errors
 from api.gauge import Gauge
-from api.middleware import BodyLimit, TraceIds
+from api.middleware import BodyLimit, Measured, TraceIds
 from api.routes import clusters, containers, dead, events, health, nodes
 from api.tail import Tail
 from pathfinder import __version__
@@ -31,4 +31,5 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> Fast
     errors.install(app)
     app.add_middleware(BodyLimit, limit=process.settings.max_body_bytes)
     app.add_middleware(TraceIds)
+    app.add_middleware(Measured, prefix=PREFIX)
     return app

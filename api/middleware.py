@@ -1,6 +1,7 @@
-"""What happens to every request: a trace id, and a bound on its body."""
+"""What happens to every request: it is measured, it has a trace id, and its body has a bound."""
 
 import re
+import time
 from uuid import uuid4
 
 import structlog
@@ -8,6 +9,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import problem
+from pathfinder import telemetry
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _TRACE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -33,6 +37,42 @@ class TraceIds:
 
         with structlog.contextvars.bound_contextvars(trace_id=scope["trace_id"]):
             await self._app(scope, receive, send_with_id)
+
+
+class Measured:
+    """Counts requests by route, method and status, and observes how long they take."""
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Measure one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, streaming = 500, False
+
+        async def send_and_look(message: Message) -> None:
+            nonlocal status, streaming
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                streaming = dict(message["headers"]).get(b"content-type", b"").startswith(b"text/event-stream")
+            await send(message)
+
+        began = time.perf_counter()
+        try:
+            await self._app(scope, receive, send_and_look)
+        finally:
+            # Paths no route takes, and methods of somebody's own, are without number: as labels they would fill the
+            # memory.
+            route = getattr(scope.get("route"), "path", "none")
+            if scope["path"].startswith(self._prefix) and route.startswith("/") and not route.startswith(self._prefix):
+                route = self._prefix + route  # an included router's route does not know where it was included
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            telemetry.REQUESTS.labels(method, route, status).inc()
+            if not streaming:
+                telemetry.REQUEST_SECONDS.labels(method, route).observe(time.perf_counter() - began)
 
 
 class BodyLimit:

@@ -8,6 +8,7 @@ from uuid import uuid4
 import structlog
 from aio_pika.abc import AbstractConnection
 
+from pathfinder import telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import Serve, pause
@@ -74,6 +75,7 @@ class Tail:
         await self._started.wait()
         queue: asyncio.Queue[Window] = asyncio.Queue()
         self._streams.add(queue)
+        telemetry.STREAMS.inc()
         try:
             more = True
             while more:
@@ -88,6 +90,7 @@ class Tail:
                         yield event
         finally:
             self._streams.discard(queue)
+            telemetry.STREAMS.dec()
 
     async def _start(self) -> None:
         """Begin at the end of the log as it is now."""

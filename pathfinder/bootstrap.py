@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import structlog
 
@@ -11,29 +13,51 @@ from pathfinder.broker.connection import Broker
 from pathfinder.settings import Settings
 from pathfinder.store.database import Database
 
+#: What a part says of itself when nothing is wrong with it.
+OK = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something a process needs: `ok`, or what is wrong with it, and since when that has been so."""
+
+    words: str
+    since: datetime
+
+    @property
+    def ok(self) -> bool:
+        """Whether it works."""
+        return self.words == OK
+
 
 @dataclass
 class Process:
     """What the roles of one process share.
 
     `stopping` is set by SIGTERM: finish the work in hand and return. `leading` names what this process is the one
-    leader of at this moment, like `controller`; workers/leadership.py keeps it true.
+    leader of at this moment, like `controller`; workers/leadership.py keeps it true. `told` holds what its roles
+    themselves say of parts they need; `parts` is what pathfinder/health.py last saw of all parts. `listen` is where it
+    answers `/readyz` and `/metrics`, if it does.
     """
 
     settings: Settings
     database: Database
+    roles: tuple[str, ...] = ()
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     brokers: dict[str, Broker] = field(default_factory=dict)
     leading: set[str] = field(default_factory=set)
+    told: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, Part] = field(default_factory=dict)
+    listen: str | None = None
 
     def broker(self, role: str) -> Broker:
         """The role's own way to RabbitMQ; remembered, so that readiness can be told."""
         return self.brokers.setdefault(role, Broker(self.settings.broker_url, f"pathfinder-{role}"))
 
 
-def process(settings: Settings) -> Process:
-    """A process with these settings; nothing is connected yet."""
-    return Process(settings, Database(settings.database_url, settings.database_pool_size))
+def process(settings: Settings, roles: Iterable[str] = ()) -> Process:
+    """A process with these settings that is to run `roles`; nothing is connected yet."""
+    return Process(settings, Database(settings.database_url, settings.database_pool_size), tuple(roles))
 
 
 def configure_logging(settings: Settings) -> None:

@@ -1,7 +1,7 @@
 """recorder: writes what agents say into the store, in batches, fenced by generation."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +12,7 @@ import structlog
 from aio_pika.abc import AbstractConnection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pathfinder import telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import pause
@@ -93,6 +94,12 @@ async def _reports(process: Process, batch: Sequence[Delivery]) -> None:
         if envelope.kind == Report.INVENTORY:
             async with process.database.begin() as tx:
                 await record_inventory(tx, envelope, timedelta(seconds=process.settings.grace_seconds))
+    _count(envelopes)
+
+
+def _count(envelopes: Sequence[Envelope]) -> None:
+    for kind, count in Counter(one.kind for one in envelopes).items():
+        telemetry.REPORTS.labels(kind).inc(count)
 
 
 async def record_reports(tx: AsyncConnection, envelopes: Sequence[Envelope]) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 from aio_pika.abc import AbstractConnection
 
+from pathfinder import telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import backoff, pause
@@ -113,12 +114,14 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
         for way in full:
             log.warning("queue full; its messages wait in the outbox", exchange=way[0], key=way[1])
             holding.refused(way, clock())
-        if full:
-            await outbox.put_back(tx, [row for row in rows if (row.exchange, row.routing_key) in full])
+        back = [row for row in rows if (row.exchange, row.routing_key) in full]
+        if back:
+            await outbox.put_back(tx, back)
         if rows:
             point("relay.published")
     if rows:
         point("relay.committed")
+    telemetry.RELAYED.inc(len(rows) - len(back))
     return len(rows)
 
 

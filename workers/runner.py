@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 import uvloop
 
+from pathfinder import telemetry
 from pathfinder.bootstrap import Process, configure_logging, process
 from pathfinder.settings import Settings
+from workers.listener import listening
 
 log = structlog.get_logger()
 
@@ -23,18 +25,21 @@ def run(roles: Mapping[str, Role], settings: Settings) -> int:
 
 
 async def _run(roles: Mapping[str, Role], settings: Settings) -> int:
-    shared = process(settings)
+    shared = process(settings, roles)
+    for role in roles:
+        telemetry.ROLE.labels(role).set(1)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, shared.stopping.set)
     log.info("running", roles=sorted(roles))
-    tasks = [asyncio.create_task(_coroutine(role, shared), name=name) for name, role in roles.items()]
     try:
-        await asyncio.wait(
-            [*tasks, stopped := asyncio.create_task(shared.stopping.wait())], return_when=asyncio.FIRST_COMPLETED
-        )
-        stopped.cancel()
-        return await _stop(shared, tasks)
+        async with listening(shared):
+            tasks = [asyncio.create_task(_coroutine(role, shared), name=name) for name, role in roles.items()]
+            await asyncio.wait(
+                [*tasks, stopped := asyncio.create_task(shared.stopping.wait())], return_when=asyncio.FIRST_COMPLETED
+            )
+            stopped.cancel()
+            return await _stop(shared, tasks)
     finally:
         await shared.database.close()
 

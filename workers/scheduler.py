@@ -11,6 +11,7 @@ import structlog
 from aio_pika.abc import AbstractConnection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pathfinder import telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import backoff, pause
@@ -101,6 +102,12 @@ class _Outcome:
     facts: list[journal.Fact] = field(default_factory=list)
     commands: dict[str, list[Envelope]] = field(default_factory=lambda: defaultdict(list))
 
+    def count(self) -> None:
+        """In metrics, once it is committed."""
+        telemetry.PLACEMENTS.labels("placed").inc(self.taken - self.unplaceable - self.conflicts)
+        telemetry.PLACEMENTS.labels("unplaceable").inc(self.unplaceable)
+        telemetry.PLACEMENTS.labels("conflict").inc(self.conflicts)
+
 
 async def place_pending(process: Process, cluster_id: UUID, *, waiting: bool) -> None:
     """Place every PENDING container of a cluster that can be placed; with `waiting`, those too that could not before.
@@ -110,8 +117,10 @@ async def place_pending(process: Process, cluster_id: UUID, *, waiting: bool) ->
     """
     after = BEGINNING
     while True:
-        async with process.database.begin() as tx:
-            outcome = await _place_batch(tx, cluster_id, waiting, after, process.settings.scheduler_batch)
+        with telemetry.timed(telemetry.PLACEMENT_SECONDS):
+            async with process.database.begin() as tx:
+                outcome = await _place_batch(tx, cluster_id, waiting, after, process.settings.scheduler_batch)
+        outcome.count()
         if outcome.taken:
             point("scheduler.committed")
         if outcome.unplaceable:

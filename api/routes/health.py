@@ -3,12 +3,10 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from sqlalchemy import text
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from api.deps import ProcessDep
-from pathfinder import __version__
-from pathfinder.domain.errors import Unavailable
+from pathfinder import __version__, health, telemetry
 
 router = APIRouter(tags=["health"])
 
@@ -22,17 +20,15 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz", responses={503: {"description": "A part does not answer; the body says which."}})
 async def readyz(process: ProcessDep) -> Response:
     """What each part this process needs says: ok, or what is wrong."""
-    parts: dict[str, str] = {}
-    try:
-        async with process.database.begin() as tx:
-            await tx.execute(text("SELECT 1"))
-        parts["postgresql"] = "ok"
-    except Unavailable as error:
-        parts["postgresql"] = str(error)
-    for role, broker in sorted(process.brokers.items()):
-        parts[f"rabbitmq ({role})"] = "ok" if broker.up else "not connected; trying again"
-    ready = all(word == "ok" for word in parts.values())
-    return JSONResponse({"status": "ok" if ready else "unavailable", "parts": parts}, 200 if ready else 503)
+    status, document = await health.readiness(process)
+    return JSONResponse(document, status)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(process: ProcessDep) -> Response:
+    """This process in numbers, in Prometheus's text format."""
+    await health.check(process)
+    return Response(telemetry.exposition(), media_type=telemetry.MEDIA_TYPE)
 
 
 @router.get("/api/v3/version")

@@ -11,6 +11,7 @@ import structlog
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError
 
+from pathfinder import telemetry
 from pathfinder.broker import topology
 from pathfinder.domain.errors import PathfinderError
 
@@ -41,7 +42,7 @@ Serve = Callable[[AbstractConnection], Awaitable[None]]
 
 
 class Broker:
-    """One process's way to RabbitMQ. `up` says whether a connection stands.
+    """One role's way to RabbitMQ. `connection` is the one that stands, if any does.
 
     `urls`, the nodes of a cluster, are tried in turn, from any one on: so clients spread over the nodes.
     """
@@ -50,7 +51,13 @@ class Broker:
         self._urls = [url.strip() for url in urls.split(",") if url.strip()]
         self._next = random.randrange(len(self._urls)) if self._urls else 0  # noqa: S311 - not a secret
         self._name = name
-        self.up = False
+        self._gauge = telemetry.BROKER_UP.labels(name.removeprefix("pathfinder-"))
+        self.connection: AbstractConnection | None = None
+
+    @property
+    def up(self) -> bool:
+        """Whether a connection stands."""
+        return self.connection is not None
 
     async def run(self, serve: Serve, stopping: asyncio.Event) -> None:
         """Call `serve` with an open connection, and again with a new one each time that breaks.
@@ -62,15 +69,20 @@ class Broker:
         while not stopping.is_set():
             try:
                 async with await self._connect() as connection:
-                    self.up, attempt = True, 0
+                    self._now(connection)
+                    attempt = 0
                     await self._until_broken(connection, serve)
             except (BrokerLost, *BROKEN) as error:
                 log.warning("broker connection lost", role=self._name, error=_words(error))
             finally:
-                self.up = False
+                self._now(None)
             if not stopping.is_set():
                 await pause(stopping, backoff(attempt))
                 attempt += 1
+
+    def _now(self, connection: AbstractConnection | None) -> None:
+        self.connection = connection
+        self._gauge.set(self.up)
 
     async def _connect(self) -> AbstractConnection:
         url = self._urls[self._next]
@@ -88,6 +100,7 @@ class Broker:
         except BaseException:
             await connection.close()
             raise
+        telemetry.BROKER_CONNECTS.labels(self._name.removeprefix("pathfinder-")).inc()
         log.info("broker connected", role=self._name, node=connection.url.authority.rsplit("@", 1)[-1])
         return connection
 

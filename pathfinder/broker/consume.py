@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
+from pathfinder import telemetry
 from pathfinder.broker import topology
 from pathfinder.broker.connection import BrokerLost, backoff, consists_of
 from pathfinder.broker.dead import Aside, deliveries
@@ -34,6 +35,18 @@ Reader = Callable[[bytes], Sequence[Envelope]]
 Policy = Callable[[Handler, Aside], Handler]
 
 
+def measure(handler: Handler, aside: Aside) -> Handler:
+    """How long a batch takes, and how many messages are done with."""
+    seconds, consumed = telemetry.HANDLING.labels(aside.label), telemetry.CONSUMED.labels(aside.label)
+
+    async def handle(batch: Sequence[Delivery]) -> None:
+        with telemetry.timed(seconds):
+            await handler(batch)
+        consumed.inc(len(batch))
+
+    return handle
+
+
 def isolate_poison(handler: Handler, aside: Aside) -> Handler:
     """A batch that fails is tried message by message; one that fails alone goes back to its queue.
 
@@ -54,6 +67,7 @@ def isolate_poison(handler: Handler, aside: Aside) -> Handler:
                 await aside.put(batch[0].message, error)
             else:
                 log.exception("message failed", message_id=batch[0].message.message_id)
+                telemetry.FAILED.labels(aside.label, "requeued").inc()
                 await asyncio.sleep(backoff(1))
                 # Not a nack: since RabbitMQ 4.3 that no longer counts towards the limit.
                 await batch[0].message.reject(requeue=True)
@@ -78,7 +92,7 @@ def wait_while_unavailable(handler: Handler, _: Aside) -> Handler:
 
 
 #: Outermost first.
-POLICIES: tuple[Policy, ...] = (isolate_poison, wait_while_unavailable)
+POLICIES: tuple[Policy, ...] = (measure, isolate_poison, wait_while_unavailable)
 
 
 async def consume(

@@ -5,6 +5,7 @@ import asyncio
 import structlog
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
+from pathfinder import telemetry
 from pathfinder.broker import topology
 from pathfinder.broker.connection import backoff
 from pathfinder.broker.publish import Publisher, QueueFull, Unroutable
@@ -30,6 +31,7 @@ class Aside:
     def __init__(self, connection: AbstractConnection, queue: topology.Queue) -> None:
         self._connection = connection
         self._queue = queue
+        self.label = queue.label
         self._opening = asyncio.Lock()
         self._publisher: Publisher | None = None
 
@@ -45,6 +47,7 @@ class Aside:
             reason=about[dead_letters.REASON],
             deliveries=about[dead_letters.DELIVERIES],
         )
+        telemetry.FAILED.labels(self.label, "set_aside").inc()
         if self._queue is topology.DEAD:  # there is no further place
             await asyncio.sleep(backoff(10))
             await message.reject(requeue=True)

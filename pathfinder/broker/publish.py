@@ -7,6 +7,7 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aio_pika.exceptions import DeliveryError, PublishError
 
+from pathfinder import telemetry
 from pathfinder.broker.connection import BROKEN, BrokerLost
 from pathfinder.domain.errors import PathfinderError
 from pathfinder.domain.messages import Exchange
@@ -59,8 +60,12 @@ class Publisher:
         try:
             await self._exchanges[exchange].publish(message, routing_key, mandatory=mandatory, timeout=10)
         except PublishError as error:
+            telemetry.PUBLISH_FAILED.labels(exchange).inc()
             raise Unroutable(f"no queue is bound to {exchange} for {routing_key}") from error
         except DeliveryError as error:
+            telemetry.PUBLISH_FAILED.labels(exchange).inc()
             raise QueueFull(f"a queue behind {exchange} for {routing_key} is full") from error
         except BROKEN as error:
+            telemetry.PUBLISH_FAILED.labels(exchange).inc()
             raise BrokerLost(str(error) or type(error).__name__) from error
+        telemetry.PUBLISHED.labels(exchange).inc()

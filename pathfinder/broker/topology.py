@@ -71,6 +71,11 @@ class Queue:
     durable: bool = True
     exclusive: bool = False
 
+    @property
+    def label(self) -> str:
+        """Its name in metrics; those that live as long as a connection share one."""
+        return "pathfinder.api" if self.exclusive else self.name
+
 
 def _quorum(name: str, **extra: Any) -> dict[str, Any]:
     return {

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
+from pathfinder import telemetry
 from pathfinder.domain.errors import Invalid, Unavailable
 from pathfinder.store.servers import BROKEN, Servers
 
@@ -67,6 +68,7 @@ class Database:
         )
         event.listen(self.engine.sync_engine, "checkin", _note_use)
         event.listen(self.engine.sync_engine, "checkout", _check_if_idle)
+        event.listen(self.engine.sync_engine, "connect", lambda *_: telemetry.DATABASE_CONNECTS.inc())
         self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
@@ -205,6 +207,7 @@ def translated() -> Iterator[None]:
         words = next((words for prefix, words in _PASSING.items() if (state or "08").startswith(prefix)), None)
         if words is None:
             raise
+        telemetry.DATABASE_FAILED.inc()
         raise Unavailable(f"{words}; the same request may work in a moment.") from error
 
 

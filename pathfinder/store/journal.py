@@ -1,6 +1,6 @@
 """Recording what happened: events and the messages that tell of them, in the transaction of the change itself."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pathfinder import telemetry
 from pathfinder.domain.containers import Container
 from pathfinder.domain.messages import Envelope, Exchange, Kind, encode
 from pathfinder.store import bulk
@@ -95,6 +96,8 @@ async def record(
     ]
     if not messages:
         return
+    for kind, count in Counter(fact.kind for fact in facts).items():
+        telemetry.EVENTS.labels(kind).inc(count)
     events = [{**_columns(fact), "body": orjson.dumps(fact.body).decode()} for fact in facts]
     await tx.execute(_RECORD, {**bulk.parameters(_EVENT, events), **bulk.parameters(_MESSAGE, messages)})
 

@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.metrics import MetricWrapperBase
 
 from api.app import create_app
 from api.tail import Tail
+from pathfinder import telemetry
 from pathfinder.bootstrap import process
 from pathfinder.broker.topology import SHARED
 from pathfinder.domain.lifecycle import Status
 from pathfinder.domain.messages import Command, Exchange, Kind, Report
 from pathfinder.settings import Settings
 
+_ENDINGS = {"counter": "_total", "info": "_info"}
 ROOT = Path(__file__).parents[2]
 DRAW = runpy.run_path(str(ROOT / "docs" / "draw.py"))
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("compose/*.md")])
@@ -87,6 +90,21 @@ def test_every_route_is_in_the_reference() -> None:
     rows = re.findall(r"^\| (`/.*?) \|", (ROOT / "docs/reference/api.md").read_text(), flags=re.MULTILINE)
 
     assert {route for row in rows for route in re.findall(r"`([^`]+)`", row)} == set(routes)
+
+
+def test_every_metric_is_in_the_reference() -> None:
+    """docs/reference/metrics.md lists the metrics of pathfinder/telemetry.py, with their types and labels."""
+    kept = {
+        f"{metric._name}{_ENDINGS.get(metric._type, '')}": (metric._type, ", ".join(metric._labelnames))
+        for metric in vars(telemetry).values()
+        if isinstance(metric, MetricWrapperBase)
+    }
+    kept["pathfinder_build_info"] = ("info", "version")
+    rows = re.findall(
+        r"^\| `(pathfinder_\w+)` \| (\w+) \| (.*?)\|", (ROOT / "docs/reference/metrics.md").read_text(), re.MULTILINE
+    )
+
+    assert {name: (kind, labels.strip()) for name, kind, labels in rows} == kept
 
 
 def test_every_page_can_be_reached_from_the_index() -> None:

@@ -14,6 +14,7 @@ from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.consume import consume_each
 from pathfinder.broker.publish import Publisher
+from pathfinder.runtime.measured import measured
 from pathfinder.runtime.select import open_runtime
 from workers.agent.admission import Admission, admit
 from workers.agent.pulse import heartbeats, inventories
@@ -26,7 +27,7 @@ log = structlog.get_logger()
 async def run(process: Process) -> None:
     """Join the cluster, then work until told to stop."""
     settings = process.settings
-    runtime = await open_runtime(settings.runtime, settings.lxd_socket, settings.state_dir)
+    runtime = measured(await open_runtime(settings.runtime, settings.lxd_socket, settings.state_dir))
     try:
         admission = await admit(settings, runtime, process.stopping)
         if admission is None:
