@@ -14,6 +14,7 @@ from pathfinder.controllers import liveness
 from pathfinder.domain.errors import Unavailable
 from pathfinder.store import nodes
 from pathfinder.store.leadership import Leadership
+from workers import problems
 from workers.leadership import while_leading
 from workers.tidy import Tidy
 
@@ -25,12 +26,17 @@ WATCH_SECONDS = 1.0
 
 async def run(process: Process) -> None:
     """Watch until told to stop."""
-    await process.broker("controller").run(partial(_serve, process), process.stopping)
+    queues = problems.Queues()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(process.broker("controller").run(partial(_serve, process, queues), process.stopping))
+        tasks.create_task(problems.run(process, queues))
 
 
-async def _serve(process: Process, connection: AbstractConnection) -> None:
+async def _serve(process: Process, queues: problems.Queues, connection: AbstractConnection) -> None:
     """Only the leader watches, and only while it has a broker: without one it cannot know what is heard of nodes."""
-    await while_leading(process, "controller", partial(_watch, process, connection))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(queues.measure(process, connection))
+        tasks.create_task(while_leading(process, "controller", partial(_watch, process, connection)))
 
 
 async def _watch(process: Process, connection: AbstractConnection, lead: Leadership) -> None:

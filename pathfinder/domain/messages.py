@@ -67,6 +67,17 @@ class Kind(StrEnum):
     NODE_DELETED = "node.deleted"
     CLUSTER_CREATED = "cluster.created"
     CLUSTER_UPDATED = "cluster.updated"
+    SERVICE_DOWN = "service.down"
+    BROKER_DOWN = "broker.down"
+    DATABASE_REPLICATION_LAG = "database.replication_lag"
+    QUEUE_BACKLOG = "queue.backlog"
+    OUTBOX_BACKLOG = "outbox.backlog"
+    DEAD_LETTERS = "dead.letters"
+    CONTAINER_CRASH_LOOPING = "container.crash_looping"
+    CAPACITY_LOW = "capacity.low"
+    RESILIENCE_LOST = "resilience.lost"
+    PROBLEM_RESOLVED = "problem.resolved"
+    WEBHOOK_GIVEN_UP = "webhook.given_up"
 
 
 #: Events that put a container in front of the scheduler.

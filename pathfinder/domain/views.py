@@ -103,7 +103,7 @@ class Cluster(BaseModel):
 class Subject(BaseModel):
     """What an event is about."""
 
-    type: str = Field(description="container, node or cluster.")
+    type: str = Field(description="container, node, cluster, problem or webhook.")
     id: UUID
     name: str
 

@@ -164,6 +164,7 @@ class Container(SQLModel, table=True):
         Index("ix_containers_pending", "cluster_id", "id", postgresql_where=text("status = 'PENDING'")),
         Index("ix_containers_deleted", "status_at", postgresql_where=text("status = 'DELETED'")),
         Index("ix_containers_retry", "retry_at", postgresql_where=text("retry_at IS NOT NULL")),
+        Index("ix_containers_troubled", "cluster_id", postgresql_where=text("status = 'LOST' OR attempts > 0")),
         Index("ix_containers_labels", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
     )
 
@@ -229,6 +230,7 @@ class Event(SQLModel, table=True):
     __table_args__: ClassVar[tuple[Any, ...]] = (
         Index("ix_events_xid", "xid", "seq"),
         Index("ix_events_subject", "subject_id", "seq"),
+        Index("ix_events_missing", "at", postgresql_where=text("kind = 'container.missing'")),
     )
 
 
@@ -343,6 +345,7 @@ class Delivery(SQLModel, table=True):
     next_at: datetime | None = Field(
         sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")}, default=None
     )
+    tried_at: datetime | None = _moment()
     delivered_at: datetime | None = _moment()
     error: str | None = Field(default=None, sa_type=Text)
 

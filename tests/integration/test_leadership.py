@@ -42,7 +42,7 @@ async def leader(fleet: Fleet) -> int | None:
     rows = await fleet.rows(
         """
         SELECT a.application_name FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
-        WHERE l.locktype = 'advisory' AND l.granted
+        WHERE l.locktype = 'advisory' AND l.granted AND a.application_name LIKE '% controller leader %'
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
         """
     )

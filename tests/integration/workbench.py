@@ -26,7 +26,7 @@ MakeProcess = Callable[..., Process]
 
 EMPTY = text(
     "TRUNCATE clusters, nodes, leases, containers, departures, events, outbox, tokens, idempotency_keys, "
-    "dead_letters CASCADE"
+    "dead_letters, roles, problems, webhooks, deliveries CASCADE"
 )
 
 

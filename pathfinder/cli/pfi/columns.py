@@ -3,6 +3,7 @@
 from pathfinder.cli.pfi.table import Column, Columns
 from pathfinder.cli.pfi.terminal import Colour
 from pathfinder.cli.pfi.words import age, cpu, details, few, moment, node_name, pairs, size
+from pathfinder.domain.problems import ProblemKind
 from pathfinder.domain.resources import format_bytes, format_cpu
 from pathfinder.domain.views import Attempt, Cluster, Container, DeadLetter, Event, Node
 
@@ -120,4 +121,6 @@ def event_colour(kind: str) -> Colour | None:
         return Colour.BAD
     if kind in ("container.unplaceable", "node.cordoned"):
         return Colour.BUSY
-    return Colour.GOOD if kind in ("container.provisioned", "node.ready") else None
+    if kind in set(ProblemKind):
+        return Colour.BAD
+    return Colour.GOOD if kind in ("container.provisioned", "node.ready", "problem.resolved") else None

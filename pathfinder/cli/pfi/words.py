@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pathfinder.domain.instances import Stage
+from pathfinder.domain.problems import ProblemKind, event_of
 from pathfinder.domain.resources import format_bytes, format_cpu
 from pathfinder.domain.views import Amounts, Event
 
@@ -115,4 +116,6 @@ _DETAILS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "container.progress": progress,
     "container.provisioned": _text("ipaddress"),
     "container.provision_failed": failure,
+    **{kind: _text("reason") for one in ProblemKind if (kind := event_of(one))},
+    "problem.resolved": _text("kind"),
 }

@@ -71,6 +71,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("attempts", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("next_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=True),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -147,6 +148,20 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("retry_at IS NOT NULL"),
     )
+    op.create_index(
+        "ix_containers_troubled",
+        "containers",
+        ["cluster_id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'LOST' OR attempts > 0"),
+    )
+    op.create_index(
+        "ix_events_missing",
+        "events",
+        ["at"],
+        unique=False,
+        postgresql_where=sa.text("kind = 'container.missing'"),
+    )
     op.add_column("containers", sa.Column("takeover", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("nodes", sa.Column("down_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("nodes", sa.Column("fenced_at", sa.DateTime(timezone=True), nullable=True))
@@ -166,6 +181,8 @@ def downgrade() -> None:
     op.drop_column("nodes", "fenced_at")
     op.drop_column("nodes", "down_at")
     op.drop_column("containers", "takeover")
+    op.drop_index("ix_events_missing", table_name="events")
+    op.drop_index("ix_containers_troubled", table_name="containers")
     op.drop_index("ix_containers_retry", table_name="containers", postgresql_where=sa.text("retry_at IS NOT NULL"))
     op.drop_column("containers", "retry_at")
     op.drop_column("containers", "attempts")

@@ -1,0 +1,128 @@
+"""Problems: one open row for each, an event when it opens and when it is over, and a notice for each webhook."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.controllers.noticing import Known, News
+from pathfinder.domain.ids import uuid7
+from pathfinder.domain.messages import Kind
+from pathfinder.domain.problems import Problem, ProblemKind, event_of
+from pathfinder.store import bulk
+from pathfinder.store.journal import Fact, record
+
+ACTOR = "controller"
+
+
+async def known(tx: AsyncConnection) -> dict[str, Known]:
+    """The open problems, by key."""
+    rows = await tx.execute(text("SELECT key, kind, severity, summary, advice FROM problems WHERE closed_at IS NULL"))
+    return {row.key: Known(ProblemKind(row.kind), (row.severity, row.summary, row.advice)) for row in rows}
+
+
+async def write(tx: AsyncConnection, news: News) -> None:
+    """Write what opened, changed and ended, with its events and notices. Writing the same again changes nothing."""
+    facts = [
+        *await _open(tx, news.opened),
+        *await _close(tx, news.ended),
+    ]
+    if news.changed:
+        items = [_columns(one) for one in news.changed]
+        await tx.execute(_CHANGE, bulk.parameters(_WORDS, items))
+    await record(tx, facts)
+
+
+_WORDS: bulk.Columns = {"key": "text", "severity": "text", "summary": "text", "advice": "text"}
+_ROW: bulk.Columns = {**_WORDS, "id": "uuid", "kind": "text", "cluster_id": "uuid", "subject": "text"}
+_INSERT = text(f"""
+    INSERT INTO problems (id, key, kind, severity, cluster_id, subject, summary, advice)
+    SELECT id, key, kind, severity, cluster_id, subject, summary, advice FROM {bulk.rows(_ROW, "p")}
+    ON CONFLICT (key) WHERE closed_at IS NULL DO NOTHING RETURNING id, key
+""")  # noqa: S608 - the text is put together from the constants above
+_CHANGE = text(f"""
+    UPDATE problems AS p SET severity = w.severity, summary = w.summary, advice = w.advice
+    FROM {bulk.rows(_WORDS, "w")} WHERE p.key = w.key AND p.closed_at IS NULL
+""")  # noqa: S608 - the text is put together from the constants above
+_CLOSE = text("""
+    UPDATE problems SET closed_at = now() WHERE key = ANY(:keys) AND closed_at IS NULL
+    RETURNING id, key, kind, cluster_id, subject, EXTRACT(epoch FROM now() - opened_at)::float8 AS seconds
+""")
+_FIRING = text("""
+    INSERT INTO deliveries (id, webhook_id, problem_id, state)
+    SELECT gen_random_uuid(), w.id, p.id, 'firing' FROM problems AS p CROSS JOIN webhooks AS w
+    WHERE p.id = ANY(:ids) AND (w.kinds = '[]'::jsonb OR jsonb_exists(w.kinds, p.kind))
+    ON CONFLICT DO NOTHING
+""")
+# Whoever was never told of a problem, and never will be, is not told that it is over.
+_RESOLVED = text("""
+    INSERT INTO deliveries (id, webhook_id, problem_id, state)
+    SELECT gen_random_uuid(), d.webhook_id, d.problem_id, 'resolved' FROM deliveries AS d
+    WHERE d.problem_id = ANY(:ids) AND d.state = 'firing' AND (d.next_at IS NOT NULL OR d.delivered_at IS NOT NULL)
+    ON CONFLICT DO NOTHING
+""")
+# A problem of the whole Pathfinder is told in one cluster's log: the default one, else the oldest.
+_HOME = text("SELECT id FROM clusters ORDER BY name <> 'default', created_at, id LIMIT 1")
+
+
+async def _open(tx: AsyncConnection, opened: Sequence[Problem]) -> list[Fact]:
+    if not opened:
+        return []
+    items = [{**_columns(one), "id": uuid7()} for one in opened]
+    made = {row.key: row.id for row in await tx.execute(_INSERT, bulk.parameters(_ROW, items))}
+    await tx.execute(_FIRING, {"ids": list(made.values())})
+    return [
+        _fact(
+            kind,
+            one.cluster_id or await home(tx),
+            one.subject,
+            made[one.key],
+            {"severity": one.severity, "reason": one.summary, "advice": one.advice, "key": one.key},
+            (one.subject_type, one.subject_id),
+        )
+        for one in opened
+        if one.key in made and (kind := event_of(one.kind)) is not None
+    ]
+
+
+async def _close(tx: AsyncConnection, keys: Sequence[str]) -> list[Fact]:
+    if not keys:
+        return []
+    closed = (await tx.execute(_CLOSE, {"keys": list(keys)})).all()
+    await tx.execute(_RESOLVED, {"ids": [row.id for row in closed]})
+    return [
+        _fact(
+            Kind.PROBLEM_RESOLVED,
+            row.cluster_id or await home(tx),
+            row.subject,
+            row.id,
+            {"kind": row.kind, "key": row.key, "seconds": round(row.seconds, 1)},
+        )
+        for row in closed
+        if event_of(ProblemKind(row.kind)) is not None
+    ]
+
+
+async def home(tx: AsyncConnection) -> UUID:
+    """The cluster in whose log problems of the whole Pathfinder are told."""
+    id_: UUID = (await tx.execute(_HOME)).scalar_one()
+    return id_
+
+
+def _columns(problem: Problem) -> dict[str, Any]:
+    return {name: getattr(problem, name) for name in _ROW if name != "id"}
+
+
+def _fact(
+    kind: Kind,
+    cluster_id: UUID,
+    subject: str,
+    problem_id: UUID,
+    body: dict[str, Any],
+    about: tuple[str, UUID | None] = ("problem", None),
+) -> Fact:
+    """About the container, node or cluster that is concerned; else about the problem itself."""
+    type_, id_ = about
+    return Fact(kind, cluster_id, type_, id_ or problem_id, subject, ACTOR, body=body)

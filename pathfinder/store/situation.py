@@ -1,0 +1,145 @@
+"""What PostgreSQL tells of the situation: each question is cheap however large the fleet is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.controllers.situation import (
+    Claimed,
+    ClusterRef,
+    Failing,
+    NodeSeen,
+    RoleSeen,
+    Situation,
+    Standby,
+    Survival,
+    Waiting,
+)
+
+#: How far back instances that vanished are counted.
+MISSING_MINUTES = 10
+
+#: A container that waited so long for a node did not just come at a bad moment.
+WAITING_SECONDS = 60
+
+#: How many containers are named where many are told of together.
+EXAMPLES = 3
+
+_ROLES = text("SELECT role, host, EXTRACT(epoch FROM now() - seen_at)::float8 AS silent, parts FROM roles")
+_LITTLE = text("""
+    SELECT COALESCE((SELECT EXTRACT(epoch FROM now() - created_at) FROM outbox ORDER BY id LIMIT 1), 0)::float8
+               AS oldest,
+           (SELECT count(*) FROM dead_letters) AS dead
+""")
+_NODES = text("""
+    SELECT n.id, n.hostname, k.id AS cluster_id, k.name AS cluster, n.status = 'DOWN' AS down,
+           COALESCE(n.reboot_until > now(), false) AS expected, n.aside_until, n.aside_reason,
+           (SELECT count(*) FROM containers AS c WHERE c.node_id = n.id AND c.status = 'LOST') AS lost
+    FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id
+    WHERE n.status = 'DOWN' OR n.aside_until IS NOT NULL ORDER BY n.hostname
+""")
+# The partial indexes ix_containers_troubled and ix_events_missing make these two cheap.
+_FAILING = text("""
+    WITH missing AS (
+        SELECT subject_id AS id, count(*) AS times FROM events
+        WHERE kind = 'container.missing' AND at > now() - make_interval(mins => :minutes)
+        GROUP BY subject_id HAVING count(*) > 1
+    ), failed AS (
+        SELECT id, attempts FROM containers
+        WHERE (status = 'LOST' OR attempts > 0) AND status IN ('PENDING', 'SCHEDULED', 'PROVISION_ERROR')
+    )
+    SELECT c.id, c.hostname, c.message, k.id AS cluster_id, k.name AS cluster,
+           COALESCE(m.times, 0) AS missing, COALESCE(f.attempts, 0) AS attempts
+    FROM missing AS m FULL JOIN failed AS f ON f.id = m.id
+    JOIN containers AS c ON c.id = COALESCE(m.id, f.id) AND c.status <> 'DELETED'
+    JOIN clusters AS k ON k.id = c.cluster_id ORDER BY c.id
+""")
+_UNPLACEABLE = text("""
+    SELECT k.id AS cluster_id, k.name AS cluster, count(*) AS count,
+           (array_agg(c.hostname ORDER BY c.status_at, c.hostname))[1:CAST(:examples AS int)] AS examples,
+           (array_agg(c.message ORDER BY c.status_at, c.hostname))[1] AS reason
+    FROM containers AS c JOIN clusters AS k ON k.id = c.cluster_id
+    WHERE c.status = 'PENDING' AND c.waiting AND c.status_at < now() - make_interval(secs => :seconds)
+    GROUP BY k.id ORDER BY k.name
+""")
+_LOST = text("""
+    SELECT k.id AS cluster_id, k.name AS cluster, count(*) AS count,
+           (array_agg(c.hostname ORDER BY c.status_at, c.hostname))[1:CAST(:examples AS int)] AS examples, '' AS reason
+    FROM containers AS c JOIN clusters AS k ON k.id = c.cluster_id
+    WHERE c.status = 'LOST' AND (c.status = 'LOST' OR c.attempts > 0) GROUP BY k.id ORDER BY k.name
+""")
+_CLAIMED = text("""
+    SELECT k.id AS cluster_id, k.name AS cluster, sum(cpu_claimed)::bigint AS cpu_claimed,
+           sum(cpu_millicores)::bigint AS cpu, sum(memory_claimed)::bigint AS memory_claimed,
+           sum(memory_bytes)::bigint AS memory, sum(disk_claimed)::bigint AS disk_claimed,
+           sum(disk_bytes)::bigint AS disk
+    FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id
+    WHERE n.status = 'READY' AND n.schedulable GROUP BY k.id ORDER BY k.name
+""")
+# Who may not see the figures gets nulls, and nothing is concluded from those.
+_STANDBYS = text("""
+    SELECT application_name AS name, true AS connected,
+           COALESCE(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn), 0)::float8 AS bytes,
+           COALESCE(EXTRACT(epoch FROM replay_lag), 0)::float8 AS seconds
+    FROM pg_stat_replication WHERE state = 'streaming' OR state = 'catchup'
+    UNION ALL
+    SELECT slot_name, false, 0, 0 FROM pg_replication_slots
+    WHERE slot_type = 'physical' AND NOT active AND NOT temporary
+""")
+
+
+async def read(
+    tx: AsyncConnection,
+    queues: Mapping[str, int] | None,
+    broker_silent: float,
+    survivals: tuple[Survival, ...] | None,
+) -> Situation:
+    """The situation now, with what is known already of RabbitMQ and of the clusters' resilience."""
+    little = (await tx.execute(_LITTLE)).one()
+    seconds = {"seconds": WAITING_SECONDS, "examples": EXAMPLES}
+    return Situation(
+        roles=tuple(RoleSeen(row.role, row.host, row.silent, _wrong(row.parts)) for row in await tx.execute(_ROLES)),
+        broker_silent=broker_silent,
+        queues=queues,
+        outbox_oldest=little.oldest,
+        dead_letters=little.dead,
+        nodes=tuple(map(_node, await tx.execute(_NODES))),
+        failing=tuple(map(_failing, await tx.execute(_FAILING, {"minutes": MISSING_MINUTES}))),
+        unplaceable=tuple(map(_waiting, await tx.execute(_UNPLACEABLE, seconds))),
+        lost=tuple(map(_waiting, await tx.execute(_LOST, {"examples": EXAMPLES}))),
+        claimed=tuple(one for row in await tx.execute(_CLAIMED) for one in _claimed(row)),
+        standbys=tuple(Standby(*row) for row in await tx.execute(_STANDBYS)),
+        survivals=survivals,
+    )
+
+
+def _wrong(parts: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {said}" for name, said in sorted(parts.items()) if said != "ok")
+
+
+def _cluster(row: Any) -> ClusterRef:
+    return ClusterRef(row.cluster_id, row.cluster)
+
+
+def _node(row: Any) -> NodeSeen:
+    aside = (row.aside_reason or "it failed repeatedly") if row.aside_until is not None else None
+    return NodeSeen(row.id, row.hostname, _cluster(row), row.down, row.expected, aside, row.lost)
+
+
+def _failing(row: Any) -> Failing:
+    return Failing(row.id, row.hostname, _cluster(row), row.missing, row.attempts, row.message or "")
+
+
+def _waiting(row: Any) -> Waiting:
+    return Waiting(_cluster(row), row.count, tuple(row.examples), row.reason or "")
+
+
+def _claimed(row: Any) -> tuple[Claimed, ...]:
+    cluster = _cluster(row)
+    return (
+        Claimed(cluster, "CPU", row.cpu_claimed, row.cpu),
+        Claimed(cluster, "memory", row.memory_claimed, row.memory),
+        Claimed(cluster, "disk", row.disk_claimed, row.disk),
+    )

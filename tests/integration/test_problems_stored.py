@@ -1,0 +1,159 @@
+"""Problems, on a real PostgreSQL: one open row for each, with its events."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+from workbench import Fleet, MakeProcess
+
+from pathfinder.bootstrap import Process
+from pathfinder.controllers import noticing
+from pathfinder.controllers.noticing import Noticing, Patience
+from pathfinder.controllers.situation import ClusterRef, Survival
+from pathfinder.domain.problems import ProblemKind
+from pathfinder.store import leadership
+from pathfinder.store.leadership import Leadership
+from workers.problems import Queues, look
+
+AT_ONCE = dict.fromkeys(ProblemKind, Patience(0, 0))
+
+
+@pytest.fixture(autouse=True)
+def without_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time is the unit tests' subject."""
+    monkeypatch.setattr(noticing, "PATIENCE", AT_ONCE)
+
+
+@pytest.fixture
+async def lead(process: Process) -> AsyncIterator[Leadership]:
+    """The right to look."""
+    async with leadership.session(process.database, "problems") as session:
+        taken = await leadership.take(session, "problems")
+        assert taken is not None
+        yield taken
+
+
+@pytest.fixture
+def queues() -> Queues:
+    """RabbitMQ answers, and nothing waits."""
+    made = Queues()
+    made.depths = {"pathfinder.scheduler": 0}
+    return made
+
+
+async def rows(fleet: Fleet) -> list[tuple[object, ...]]:
+    """The key of each problem, and whether it is open."""
+    return await fleet.rows("SELECT key, closed_at IS NULL FROM problems ORDER BY opened_at, key")
+
+
+async def test_nothing_is_wrong_with_an_empty_pathfinder(fleet: Fleet, lead: Leadership, queues: Queues) -> None:
+    """A cluster without a node, too."""
+    assert not await look(lead, queues, Noticing(), ())
+    assert await rows(fleet) == []
+
+
+async def test_a_problem_is_a_row_and_an_event_until_it_is_over(fleet: Fleet, lead: Leadership, queues: Queues) -> None:
+    """Said once when it opens, once when it ends, however often is looked and by how many leaders."""
+    queues.depths = {"pathfinder.scheduler": 9000}
+    await look(lead, queues, Noticing(), ())
+    await look(lead, queues, Noticing(), ())
+
+    assert await rows(fleet) == [("queue.backlog:pathfinder.scheduler", True)]
+
+    queues.depths = {"pathfinder.scheduler": 0}
+    await look(lead, queues, Noticing(), ())
+    await look(lead, queues, Noticing(), ())
+
+    assert await rows(fleet) == [("queue.backlog:pathfinder.scheduler", False)]
+    assert (await fleet.kinds())[1:] == ["queue.backlog", "problem.resolved"]
+    (((opened, ended)),) = [
+        [row[0] for row in await fleet.rows("SELECT body FROM events WHERE subject_type = 'problem' ORDER BY seq")]
+    ]
+    assert isinstance(opened, dict)
+    assert isinstance(ended, dict)
+    assert "pathfinder.scheduler" in opened["reason"]
+    assert opened["advice"]
+    assert (ended["kind"], ended["key"]) == ("queue.backlog", opened["key"])
+
+    queues.depths = {"pathfinder.scheduler": 9000}
+    await look(lead, queues, Noticing(), ())
+    assert len(await rows(fleet)) == 2
+
+
+async def test_a_node_that_is_down_is_a_problem_but_no_second_event(
+    fleet: Fleet, lead: Leadership, queues: Queues
+) -> None:
+    """The monitor recorded the fact already."""
+    await fleet.node("node-1")
+    await fleet.rows("UPDATE nodes SET status = 'DOWN' RETURNING id")
+
+    await look(lead, queues, Noticing(), ())
+
+    assert await rows(fleet) == [("node.down:node-1", True)]
+    assert (await fleet.kinds()).count("node.down") == 0
+
+    await fleet.rows("UPDATE nodes SET status = 'READY' RETURNING id")
+    await look(lead, queues, Noticing(), ())
+    assert await rows(fleet) == [("node.down:node-1", False)]
+
+
+async def test_what_the_tables_tell_is_seen(fleet: Fleet, lead: Leadership, queues: Queues) -> None:
+    """Each question to PostgreSQL, once."""
+    await fleet.node("node-1", memory_bytes=1 << 30)
+    ids = await fleet.ask("lost", "waits", "loops", "fails", "other")
+    async with fleet.process.database.begin() as tx:
+        for statement in (
+            "UPDATE containers SET status = 'LOST' WHERE hostname = 'lost'",
+            "UPDATE containers SET waiting = true, message = 'Too big.', status_at = now() - interval '2 min' "
+            "WHERE hostname = 'waits'",
+            "UPDATE containers SET attempts = 3, message = 'No space.' WHERE hostname = 'fails'",
+            "UPDATE containers SET attempts = 9, status = 'PROVISIONED' WHERE hostname = 'other'",
+            "UPDATE nodes SET memory_claimed = memory_bytes, aside_until = now() + interval '1 min', "
+            "aside_reason = 'It broke.'",
+            "UPDATE outbox SET created_at = now() - interval '1 min'",
+            "INSERT INTO dead_letters (message_key, failed_at, queue, exchange, routing_key, reason, body) "
+            "VALUES (gen_random_uuid(), now(), 'q', 'e', 'k', 'r', '')",
+            "INSERT INTO roles (id, role, host, pid, version, parts, seen_at) VALUES "
+            "(gen_random_uuid(), 'relay', 'one', 1, '3', '{}', now() - interval '1 min'), "
+            "(gen_random_uuid(), 'scheduler', 'one', 2, '3', '{\"postgresql\": \"ok\"}', now())",
+        ):
+            await tx.execute(text(statement))
+        for _ in range(3):
+            await tx.execute(
+                text(
+                    "INSERT INTO events (cluster_id, kind, subject_type, subject_id, subject_name, actor, trace_id) "
+                    "VALUES (:cluster, 'container.missing', 'container', :id, 'loops', 'test', '')"
+                ),
+                {"cluster": fleet.cluster_id, "id": ids[2]},
+            )
+    queues.depths = None
+
+    survival = Survival(ClusterRef(fleet.cluster_id, "default"), 2, False, "12 would wait.")
+    news = await look(lead, queues, Noticing(), (survival,))
+
+    assert {one.key for one in news.opened} == {
+        "service.down:relay",
+        "outbox.backlog:outbox",
+        "dead.letters:dead letters",
+        "node.set_aside:node-1",
+        "container.crash_looping:default/loops",
+        "container.crash_looping:default/fails",
+        "container.unplaceable:default",
+        "container.lost:default",
+        "capacity.low:default/memory",
+        "resilience.lost:default",
+    }
+    told = dict(await fleet.rows("SELECT subject_name, subject_type FROM events WHERE actor = 'controller'"))
+    assert told["loops"] == "container"
+    assert told["relay"] == "problem"
+
+
+async def test_events_of_problems_are_read_by_everybody(
+    fleet: Fleet, lead: Leadership, queues: Queues, make_process: MakeProcess
+) -> None:
+    """They go the way of every event: through the outbox."""
+    queues.depths = {"pathfinder.recorder": 9000}
+
+    await look(lead, queues, Noticing(), ())
+
+    assert ("queue.backlog",) in await fleet.rows("SELECT routing_key FROM outbox")

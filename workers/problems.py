@@ -1,0 +1,91 @@
+"""Part of the controller: looks for problems, and writes what opened and what is over. One of several leads."""
+
+import time
+from collections.abc import Mapping
+from functools import partial
+
+import structlog
+from aio_pika.abc import AbstractConnection
+
+from pathfinder.bootstrap import Process
+from pathfinder.broker import topology
+from pathfinder.broker.connection import pause
+from pathfinder.controllers import problems as engine
+from pathfinder.controllers.noticing import News, Noticing
+from pathfinder.controllers.situation import Survival
+from pathfinder.domain.errors import Unavailable
+from pathfinder.store import problems, situation
+from pathfinder.store.leadership import Leadership
+from workers.leadership import while_leading
+
+log = structlog.get_logger()
+
+#: How often is looked.
+LOOK_SECONDS = 3.0
+
+
+class Queues:
+    """How much waits in RabbitMQ's shared queues, as of lately. `silent` counts the seconds without an answer."""
+
+    def __init__(self) -> None:
+        self._answered = time.monotonic()
+        self.depths: Mapping[str, int] | None = None
+
+    @property
+    def silent(self) -> float:
+        """Seconds since RabbitMQ last answered; 0 while it does."""
+        return 0.0 if self.depths is not None else time.monotonic() - self._answered
+
+    async def measure(self, process: Process, connection: AbstractConnection) -> None:
+        """Keep asking over this connection, until told to stop or it breaks."""
+        channel = await connection.channel()
+        try:
+            while not process.stopping.is_set():
+                depths = {}
+                for queue in topology.SHARED:
+                    answer = await channel.declare_queue(queue.name, passive=True)
+                    depths[queue.name] = answer.declaration_result.message_count or 0
+                self.depths = depths
+                await pause(process.stopping, LOOK_SECONDS)
+        finally:
+            self.depths, self._answered = None, time.monotonic()
+
+
+async def run(process: Process, queues: Queues) -> None:
+    """Look for problems until told to stop, while this process leads in it.
+
+    A lead of its own: the controller's is given up while RabbitMQ is away, which is when there is much to tell.
+    """
+    await while_leading(process, "problems", partial(watch, process, queues))
+
+
+async def watch(process: Process, queues: Queues, lead: Leadership) -> None:
+    """Look, and write what there is to tell, again and again."""
+    noticing = Noticing()
+    while not process.stopping.is_set():
+        try:
+            await look(lead, queues, noticing, None)
+        except Unavailable:
+            raise
+        except Exception:
+            # A mistake in here must not take the rest of the controller with it.
+            log.exception("could not look for problems")
+        await pause(process.stopping, LOOK_SECONDS)
+
+
+async def look(lead: Leadership, queues: Queues, noticing: Noticing, survivals: tuple[Survival, ...] | None) -> News:
+    """Look once; what was written."""
+    async with lead.begin() as tx:
+        known = await problems.known(tx)
+        depths = queues.depths
+        if depths is not None:
+            depths = {name: depth for name, depth in depths.items() if name != topology.DEAD.name}
+        seen = await situation.read(tx, depths, queues.silent, survivals)
+        news = noticing.news(engine.judge(seen, known), known, time.monotonic())
+        if news:
+            await problems.write(tx, news)
+    for one in news.opened:
+        log.warning("problem", key=one.key, summary=one.summary)
+    for key in news.ended:
+        log.info("problem is over", key=key)
+    return news
