@@ -3,6 +3,7 @@
 import structlog
 from aio_pika.abc import AbstractConnection
 
+from pathfinder import telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import pause
@@ -31,6 +32,7 @@ class Gauge:
     def admit(self) -> None:
         """Let new work in. Raises Overloaded while too much is waiting."""
         if reason := self._pressure.reason:
+            telemetry.REFUSED.inc()
             raise Overloaded(reason)
 
     async def run(self) -> None:
@@ -62,6 +64,7 @@ class Gauge:
                 self._note(queue.name, 0)
 
     def _note(self, place: str, depth: int) -> None:
+        telemetry.BACKLOG.labels("outbox" if place == OUTBOX else place).set(depth)
         if self._pressure.measured(place, depth):
             reason = self._pressure.reason
             log.warning("creates are refused" if reason else "creates are accepted again", place=place, depth=depth)

@@ -65,6 +65,10 @@ REQUEST_SECONDS = Histogram(
     "pathfinder_http_request_seconds", "Time to the end of an answer; streams are not in it.", ["method", "route"]
 )
 STREAMS = Gauge("pathfinder_event_streams", "Clients that follow events now.")
+BACKLOG = Gauge(
+    "pathfinder_backlog", "Messages waiting in the outbox and the shared queues; counted up to their mark.", ["place"]
+)
+REFUSED = Counter("pathfinder_creates_refused_total", "Creates refused because too much work was waiting.")
 
 # scheduler.
 PLACEMENTS = Counter(
@@ -80,6 +84,10 @@ PLACEMENT_SECONDS = Histogram(
 
 # relay.
 RELAYED = Counter("pathfinder_outbox_published_total", "Rows of the outbox published and deleted.")
+HELD = Gauge("pathfinder_queues_held", "Destinations whose full queue is left alone now.")
+
+# controller.
+TIDIED = Counter("pathfinder_rows_tidied_total", "Old rows removed.", ["table"])
 
 # recorder.
 REPORTS = Counter("pathfinder_reports_recorded_total", "Reports of agents written into the store.", ["kind"])

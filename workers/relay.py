@@ -97,7 +97,8 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
     holding = holding or Holding()
     clock = asyncio.get_running_loop().time
     async with process.database.begin() as tx:
-        rows = await outbox.take(tx, holding.ways(clock()))
+        held = holding.ways(clock())
+        rows = await outbox.take(tx, held)
         if rows:
             point("relay.taken")
         retired = {row.routing_key for row in rows if row.exchange == outbox.RETIREMENT}
@@ -109,8 +110,7 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
             known = await nodes.known(tx, retired | {key for _, key, _ in homeless})
             full |= await _house(publisher, homeless, known)
             await _retire(publisher, retired - known)
-        for way in {parcel[:2] for parcel in parcels} - full:
-            holding.taken(way)
+        holding.only({*held, *full})
         for way in full:
             log.warning("queue full; its messages wait in the outbox", exchange=way[0], key=way[1])
             holding.refused(way, clock())
@@ -121,6 +121,7 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
             point("relay.published")
     if rows:
         point("relay.committed")
+    telemetry.HELD.set(len(holding.ways(clock())))
     telemetry.RELAYED.inc(len(rows) - len(back))
     return len(rows)
 

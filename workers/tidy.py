@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from pathfinder import telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.domain.errors import Unavailable
 from pathfinder.store import pruning
@@ -40,7 +41,6 @@ class Tidy:
             except Exception:
                 log.exception("not tidied", table=table)
                 continue
-            if removed:
-                log.debug("tidied", table=table, rows=removed)
+            telemetry.TIDIED.labels(table.partition(" ")[0]).inc(removed)
             if removed >= pruning.BATCH:
                 self._due = clock()

@@ -1,5 +1,6 @@
 """Which destinations are left alone for a while, because their queue is full."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 #: An exchange and a routing key.
@@ -22,9 +23,9 @@ class Holding:
         pause = min(pause * 2, MOST_SECONDS)
         self._until[way] = (now + pause, pause)
 
-    def taken(self, way: Way) -> None:
-        """It is like any other again."""
-        self._until.pop(way, None)
+    def only(self, ways: Collection[Way]) -> None:
+        """All others were tried, or nothing waits for them any more: they are like any again."""
+        self._until = {way: held for way, held in self._until.items() if way in ways}
 
     def ways(self, now: float) -> list[Way]:
         """Those to leave alone now."""

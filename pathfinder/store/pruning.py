@@ -30,7 +30,7 @@ def steps(settings: Settings) -> Mapping[str, Prune]:
         "problems": partial(_run, _PROBLEMS, days=history),
         "roles": partial(_run, _ROLES, days=ROLE_DAYS),
         "dead_letters": partial(_run, _DEAD_LETTERS, days=settings.keep_dead_days),
-        "dead_letters beyond their bound": partial(_run, _DEAD_LETTERS_BEYOND, rows=settings.keep_dead_rows),
+        "dead_letters beyond the bound": partial(_run, _DEAD_LETTERS_BEYOND, rows=settings.keep_dead_rows),
     }
     if settings.keep_events_days:
         found["events"] = partial(_run, _EVENTS, days=settings.keep_events_days)

@@ -18,6 +18,7 @@ from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import Broker
 from pathfinder.broker.publish import Publisher, QueueFull, Unroutable
+from pathfinder.controllers.holding import Holding
 from pathfinder.domain.errors import NotFound
 from pathfinder.domain.messages import Command, Envelope, Exchange, Report, decode, encode
 from pathfinder.store import journal, nodes, outbox
@@ -113,6 +114,35 @@ async def test_a_full_queue_holds_up_its_own_node_alone_and_nothing_is_lost(
     assert await waiting(process) == []
     for queue in queues.values():
         await channel.queue_delete(queue.name)
+
+
+async def test_a_relay_whose_held_messages_went_elsewhere_sleeps_again(
+    process: Process, channel: AbstractChannel
+) -> None:
+    """Another relay published them, or they were removed: nothing is left to come back for."""
+
+    class Full(Publisher):
+        """Refuses everything."""
+
+        async def publish(self, *_: object, **__: object) -> None:
+            """Refuse it."""
+            raise QueueFull("full")
+
+    publisher, holding = Full(channel, {}), Holding()
+    clock = asyncio.get_running_loop().time
+    await put(process, "full", "1")
+    await workers.relay.publish_some(process, publisher, holding)
+    assert holding.next(clock()) is not None
+    async with process.database.begin() as tx:
+        await tx.execute(text("DELETE FROM outbox"))
+
+    async def due() -> bool:
+        return not holding.ways(clock())
+
+    await eventually(due)
+    await workers.relay.publish_some(process, publisher, holding)
+
+    assert holding.next(clock()) is None
 
 
 async def test_rows_that_were_put_back_keep_their_place(process: Process) -> None:

@@ -23,7 +23,7 @@ def test_pauses_grow_up_to_a_bound_and_begin_anew_after_a_success() -> None:
         now += MOST_SECONDS
 
     assert pauses == [0.25, 0.5, 1, 2, 4, 5, 5, 5]
-    holding.taken(FULL)
+    holding.only([])
     holding.refused(FULL, now)
     assert holding.next(now) == FIRST_SECONDS
 
@@ -37,3 +37,14 @@ def test_the_next_try_is_that_of_the_first_way_due() -> None:
 
     assert holding.next(0.1) == FIRST_SECONDS - 0.1
     assert holding.next(9) == 0
+
+
+def test_a_way_that_was_tried_is_waited_for_no_more() -> None:
+    """Nor one whose messages another relay has taken: whoever waits for it would never sleep again."""
+    holding = Holding()
+    holding.refused(FULL, 0)
+    holding.refused(OTHER, 9)
+    holding.only(holding.ways(9))
+
+    assert holding.ways(9) == [OTHER]
+    assert holding.next(9) == FIRST_SECONDS
