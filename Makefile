@@ -28,8 +28,8 @@ down: ## Stop everything that `make up` started; data stays.
 clean: ## Stop everything, and remove its data and the containers it made; nothing else.
 	@$(STOP) clean
 
-lab: install ## Start a lab of several real LXD nodes: make lab NODES=3
-	@$(BIN)/pathfinder lab up --nodes $(NODES)
+lab: install ## Start a lab of several real LXD nodes: make lab NODES=3; HA=1: two of everything.
+	@$(BIN)/pathfinder lab up --nodes $(NODES) $(if $(HA),--ha)
 
 lab-down: ## Remove the lab without a trace.
 	@$(STOP) lab down

@@ -33,7 +33,10 @@ class Settings(BaseSettings):
         description="Where a role answers /healthz, /readyz and /metrics: HOST, with the role's own port or one near "
         "it; HOST:PORT; or empty for nowhere. The api role answers on its own address, and here only if this is set.",
     )
-    api_url: str = Field("http://127.0.0.1:8080", description="Where agents reach the API.")
+    api_url: str = Field(
+        "http://127.0.0.1:8080",
+        description="Where agents reach the API; several, separated by commas, are tried in turn.",
+    )
     max_body_bytes: int = Field(8 << 20, ge=1024, description="Largest request body the API reads.")
     default_image: str = Field("ubuntu:26.04", description="Image of new clusters: Ubuntu's current LTS.")
 

@@ -9,7 +9,8 @@ pathfinder.dead      topic   messages nobody could process, routing key = the qu
 queue                    type     bound                      why
 pathfinder.scheduler     quorum   100,000, drops the oldest  hints: the sweep finds what they told of
 pathfinder.recorder      quorum   100,000, then refuses      reports are work done: agents keep them and try again
-pathfinder.heartbeats    classic  15 s, 50,000               an old heartbeat says nothing
+pathfinder.heartbeats    quorum   15 s, 50,000               an old heartbeat says nothing; a classic queue would be
+                                                             away with its broker node, and every node would go DOWN
 pathfinder.node.<node>   quorum   2,000, then refuses        commands wait in the outbox, only those of this node
                                   7 days without an agent    the node's next inventory brings them again
 pathfinder.dead          quorum   10,000, drops the oldest   on the way to the table of dead letters
@@ -103,7 +104,7 @@ HEARTBEATS = Queue(
     "pathfinder.heartbeats",
     Exchange.REPORTS,
     (Report.HEARTBEAT,),
-    {"x-message-ttl": 15_000, "x-max-length": 50_000},
+    {"x-queue-type": "quorum", "x-message-ttl": 15_000, "x-max-length": 50_000, "x-overflow": "drop-head"},
 )
 DEAD = Queue(
     "pathfinder.dead",

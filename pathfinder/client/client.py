@@ -24,6 +24,7 @@ class Client:
         async with Client("http://127.0.0.1:8080", token) as client:
             container = await client.containers.create("web-01", memory="512MiB")
 
+    `server` may be several URLs of one Pathfinder, separated by commas: one that answers is asked.
     Raises `BadArgument` for a server that is no http(s) URL. A server that is overloaded is waited for, as long as
     `patience` (seconds) lasts; `on_wait` is told. `transport` replaces the wire in tests.
     """

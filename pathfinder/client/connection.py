@@ -14,6 +14,7 @@ import stamina
 from pydantic import BaseModel, ValidationError
 
 from pathfinder.client.errors import ApiError, BadArgument, ClientError, UnexpectedAnswer, Unreachable
+from pathfinder.client.servers import AnyServer
 from pathfinder.domain.views import Problem
 
 BASE = "/api/v3"
@@ -36,7 +37,7 @@ OnWait = Callable[[ApiError, float], None]
 
 
 class Connection:
-    """Requests to one server. `transport` replaces the wire in tests.
+    """Requests to one server, or to any of several, separated by commas. `transport` replaces the wire in tests.
 
     `patience` is how many seconds an overloaded server is waited for before its refusal is raised.
     """
@@ -50,20 +51,23 @@ class Connection:
         patience: float = PATIENCE_SECONDS,
         on_wait: OnWait | None = None,
     ) -> None:
-        url = _address(server)
+        urls = [_address(each.strip().rstrip("/")) for each in server.split(",")]
+        secure, local = urls[0].scheme == "https", all(url.host.startswith(_LOOPBACK) for url in urls)
         if not (token.isascii() and token.isprintable()):
             raise BadArgument("The token holds characters that no token has; copy it again.")
         self._patience, self._on_wait = patience, on_wait
-        self.server = server.rstrip("/")
+        self.server = ", ".join(str(url).rstrip("/") for url in urls)
+        if len(urls) > 1:
+            transport = AnyServer(urls, transport or httpx2.AsyncHTTPTransport(verify=secure, trust_env=not local))
         self._http = httpx2.AsyncClient(
-            base_url=self.server + BASE,
+            base_url=str(urls[0]).rstrip("/") + BASE,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=_TIMEOUTS,
             transport=transport,
             # Loading certificate authorities takes longer than a whole request; plain HTTP never looks at them.
-            verify=url.scheme == "https",
+            verify=secure,
             # A proxy set for the Internet cannot reach this machine's own loopback.
-            trust_env=not url.host.startswith(_LOOPBACK),
+            trust_env=not local,
         )
 
     async def close(self) -> None:

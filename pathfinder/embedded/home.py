@@ -21,7 +21,7 @@ from pathfinder.embedded.ports import free_port
 SOCKET_PATH_LIMIT = 95
 #: Everything that is ever put into a home.
 ENTRIES = (
-    *("agent", "leases", "lock", "logs", "nodes", "postgres", "rabbitmq"),
+    *("agent", "leases", "lock", "logs", "nodes", "postgres", "postgres-standby", "rabbitmq"),
     *("state.json", "state.json.new", "supervisor", "supervisor.sock"),
 )
 
@@ -113,7 +113,11 @@ class Home:
         last = self.recall(f"port.{name}")
         if last is not None and in_use:
             return int(last)
+        # Those of other services count as taken, though they may not run yet.
+        others = {value for key, value in self._read().items() if key.startswith("port.") and key != f"port.{name}"}
         port = free_port(last or preferred)
+        while port in others:
+            port = free_port(port + 1)
         self.remember(f"port.{name}", port)
         return port
 

@@ -13,6 +13,7 @@ tests runs beside a user's, and beside `pathfinder up`.
 """
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,8 +29,10 @@ from pathfinder.embedded.image import TINY
 from pathfinder.embedded.lab_network import LabNetwork, create_network
 from pathfinder.embedded.lab_node import LabNode, lab_cgroup, remove_cgroups
 from pathfinder.embedded.machine import read_facts, why_no_lxd
+from pathfinder.embedded.postgres import PRIMARY
 from pathfinder.embedded.program import Program
 from pathfinder.embedded.progress import Progress, Silent
+from pathfinder.embedded.rabbitmq import node_name
 from pathfinder.embedded.services import Services
 from pathfinder.embedded.supervisor import Status, Supervisor, wait_until
 
@@ -62,19 +65,30 @@ class Lab:
         return f"http://127.0.0.1:{self._recall('port.api')}"
 
     @property
+    def api_urls(self) -> list[str]:
+        """Every API there is, as the host reaches it."""
+        ports = (self.home.recall(f"port.{node_name('api', number)}") for number in (1, 2))
+        return [f"http://127.0.0.1:{port}" for port in ports if port]
+
+    @property
     def token(self) -> str:
         """The operator's bearer token."""
         return str(self._recall("token.operator"))
 
     @property
     def database_url(self) -> str:
-        """Its PostgreSQL."""
+        """Its PostgreSQL, with its standby."""
         return str(self._recall("url.database"))
 
     @property
     def broker_url(self) -> str:
-        """Its RabbitMQ, as the host reaches it."""
+        """Its RabbitMQ, as the host reaches it; all its nodes, separated by commas."""
         return str(self._recall("url.broker"))
+
+    @property
+    def is_ha(self) -> bool:
+        """Whether every part of it may die."""
+        return bool(self.home.recall("ha"))
 
     def nodes(self) -> list[str]:
         """The names of its nodes, dead ones included."""
@@ -109,8 +123,12 @@ class Lab:
 
     # Up and down
 
-    def up(self, nodes: int = 3, progress: Progress | None = None) -> None:
-        """Start what does not run yet, and return when every node is ready."""
+    def up(self, nodes: int = 3, progress: Progress | None = None, *, ha: bool = False) -> None:
+        """Start what does not run yet, and return when every node is ready.
+
+        `ha`: two of each role, three RabbitMQ nodes, a PostgreSQL with a standby, so that any one may die. A lab that
+        is up stays what it is.
+        """
         progress = progress or Silent()
         if reason := why_no_lxd(read_facts()):
             raise LxdImpossible(f"A lab needs real LXD: {reason}")
@@ -119,6 +137,7 @@ class Lab:
                 self._remove_everything_running()
                 self._remove_files()
                 self.home.create()
+                self.home.remember("ha", ha)
             self.supervisor.ensure()
             self._make_network()
             self.home.remember("nodes", max(nodes, len(self.nodes())))  # more may join later, none leaves
@@ -149,6 +168,27 @@ class Lab:
         wait_until(f"the end of {node}", lambda: not found.is_alive(self.supervisor), READY_SECONDS)
         self._network().unplug(found.number)
         found.await_end()
+
+    def kill_broker(self, number: int = 1) -> None:
+        """`kill -9` a RabbitMQ node with all its processes. supervisord starts it again at once."""
+        # RabbitMQ is a child of the script that starts it, and outlives that one.
+        pid = self.supervisor.pid(node_name("rabbitmq", number))
+        os.killpg(os.getpgid(pid), signal.SIGKILL)
+
+    def queue_leader(self, queue: str) -> int:
+        """The number of the RabbitMQ node that leads a queue, for `kill_broker`."""
+        return self._services().broker_node(1).leader(queue)
+
+    def kill_primary(self) -> None:
+        """The primary PostgreSQL of an `ha` lab is gone at once, as after a crash, and stays so: `promote_standby`."""
+        self.supervisor.signal(PRIMARY, "QUIT")  # its immediate shutdown
+        wait_until("the primary's end", lambda: not self.supervisor.is_running(PRIMARY), READY_SECONDS)
+
+    def promote_standby(self) -> None:
+        """The standby of an `ha` lab takes writes from now on. Not while the primary runs: there would be two."""
+        if self.supervisor.is_running(PRIMARY):
+            raise EmbeddedError("The primary still runs; kill it first.")
+        self._services().standby().promote()
 
     def start(self, node: str) -> None:
         """A machine that died boots again, with its disk, and its agent takes up its work."""
@@ -184,7 +224,7 @@ class Lab:
     # How
 
     def _start_control_plane(self, progress: Progress) -> None:
-        services = Services(self.supervisor, {}, broker_hosts=(self._network().host,))
+        services = self._services()
         with ThreadPoolExecutor() as pool:
             broker, database = pool.submit(services.broker, progress), pool.submit(services.database, progress)
             settings = self._settings | {roles.DATABASE_URL: database.result()}
@@ -198,14 +238,22 @@ class Lab:
             self._start_roles(settings)
             step.say(f"ready on {self.api_url}")
 
+    def _services(self) -> Services:
+        return Services(self.supervisor, {}, broker_hosts=(self._network().host,), ha=self.is_ha)
+
     def _start_roles(self, settings: dict[str, str]) -> None:
-        """Each role as a program of its own, so that tests can kill them one by one."""
-        port = self.home.port("api", API_PORT, in_use=self.supervisor.is_running("api"))
-        settings["PATHFINDER_API_LISTEN"] = f"127.0.0.1:{port},{self._network().host}:{port}"
+        """Each role as a program of its own, so that tests can kill them one by one; each twice where `ha`."""
         settings.setdefault("PATHFINDER_DEFAULT_IMAGE", f"local:{TINY}")
-        self.supervisor.define(roles.role_program(role, (role,), settings) for role in roles.CONTROL_PLANE)
-        for role in roles.CONTROL_PLANE:
-            self.supervisor.start(role)
+        programs = []
+        for number in (1, 2) if self.is_ha else (1,):
+            api = node_name("api", number)
+            port = self.home.port(api, API_PORT + number - 1, in_use=self.supervisor.is_running(api))
+            listen = {"PATHFINDER_API_LISTEN": f"127.0.0.1:{port},{self._network().host}:{port}"}
+            for role in roles.CONTROL_PLANE:
+                programs.append(roles.role_program(node_name(role, number), (role,), settings | listen))
+        self.supervisor.define(programs)
+        for program in programs:
+            self.supervisor.start(program.name)
         self.supervisor.wait("api", self._api().is_ready, READY_SECONDS)
         self._api().set_default_image(settings["PATHFINDER_DEFAULT_IMAGE"])
 
@@ -228,7 +276,7 @@ class Lab:
         host = self._network().host
         order = roles.AgentOrder(
             node=node.name,
-            api_url=f"http://{host}:{self._recall('port.api')}",
+            api_url=",".join(url.replace("127.0.0.1", host) for url in self.api_urls),
             broker_url=self.broker_url.replace("127.0.0.1", host),
             join_token=str(self._recall("token.join")),
             state_dir=node.home.root / "agent",

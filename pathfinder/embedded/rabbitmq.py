@@ -2,6 +2,8 @@
 
 Erlang nodes of one machine usually share one `epmd`, which stays behind when they end. Ours is a program of its own
 under supervision, on its own port, so nothing of the machine is used and nothing stays.
+
+Several nodes make a cluster: those after the first join it when they start for the first time.
 """
 
 import base64
@@ -17,7 +19,7 @@ from pathlib import Path
 
 from pathfinder.embedded.account import Account
 from pathfinder.embedded.amqp_login import lets_in
-from pathfinder.embedded.errors import NotInstalled
+from pathfinder.embedded.errors import NotInstalled, NotReady
 from pathfinder.embedded.ports import LOOPBACK, answers, free_port
 from pathfinder.embedded.program import Program
 from pathfinder.embedded.supervisor import wait_until
@@ -29,7 +31,10 @@ NAME = "pathfinder"
 READY_SECONDS = 60.0
 #: Debian's own script; the one on PATH is a wrapper that only knows the machine's node.
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+_CONTROL = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
 _MAPPER = Path("/usr/bin/epmd")
+#: Erlang's schedulers would spin for a while before they sleep, which other nodes of the same machine pay for.
+_IDLE = " +sbwt none +sbwtdcpu none +sbwtdio none"
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,19 @@ class RabbitMQ:
     account: Account
     #: More addresses to listen on beside loopback.
     extra_hosts: tuple[str, ...] = ()
+    #: Which node of how many it is. They share a directory, for its cookie, and the port mapper.
+    number: int = 1
+    count: int = 1
+
+    @property
+    def name(self) -> str:
+        """The program's name."""
+        return node_name("rabbitmq", self.number)
+
+    @property
+    def own(self) -> Path:
+        """Its own part of the directory."""
+        return self.directory if self.number == 1 else self.directory / f"node-{self.number}"
 
     @property
     def url(self) -> str:
@@ -60,18 +78,18 @@ class RabbitMQ:
         return {
             "HOME": str(self.directory),  # where Erlang keeps its cookie
             "ERL_EPMD_PORT": str(self.mapper_port),
-            "RABBITMQ_NODENAME": f"{NAME}@localhost",
+            "RABBITMQ_NODENAME": f"{node_name(NAME, self.number)}@localhost",
             "RABBITMQ_DIST_PORT": str(self.nodes_port),
-            "RABBITMQ_MNESIA_BASE": str(self.directory / "mnesia"),
-            "RABBITMQ_LOG_BASE": str(self.directory / "log"),
+            "RABBITMQ_MNESIA_BASE": str(self.own / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(self.own / "log"),
             "RABBITMQ_LOGS": "-",  # supervisord keeps and rotates the log
-            "RABBITMQ_CONFIG_FILE": str(self.directory / "rabbitmq.conf"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.directory / "enabled_plugins"),
-            "RABBITMQ_PID_FILE": str(self.directory / "pid"),
+            "RABBITMQ_CONFIG_FILE": str(self.own / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.own / "enabled_plugins"),
+            "RABBITMQ_PID_FILE": str(self.own / "pid"),
             # The machine's own settings must not reach our node.
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
             "RABBITMQ_ADVANCED_CONFIG_FILE": "/dev/null",
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}" + _IDLE,
         }
 
     @property
@@ -85,22 +103,38 @@ class RabbitMQ:
             raise NotInstalled("RabbitMQ")
         addresses = enumerate((LOOPBACK, *self.extra_hosts), start=1)
         lines = [f"listeners.tcp.{number} = {host}:{self.port}" for number, host in addresses]
-        definitions = self.directory / "definitions.json"
-        self._write("rabbitmq.conf", "\n".join([*lines, f"load_definitions = {definitions}"]) + "\n")
+        definitions = self.account.own(self.own) / "definitions.json"
+        lines += [f"load_definitions = {definitions}", *self._clustering()]
+        self._write("rabbitmq.conf", "\n".join(lines) + "\n")
         self._write(definitions.name, json.dumps(self._definitions()))
         self._write("enabled_plugins", "[].\n")
+        cookie = self.directory / ".erlang.cookie"
+        if self.count > 1 and not cookie.exists():
+            cookie.write_text(hashlib.sha256(f"cookie {self.password}".encode()).hexdigest())
+            os.chown(cookie, self.account.uid, self.account.gid)
+            cookie.chmod(0o400)
 
     def is_ready(self) -> bool:
         """Whether it accepts our password: listeners are opened when everything else is up."""
         return lets_in(LOOPBACK, self.port, NAME, self.password)
 
+    def leader(self, queue: str) -> int:
+        """The number of the node that leads a quorum queue."""
+        command = (str(_CONTROL), "--quiet", "list_queues", "--vhost", NAME, "--no-table-headers", "name", "leader")
+        listed = self.account.run(*command, env=os.environ | self.environment)
+        leaders = dict(line.split("\t") for line in listed.stdout.splitlines())
+        if queue not in leaders:
+            raise NotReady(f"rabbitmqctl does not tell the leader of {queue}: {listed.stderr.strip() or listed.stdout}")
+        name = leaders[queue].split("@")[0].removeprefix(NAME).removeprefix("-")
+        return int(name or 1)
+
     def programs(self) -> list[Program]:
         """It and its port mapper, under supervision, in start order."""
         mapper = Program("epmd", self.mapper_command, priority=110, user=self.account.name)
         server = Program(
-            "rabbitmq",
+            self.name,
             (str(_SERVER),),
-            priority=120,
+            priority=120 + self.number,
             environment=self.environment,
             user=self.account.name,
             stop_seconds=30,
@@ -108,6 +142,18 @@ class RabbitMQ:
             stop_children=True,
         )
         return [mapper, server]
+
+    def _clustering(self) -> list[str]:
+        if self.count == 1:
+            return []
+        # The side of a split that has not the majority stops, rather than to accept what nobody else has.
+        lines = ["cluster_partition_handling = pause_minority"]
+        if self.number > 1:
+            lines += [
+                "cluster_formation.peer_discovery_backend = classic_config",
+                f"cluster_formation.classic_config.nodes.1 = {NAME}@localhost",
+            ]
+        return lines
 
     def _definitions(self) -> dict[str, object]:
         # RabbitMQ's own hash: four bytes of salt, then SHA-256 of salt and password. The salt may stay the same.
@@ -121,10 +167,15 @@ class RabbitMQ:
         }
 
     def _write(self, name: str, text: str) -> None:
-        path = self.directory / name
+        path = self.own / name
         path.write_text(text)
         os.chown(path, self.account.uid, self.account.gid)
         path.chmod(0o600)
+
+
+def node_name(name: str, number: int) -> str:
+    """The name of a node of a cluster: `rabbitmq`, `rabbitmq-2`, …"""
+    return name if number == 1 else f"{name}-{number}"
 
 
 @contextmanager

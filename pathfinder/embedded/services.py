@@ -1,6 +1,8 @@
 """PostgreSQL and RabbitMQ of one home, brought up and waited for. URLs from the environment win."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from pathfinder.embedded import postgres, rabbitmq
 from pathfinder.embedded.account import Account, data_directory
@@ -8,20 +10,29 @@ from pathfinder.embedded.ports import LOOPBACK, answers
 from pathfinder.embedded.postgres import Postgres
 from pathfinder.embedded.progress import Progress
 from pathfinder.embedded.rabbitmq import RabbitMQ
-from pathfinder.embedded.supervisor import Supervisor
+from pathfinder.embedded.supervisor import Supervisor, wait_until
+
+#: Nodes of a RabbitMQ that survives the death of one.
+BROKER_NODES = 3
 
 
 class Services:
-    """The two services every role needs."""
+    """The two services every role needs. `ha`: a PostgreSQL with a standby, a RabbitMQ of three nodes."""
 
     def __init__(
-        self, supervisor: Supervisor, environment: Mapping[str, str], broker_hosts: tuple[str, ...] = ()
+        self,
+        supervisor: Supervisor,
+        environment: Mapping[str, str],
+        broker_hosts: tuple[str, ...] = (),
+        *,
+        ha: bool = False,
     ) -> None:
         self._supervisor = supervisor
         self._home = supervisor.home
         self._given = environment
         #: Where RabbitMQ listens beside loopback.
         self._broker_hosts = broker_hosts
+        self._ha = ha
 
     def database(self, progress: Progress) -> str:
         """The URL of a PostgreSQL that accepts connections."""
@@ -29,46 +40,83 @@ class Services:
             if given := self._given.get("PATHFINDER_DATABASE_URL"):
                 step.say("given by PATHFINDER_DATABASE_URL")
                 return given
-            server = self._postgres()
+            server = self.primary()
             if not server.is_ready():
                 server.initialise()
-            program = server.program()
-            self._supervisor.define([program])
-            self._supervisor.start(program.name)
-            self._supervisor.wait(program.name, server.is_ready, postgres.READY_SECONDS)
-            step.say(f"ready on {LOOPBACK}:{server.port}")
-            return server.url
+            self._run_postgres(server)
+            if not self._ha:
+                step.say(f"ready on {LOOPBACK}:{server.port}")
+                return server.url
+            standby = self.standby()
+            standby.follow(server)
+            self._run_postgres(standby)
+            if server.takes_writes() and not standby.takes_writes():
+                wait_until("a standby that follows", server.is_followed, postgres.READY_SECONDS)
+            step.say(f"ready on {LOOPBACK}:{server.port}, standby on {LOOPBACK}:{standby.port}")
+            return server.url_with(standby)
 
     def broker(self, progress: Progress) -> str:
-        """The URL of a RabbitMQ that accepts connections."""
+        """The URL of a RabbitMQ that accepts connections; of several nodes, separated by commas."""
         with progress.step("RabbitMQ") as step:
             if given := self._given.get("PATHFINDER_BROKER_URL"):
                 step.say("given by PATHFINDER_BROKER_URL")
                 return given
-            node = self._rabbitmq()
-            node.configure()
-            mapper, server = node.programs()
-            self._supervisor.define([mapper, server])
+            first, *others = [self.broker_node(number) for number in range(1, (BROKER_NODES if self._ha else 1) + 1)]
+            mapper = first.programs()[0]
+            self._supervisor.define([mapper])
             self._supervisor.start(mapper.name)
-            self._supervisor.wait(mapper.name, lambda: answers(node.mapper_port), rabbitmq.READY_SECONDS)
-            self._supervisor.start(server.name)
-            self._supervisor.wait(server.name, node.is_ready, rabbitmq.READY_SECONDS)
-            step.say(f"ready on {LOOPBACK}:{node.port}")
-            return node.url
+            self._supervisor.wait(mapper.name, lambda: answers(first.mapper_port), rabbitmq.READY_SECONDS)
+            self._run_rabbitmq(first)
+            with ThreadPoolExecutor() as pool:
+                for joined in [pool.submit(self._run_rabbitmq, node) for node in others]:
+                    joined.result()
+            step.say("ready on " + ", ".join(f"{LOOPBACK}:{node.port}" for node in (first, *others)))
+            return ",".join(node.url for node in (first, *others))
 
-    def _postgres(self) -> Postgres:
+    def primary(self) -> Postgres:
+        """The one PostgreSQL, or that of the two that was made first."""
+        server = self._postgres(postgres.PRIMARY, postgres.PORT)
+        return replace(server, synchronous=postgres.STANDBY if self._ha else "")
+
+    def standby(self) -> Postgres:
+        """The second of the two."""
+        return self._postgres(postgres.STANDBY, postgres.PORT + 1)
+
+    def _run_postgres(self, server: Postgres) -> None:
+        # Of two, one that died may have been replaced meanwhile; it is not for supervisord to decide that it goes on.
+        program = replace(server.program(), restart=not self._ha)
+        self._supervisor.define([program])
+        self._supervisor.start(program.name)
+        self._supervisor.wait(program.name, server.is_ready, postgres.READY_SECONDS)
+
+    def _run_rabbitmq(self, node: RabbitMQ) -> None:
+        node.configure()
+        program = node.programs()[1]
+        if self._ha:  # only labs have several, and those are thrown away: nothing is asked to stop
+            program = replace(program, stop_signal="KILL")
+        self._supervisor.define([program])
+        self._supervisor.start(program.name)
+        self._supervisor.wait(program.name, node.is_ready, rabbitmq.READY_SECONDS)
+
+    def _postgres(self, name: str, preferred: int) -> Postgres:
         account = Account.of("postgres")
-        directory = data_directory(self._home, "postgres", account)
-        running = self._supervisor.is_running("postgres")
-        port = self._home.port("postgres", postgres.PORT, in_use=running)
-        return Postgres(directory, port, self._home.secret("postgres"), account)
+        directory = data_directory(self._home, name, account)
+        port = self._home.port(name, preferred, in_use=self._supervisor.is_running(name))
+        return Postgres(directory, port, self._home.secret("postgres"), account, name)
 
-    def _rabbitmq(self) -> RabbitMQ:
+    def broker_node(self, number: int) -> RabbitMQ:
+        """The only RabbitMQ node, or one of three."""
         account = Account.of("rabbitmq")
-        directory = data_directory(self._home, "rabbitmq", account)
-        running = self._supervisor.is_running("rabbitmq")
-        port = self._home.port("rabbitmq", rabbitmq.PORT, in_use=running)
-        nodes_port = self._home.port("rabbitmq.nodes", rabbitmq.NODES_PORT, in_use=running)
-        mapper_port = self._home.port("epmd", rabbitmq.MAPPER_PORT, in_use=self._supervisor.is_running("epmd"))
-        secret = self._home.secret("rabbitmq")
-        return RabbitMQ(directory, port, nodes_port, mapper_port, secret, account, self._broker_hosts)
+        name = rabbitmq.node_name("rabbitmq", number)
+        running = self._supervisor.is_running(name)
+        return RabbitMQ(
+            data_directory(self._home, "rabbitmq", account),
+            self._home.port(name, rabbitmq.PORT + number - 1, in_use=running),
+            self._home.port(f"{name}.nodes", rabbitmq.NODES_PORT + number - 1, in_use=running),
+            self._home.port("epmd", rabbitmq.MAPPER_PORT, in_use=self._supervisor.is_running("epmd")),
+            self._home.secret("rabbitmq"),
+            account,
+            self._broker_hosts,
+            number,
+            BROKER_NODES if self._ha else 1,
+        )

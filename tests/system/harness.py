@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aio_pika
-import asyncpg
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
+from sqlalchemy import make_url
+from yarl import URL
 
 from pathfinder.client import ApiError, Client, Unreachable
 from pathfinder.domain.lifecycle import CLAIMING, SETTLED, Status
@@ -21,7 +22,9 @@ from pathfinder.domain.messages import Envelope, Exchange, decode, encode
 from pathfinder.domain.views import Container, Event
 from pathfinder.embedded.lab import Lab
 from pathfinder.embedded.lxd_client import LxdRefused, connect
+from pathfinder.embedded.ports import answers
 from pathfinder.runtime.lxd_order import MARK_CLUSTER, MARK_CONTAINER, MARK_GENERATION
+from pathfinder.store.servers import Servers
 
 #: Far more than anything takes here, even on a busy machine.
 DEADLINE_SECONDS = 60.0
@@ -84,7 +87,11 @@ class Harness:
     @asynccontextmanager
     async def of(cls, lab: Lab) -> AsyncIterator["Harness"]:
         """A harness with its connections open."""
-        async with Client(lab.api_url, lab.token) as client, await aio_pika.connect_robust(lab.broker_url) as broker:
+        broker_url = next(url for url in lab.broker_url.split(",") if answers(URL(url).port or 5672))
+        async with (
+            Client(",".join(lab.api_urls), lab.token) as client,
+            await aio_pika.connect_robust(broker_url) as broker,
+        ):
             yield cls(lab, client, broker)
 
     # Waiting
@@ -268,7 +275,8 @@ class Harness:
 
     async def sql(self, query: str, *arguments: Any) -> list[Json]:
         """The rows of a query."""
-        connection = await asyncpg.connect(self.lab.database_url.replace("postgresql+asyncpg", "postgresql"))
+        url = make_url(self.lab.database_url)
+        connection = await Servers().connect(**url.get_dialect()().create_connect_args(url)[1])
         try:
             return [dict(row) for row in await connection.fetch(query, *arguments)]
         finally:

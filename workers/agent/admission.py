@@ -40,9 +40,10 @@ async def admit(settings: Settings, runtime: Runtime, stopping: asyncio.Event) -
     A refusal is logged with what to do about it and tried again slowly: an operator may put it right meanwhile.
     """
     attempt = 0
+    urls = [url.strip() for url in settings.api_url.split(",")]
     while not stopping.is_set():
         try:
-            return await _register(settings, runtime)
+            return await _register(settings, runtime, urls[attempt % len(urls)])
         except (httpx2.HTTPError, RuntimeUnreachable, Invalid) as error:
             log.warning("not admitted yet", error=str(error))
         await pause(stopping, backoff(attempt))
@@ -50,10 +51,10 @@ async def admit(settings: Settings, runtime: Runtime, stopping: asyncio.Event) -
     return None
 
 
-async def _register(settings: Settings, runtime: Runtime) -> Admission:
+async def _register(settings: Settings, runtime: Runtime, api_url: str) -> Admission:
     kept = _Credential(settings.state_dir / "agent.json")
-    announcement = await _announcement(settings, runtime)
-    async with httpx2.AsyncClient(base_url=settings.api_url, timeout=10) as client:
+    announcement = await _announcement(settings, runtime, api_url)
+    async with httpx2.AsyncClient(base_url=api_url, timeout=10) as client:
         for token in filter(None, (kept.token(), settings.join_token and settings.join_token.get_secret_value())):
             answer = await client.post(
                 "/api/v3/nodes/register",
@@ -88,11 +89,11 @@ def _admitted(kept: "_Credential", hostname: str, body: dict[str, object]) -> Ad
     return admission
 
 
-async def _announcement(settings: Settings, runtime: Runtime) -> NodeRegistration:
+async def _announcement(settings: Settings, runtime: Runtime, api_url: str) -> NodeRegistration:
     facts = await runtime.facts()
     return NodeRegistration(
         hostname=settings.node_name or socket.gethostname().split(".")[0].lower(),
-        ipaddress=settings.node_address or _own_address(settings.api_url),
+        ipaddress=settings.node_address or _own_address(api_url),
         machine_id=facts.machine_id,
         runtime=facts.runtime,
         runtime_version=facts.runtime_version,

@@ -21,10 +21,15 @@ def register(app: typer.Typer) -> None:
 
 
 @group.command()
-def up(nodes: Annotated[int, typer.Option(min=1, max=20, help="How many.")] = 3) -> None:
+def up(
+    nodes: Annotated[int, typer.Option(min=1, max=20, help="How many.")] = 3,
+    ha: Annotated[
+        bool, typer.Option("--ha", help="Two of each role, three RabbitMQ nodes, a database standby.")
+    ] = False,
+) -> None:
     """Start the lab, with its own control plane, and a profile `lab` for pfi."""
     screen, lab = Screen(), Lab()
-    lab.up(nodes, screen)
+    lab.up(nodes, screen, ha=ha)
     save_profile(PROFILE, lab.api_url, lab.token, use=False)
     screen.console.print(f"The lab is up. Try: pfi --profile {PROFILE} get nodes")
 
@@ -48,6 +53,24 @@ def status() -> None:
 def kill(node: Node) -> None:
     """A machine dies: every process on it is gone at once, its disk stays."""
     Lab().kill(node)
+
+
+@group.command("kill-broker")
+def kill_broker(number: Annotated[int, typer.Argument(min=1, max=3, help="Which RabbitMQ node.")] = 1) -> None:
+    """A RabbitMQ node dies (`kill -9`) and is started again."""
+    Lab().kill_broker(number)
+
+
+@group.command("kill-primary")
+def kill_primary() -> None:
+    """The primary database of an --ha lab dies, for good."""
+    Lab().kill_primary()
+
+
+@group.command("promote-standby")
+def promote_standby() -> None:
+    """The standby database of an --ha lab takes the place of the primary that died."""
+    Lab().promote_standby()
 
 
 @group.command()
