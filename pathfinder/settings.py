@@ -54,6 +54,15 @@ class Settings(BaseSettings):
     address_timeout_seconds: float = Field(60, gt=0, description="How long a new container may take to get an IPv4.")
     heartbeat_seconds: float = Field(5, gt=0, description="Time between heartbeats.")
     lease_seconds: float = Field(15, gt=0, description="How long a node counts as ready after a heartbeat.")
+    fence_command: str | None = Field(
+        None,
+        description="Run by the controller, with the node's name and address as arguments, before stateful containers "
+        "of a silent node are taken over; exit status 0 says that nothing runs there any more.",
+    )
+    fence_url: str | None = Field(
+        None, description="Posted to instead of a fence_command: JSON with node and ipaddress; any 2xx is success."
+    )
+    fence_timeout_seconds: float = Field(60, gt=0, description="How long the fencing hook may take.")
     inventory_seconds: float = Field(60, gt=0, description="Time between an agent's full lists.")
     grace_seconds: float = Field(30, ge=0, description="How old a difference must be before it is repaired.")
 

@@ -1,27 +1,20 @@
-"""controller: watches over the leases of nodes, and tidies up. Of several, one leads; the others stand by."""
+"""controller: watches over nodes, heals what dies with them, and tidies up. One of several leads, the others wait."""
 
 import asyncio
-import contextlib
 from functools import partial
 
-import structlog
 from aio_pika.abc import AbstractConnection
 
 from pathfinder.bootstrap import Process
-from pathfinder.broker import topology
 from pathfinder.broker.connection import pause
-from pathfinder.controllers import liveness
-from pathfinder.domain.errors import Unavailable
-from pathfinder.store import nodes
 from pathfinder.store.leadership import Leadership
 from workers import problems
 from workers.leadership import while_leading
+from workers.monitor import Monitor
 from workers.tidy import Tidy
 
-log = structlog.get_logger()
-
-#: How often leases are looked at.
-WATCH_SECONDS = 1.0
+#: How often it is asked whether there is something to tidy up.
+TIDY_SECONDS = 1.0
 
 
 async def run(process: Process) -> None:
@@ -36,36 +29,22 @@ async def _serve(process: Process, queues: problems.Queues, connection: Abstract
     """Only the leader watches, and only while it has a broker: without one it cannot know what is heard of nodes."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(queues.measure(process, connection))
-        tasks.create_task(while_leading(process, "controller", partial(_watch, process, connection)))
+        tasks.create_task(while_leading(process, "controller", partial(_lead, process, connection)))
 
 
-async def _watch(process: Process, connection: AbstractConnection, lead: Leadership) -> None:
-    """Start with fresh leases: while nobody watched or the broker was away, no heartbeat could be counted."""
-    channel = await connection.channel()
-    await _grant_fresh_leases(process, lead)
+async def _lead(process: Process, connection: AbstractConnection, lead: Leadership) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        working = [
+            tasks.create_task(Monitor(process, connection, lead).run()),
+            tasks.create_task(_tidy(process)),
+        ]
+        await process.stopping.wait()
+        for task in working:
+            task.cancel()
+
+
+async def _tidy(process: Process) -> None:
     tidy = Tidy(process)
     while not process.stopping.is_set():
-        queue = await channel.declare_queue(topology.HEARTBEATS.name, passive=True)
-        with contextlib.suppress(Unavailable):
-            await _judge_nodes(lead, queue.declaration_result.message_count or 0)
         await tidy.run()
-        await pause(process.stopping, WATCH_SECONDS)
-
-
-async def _judge_nodes(lead: Leadership, unread_heartbeats: int) -> None:
-    async with lead.begin() as tx:
-        down = liveness.judge(await nodes.expired(tx), unread_heartbeats)
-        if down:
-            log.warning("nodes down", nodes=[node.hostname for node in down])
-            await nodes.mark_down(tx, {node.id for node in down})
-
-
-async def _grant_fresh_leases(process: Process, lead: Leadership) -> None:
-    while not process.stopping.is_set():
-        try:
-            async with lead.begin() as tx:
-                await nodes.renew_all(tx, process.settings.lease_seconds)
-            return
-        except Unavailable as error:
-            log.warning("waiting", reason=str(error))
-            await asyncio.sleep(1)
+        await pause(process.stopping, TIDY_SECONDS)

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 #: Each role's port; a process with several roles has that of the first of them here.
 FIRST = 9840
-PORTS = {"relay": 9841, "scheduler": 9842, "recorder": 9843, "controller": 9844, "agent": 9845}
+PORTS = {"relay": 9841, "scheduler": 9842, "recorder": 9843, "controller": 9844, "agent": 9845, "warden": 9846}
 
 #: Where a role's port is taken, mostly by another process of that role: the next tried is this much higher.
 STEP = 10

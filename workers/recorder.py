@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pathfinder import telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
-from pathfinder.broker.connection import pause
 from pathfinder.broker.consume import Delivery, consume
 from pathfinder.controllers import inventory, reports
 from pathfinder.domain import commands
@@ -29,9 +28,6 @@ from workers import dead_letters
 
 log = structlog.get_logger()
 
-#: Heartbeats are written together, this often.
-HEARTBEAT_BATCH_SECONDS = 1.0
-
 
 async def run(process: Process) -> None:
     """Record until told to stop."""
@@ -40,13 +36,10 @@ async def run(process: Process) -> None:
 
 async def _serve(process: Process, connection: AbstractConnection) -> None:
     stopping = process.stopping
-    async with asyncio.TaskGroup() as all_of_it:
-        all_of_it.create_task(dead_letters.keep(process, connection))
-        all_of_it.create_task(
+    async with asyncio.TaskGroup() as both:
+        both.create_task(dead_letters.keep(process, connection))
+        both.create_task(
             consume(connection, topology.RECORDER, partial(_reports, process), stopping, prefetch=500, batch=200)
-        )
-        all_of_it.create_task(
-            consume(connection, topology.HEARTBEATS, partial(_heartbeats, process), stopping, prefetch=5000, batch=5000)
         )
 
 
@@ -69,8 +62,7 @@ class Work:
         """
         await containers.save(tx, list(self.changed.values()))
         await attempts.keep(tx, self.attempts)
-        for placement in self.left.values():
-            await claims.depart(tx, placement)
+        await claims.depart(tx, list(self.left.values()))
         ended = [
             before[id_]
             for id_, after in self.changed.items()
@@ -161,23 +153,35 @@ async def _finish_departures(
 
 
 async def record_inventory(tx: AsyncConnection, envelope: Envelope, grace: timedelta) -> None:
-    """Answer the differences between a node's full list and the store with commands."""
+    """Answer the differences between a node's full list and the store with commands.
+
+    A DOWN node is READY again with the first list that shows nothing stale. What it was told before it went DOWN does
+    not count, so its list does only once it has registered anew.
+    """
     node_id = UUID(envelope.subject)
     node = (await nodes.by_ids(tx, {node_id})).get(node_id)
     if node is None:
+        return
+    if node.down and envelope.body["epoch"] != node.epoch:
+        await journal.record(tx, [], {node.hostname: [commands.rejoin(envelope.cluster, envelope.subject)]})
         return
     listed = [inventory.Listed.read(item) for item in envelope.body["instances"]]
     busy = set(envelope.body["busy"])
     wanted = await containers.lock_of_node(tx, node_id)
     before = {one.id: one for one in wanted}
     work = Work()
+    clean = not inventory.stale(wanted, listed)
+    if node.down:
+        grace = timedelta()  # it does nothing yet that its list could have missed
     for repair in inventory.compare(wanted, listed, busy, datetime.now(UTC), grace):
+        if node.down and not clean and repair.command != Command.DELETE:
+            continue  # nothing goes on there before what is stale is gone
         if repair.container is not None:
             work.changed[repair.container.id] = repair.container
             if repair.fact is not None:
                 work.facts.append(journal.about(repair.container, repair.fact, f"node:{node.hostname}", repair.body))
         if repair.command is not None:
-            work.commands[node.hostname].append(_repair_command(repair, envelope.cluster, before))
+            work.commands[node.hostname].append(_repair_command(repair, envelope.cluster, before, node.epoch))
     there = {(one.container_id, one.generation) for one in listed}
     gone = [
         (id_, generation, node_id)
@@ -186,22 +190,17 @@ async def record_inventory(tx: AsyncConnection, envelope: Envelope, grace: timed
     ]
     known = before | await containers.lock(tx, {id_ for id_, _, _ in gone} - before.keys())
     await _finish_departures(tx, work, gone, known, {node.id: node.hostname})
+    if node.down and not clean:
+        work.commands[node.hostname].append(commands.rejoin(envelope.cluster, envelope.subject))
     await work.write(tx, before)
+    if node.down and clean:
+        await nodes.mark_ready(tx, node)
 
 
-def _repair_command(repair: inventory.Repair, cluster: str, known: dict[UUID, Container]) -> Envelope:
+def _repair_command(repair: inventory.Repair, cluster: str, known: dict[UUID, Container], epoch: int) -> Envelope:
     if repair.command == Command.PROVISION:
-        return commands.provision(repair.container or known[UUID(repair.container_id)])
+        return commands.provision(repair.container or known[UUID(repair.container_id)], epoch)
     return commands.delete(cluster, repair.container_id, repair.hostname, repair.generation)
-
-
-async def _heartbeats(process: Process, batch: Sequence[Delivery]) -> None:
-    """Renew the leases of every node heard from; then let more heartbeats gather."""
-    latest = {UUID(one.subject): one.body for delivery in batch for one in delivery.envelopes}
-    async with process.database.begin() as tx:
-        await nodes.renew(tx, latest, process.settings.lease_seconds)
-        await nodes.mark_ready(tx, set(latest))
-    await pause(process.stopping, HEARTBEAT_BATCH_SECONDS)
 
 
 def _node_id(report: Envelope) -> UUID:

@@ -193,7 +193,7 @@ def _schedule(container: Container, node: NodeState, document: dict[str, object]
     )
     outcome.changed.append(placed)
     outcome.facts.append(journal.about(placed, Kind.CONTAINER_SCHEDULED, ACTOR, {"policy": document["policy"]}))
-    outcome.commands[node.hostname].append(commands.provision(placed))
+    outcome.commands[node.hostname].append(commands.provision(placed, node.epoch))
 
 
 def _let_wait(

@@ -49,9 +49,10 @@ async def get(name: str, process: ProcessDep, asking: Operator) -> views.Cluster
 async def change(
     name: str, patch: ClusterPatch, process: ProcessDep, asking: Operator, trace_id: TraceId
 ) -> views.Cluster:
-    """Change a cluster's policy or default image. What is placed already stays where it is."""
+    """Change a cluster's policy, default image or rhythm. What is placed stays where it is; nodes hear it at once."""
     if patch.policy is not None:
         policy.named(patch.policy)
+    usual = clusters.Rhythm(process.settings.heartbeat_seconds, process.settings.lease_seconds)
     async with process.database.begin() as tx:
-        await clusters.change(tx, name, patch.policy, patch.default_image, asking.actor, trace_id)
+        await clusters.change(tx, name, patch, usual, asking.actor, trace_id)
         return await clusters.view(tx, name)

@@ -17,6 +17,9 @@ from pathfinder.store import clusters, listing, nodes, tokens
 
 router = APIRouter(prefix="/nodes", tags=["nodes"])
 
+#: The longest a node may announce to be away for a reboot.
+MAX_REBOOT_SECONDS = 86400
+
 
 @router.post("/register", responses=documented(404, 409))
 async def register(
@@ -32,19 +35,29 @@ async def register(
         found = await clusters.find(tx, cluster)
         if asking.cluster_id not in (None, found.id):
             raise Forbidden(f"This token admits nodes to another cluster than {cluster!r}.")
-        node_id = await nodes.register(tx, found.id, node, settings.lease_seconds, trace_id)
-        if asking.node_id not in (None, node_id):
+        admitted = await nodes.register(tx, found.id, node, settings.lease_seconds, trace_id)
+        if asking.node_id not in (None, admitted.id):
             raise Forbidden(f"This token is another node's; register {node.hostname!r} with a join token.")
-        await tokens.revoke_node(tx, node_id)
-        token = await tokens.create(tx, node.hostname, "node", found.id, node_id)
+        await tokens.revoke_node(tx, admitted.id)
+        token = await tokens.create(tx, node.hostname, "node", found.id, admitted.id)
     return views.Registered(
-        node_id=node_id,
+        node_id=admitted.id,
         cluster_id=found.id,
         cluster=found.name,
         token=token,
-        heartbeat_seconds=settings.heartbeat_seconds,
-        lease_seconds=settings.lease_seconds,
+        epoch=admitted.epoch,
+        heartbeat_seconds=found.heartbeat_seconds or settings.heartbeat_seconds,
+        lease_seconds=found.lease_seconds or settings.lease_seconds,
     )
+
+
+@router.post("/heartbeat", status_code=204, responses=documented(404))
+async def heartbeat(process: ProcessDep, asking: Joining) -> None:
+    """Renew the asking node's lease: its way while RabbitMQ is away. Only a node's own token may."""
+    if asking.node_id is None:
+        raise Forbidden("Only a node may renew its lease; this token is not a node's.")
+    async with process.database.begin() as tx:
+        await nodes.extend(tx, asking.node_id, process.settings.lease_seconds)
 
 
 @router.get("", responses=documented(404))
@@ -81,11 +94,19 @@ async def get(hostname: str, process: ProcessDep, asking: Operator, cluster: Clu
 
 @router.post("/{hostname}/cordon", responses=documented(404))
 async def cordon(
-    hostname: str, process: ProcessDep, asking: Operator, trace_id: TraceId, cluster: ClusterName = "default"
+    hostname: str,
+    process: ProcessDep,
+    asking: Operator,
+    trace_id: TraceId,
+    cluster: ClusterName = "default",
+    reboot_within: Annotated[
+        float | None,
+        Query(gt=0, le=MAX_REBOOT_SECONDS, description="Seconds the node may be silent before it counts as DOWN."),
+    ] = None,
 ) -> views.Node:
-    """Stop new placements on a node. What is there stays."""
+    """Stop new placements on a node. What is there stays; with `reboot_within` also while the node reboots."""
     async with process.database.begin() as tx:
-        return await _set_schedulable(tx, cluster, hostname, False, asking.actor, trace_id)
+        return await _set_schedulable(tx, cluster, hostname, False, asking.actor, trace_id, reboot_within)
 
 
 @router.post("/{hostname}/uncordon", responses=documented(404))
@@ -98,10 +119,17 @@ async def uncordon(
 
 
 async def _set_schedulable(
-    tx: AsyncConnection, cluster: str, hostname: str, schedulable: bool, actor: str, trace_id: str
+    tx: AsyncConnection,
+    cluster: str,
+    hostname: str,
+    schedulable: bool,
+    actor: str,
+    trace_id: str,
+    reboot_seconds: float | None = None,
 ) -> views.Node:
     found = await clusters.find(tx, cluster)
-    await nodes.set_schedulable(tx, await nodes.find(tx, found.id, hostname), schedulable, actor, trace_id)
+    node = await nodes.find(tx, found.id, hostname)
+    await nodes.set_schedulable(tx, node, schedulable, actor, trace_id, reboot_seconds)
     return await listing.node(tx, cluster, hostname)
 
 

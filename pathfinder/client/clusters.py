@@ -21,16 +21,28 @@ class Clusters(Noun):
 
     async def create(self, name: str, *, policy: str | None = None, default_image: str | None = None) -> Cluster:
         """Make a cluster; what is left out is the server's default."""
-        body = {"name": name} | _given(policy, default_image)
+        body = {"name": name} | _given(policy=policy, default_image=default_image)
         key = {"Idempotency-Key": str(uuid4())}
         return await self._connection.ask(Cluster, "POST", "/clusters", body=body, headers=key, repeatable=True)
 
-    async def update(self, name: str, *, policy: str | None = None, default_image: str | None = None) -> Cluster:
+    async def update(
+        self,
+        name: str,
+        *,
+        policy: str | None = None,
+        default_image: str | None = None,
+        heartbeat_seconds: float | None = None,
+        lease_seconds: float | None = None,
+    ) -> Cluster:
         """Change a cluster; what is left out stays."""
-        body = _given(policy, default_image)
+        body = _given(
+            policy=policy,
+            default_image=default_image,
+            heartbeat_seconds=heartbeat_seconds,
+            lease_seconds=lease_seconds,
+        )
         return await self._connection.ask(Cluster, "PATCH", f"/clusters/{segment(name)}", body=body, repeatable=True)
 
 
-def _given(policy: str | None, default_image: str | None) -> dict[str, str]:
-    fields = {"policy": policy, "default_image": default_image}
+def _given(**fields: object) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None}

@@ -19,9 +19,9 @@ class Nodes(Noun):
         """One node by its hostname."""
         return await self._connection.ask(Node, "GET", _path(hostname), params=self._cluster)
 
-    async def cordon(self, hostname: str) -> Node:
-        """Stop new placements on a node."""
-        return await self._mark(hostname, "cordon")
+    async def cordon(self, hostname: str, *, reboot_within: float | None = None) -> Node:
+        """Stop new placements on a node, which may be silent for `reboot_within` seconds if that is given."""
+        return await self._mark(hostname, "cordon", reboot_within=reboot_within)
 
     async def uncordon(self, hostname: str) -> Node:
         """Allow new placements on a node again."""
@@ -31,11 +31,10 @@ class Nodes(Noun):
         """Forget an empty node; refused (409) while containers are on it."""
         await self._connection.request("DELETE", _path(hostname), params=self._cluster)
 
-    async def _mark(self, hostname: str, mark: str) -> Node:
+    async def _mark(self, hostname: str, mark: str, **options: float | None) -> Node:
         # A cordoned node that is cordoned again stays as it is, so a retry is safe.
-        return await self._connection.ask(
-            Node, "POST", f"{_path(hostname)}/{mark}", params=self._cluster, repeatable=True
-        )
+        params = [*self._cluster, *((name, str(value)) for name, value in options.items() if value is not None)]
+        return await self._connection.ask(Node, "POST", f"{_path(hostname)}/{mark}", params=params, repeatable=True)
 
 
 def _path(hostname: str) -> str:

@@ -7,10 +7,14 @@ from typing import Any
 
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import MalformedMessage
-from pathfinder.domain.lifecycle import RUNNING, Status
+from pathfinder.domain.lifecycle import RUNNING, ContainerType, Status
 from pathfinder.domain.messages import Command, Kind
 
-Key = tuple[str, int]
+#: What is said of a stateful container whose instance is on its node no more.
+DISK_GONE = (
+    "Its instance, and the disk with it, is not on its node any more. `pfi reschedule container NAME` starts it anew "
+    "with an empty disk, `pfi delete container NAME` gives it up."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,33 +68,69 @@ def compare(
             repair = _wanted(container, instance, now - container.status_at >= grace)
             if repair is not None:
                 repairs.append(repair)
-    claimed = {(str(one.id), one.generation) for one in wanted if one.claims}
     repairs += [
         Repair(one.container_id, one.hostname, one.generation, Command.DELETE)
-        for key, one in there.items()
-        if key not in claimed and one.container_id not in busy and one.seen_seconds >= grace.total_seconds()
+        for one in stale(wanted, listed)
+        if one.container_id not in busy and one.seen_seconds >= grace.total_seconds()
     ]
     return repairs
 
 
-def _wanted(container: Container, instance: Listed | None, old: bool) -> Repair | None:
-    def repair(
-        command: Command | None, changed: Container | None = None, fact: Kind | None = None, **body: Any
-    ) -> Repair:
-        return Repair(str(container.id), container.hostname, container.generation, command, changed, fact, body)
+def stale(wanted: Sequence[Container], listed: Sequence[Listed]) -> list[Listed]:
+    """The instances on the list that no placement on this node accounts for."""
+    claimed = {(str(one.id), one.generation) for one in wanted if one.claims}
+    return [one for one in listed if (one.container_id, one.generation) not in claimed]
 
-    if container.status == Status.SCHEDULED and old:
-        return repair(Command.PROVISION)
-    if container.status == Status.SCHEDULE_DELETION and old:
-        if instance is not None:
-            return repair(Command.DELETE)
-        return repair(None, container.to(Status.DELETED, ipaddress=None, message=None), Kind.CONTAINER_DELETED)
-    if container.status in RUNNING:
-        if instance is None or not instance.running:
-            why = "removed behind Pathfinder's back" if instance is None else "not running"
-            changed = container.to(Status.SCHEDULED, message=f"Its instance was {why}; it is being brought back.")
-            return repair(Command.PROVISION, changed, Kind.CONTAINER_MISSING, why=why)
-        if instance.address and instance.address != container.ipaddress:
-            changed = replace(container, ipaddress=instance.address)
-            return repair(None, changed, Kind.CONTAINER_PROVISIONED, ipaddress=instance.address)
+
+def _wanted(container: Container, instance: Listed | None, old: bool) -> Repair | None:
+    match container.status:
+        case Status.SCHEDULED if old:
+            return _repair(container, Command.PROVISION)
+        case Status.SCHEDULE_DELETION if old and instance is not None:
+            return _repair(container, Command.DELETE)
+        case Status.SCHEDULE_DELETION if old:
+            gone = container.to(Status.DELETED, ipaddress=None, message=None)
+            return _repair(container, None, gone, Kind.CONTAINER_DELETED)
+        case Status.LOST:
+            return _found_again(container, instance)
+    if container.status not in RUNNING:
+        return None
+    if instance is None and container.type == ContainerType.STATEFUL:
+        return _disk_gone(container)
+    if instance is None or not instance.running:
+        why = "removed behind Pathfinder's back" if instance is None else "not running"
+        changed = container.to(Status.SCHEDULED, message=f"Its instance was {why}; it is being brought back.")
+        return _repair(container, Command.PROVISION, changed, Kind.CONTAINER_MISSING, why=why)
+    if instance.address and instance.address != container.ipaddress:
+        changed = replace(container, ipaddress=instance.address)
+        return _repair(container, None, changed, Kind.CONTAINER_PROVISIONED, ipaddress=instance.address)
     return None
+
+
+def _found_again(container: Container, instance: Listed | None) -> Repair | None:
+    """A LOST container whose node is back: it goes on where it was, if it still can."""
+    if instance is None and container.type == ContainerType.STATEFUL:
+        return None if container.message == DISK_GONE else _disk_gone(container)
+    if instance is not None and instance.running and instance.address:
+        changed = container.to(Status.PROVISIONED, ipaddress=instance.address, message=None, takeover=False)
+        return _repair(container, None, changed, Kind.CONTAINER_PROVISIONED, ipaddress=instance.address)
+    changed = container.to(Status.SCHEDULED, message="Its node is back; it is being started there.", takeover=False)
+    return _repair(container, Command.PROVISION, changed, Kind.CONTAINER_MISSING, why="its node was away")
+
+
+def _disk_gone(container: Container) -> Repair:
+    """A stateful container is never made anew by itself: an empty disk would look like a healthy one."""
+    changed = replace(container, message=DISK_GONE)
+    if container.status != Status.LOST:
+        changed = container.to(Status.LOST, ipaddress=None, message=DISK_GONE)
+    return _repair(container, None, changed, Kind.CONTAINER_LOST, why="its disk is gone")
+
+
+def _repair(
+    container: Container,
+    command: Command | None,
+    changed: Container | None = None,
+    fact: Kind | None = None,
+    **body: Any,
+) -> Repair:
+    return Repair(str(container.id), container.hostname, container.generation, command, changed, fact, body)

@@ -61,6 +61,8 @@ def _provisioned(container: Container | None, report: Envelope, node_id: UUID) -
     address = report.body.get("ipaddress")
     if container.status in (Status.DELETED, Status.PROVISION_ERROR):
         return Verdict(command=Command.DELETE)
+    if container.status == Status.LOST:
+        return NOTHING  # said before its node went DOWN; the node's full list tells what is there when it is back
     if container.status in RUNNING:
         if container.ipaddress == address:
             return NOTHING
@@ -76,7 +78,8 @@ def _failed(container: Container | None, report: Envelope, node_id: UUID, now: d
         return NOTHING
     reason = str(report.body.get("reason") or "the agent gave no reason")
     if _has_instance(container, report):
-        return Verdict(replace(container, message=f"{reason.rstrip('.')}. It is tried again."))
+        message = f"{reason.rstrip('.')}. It is tried again."
+        return NOTHING if container.message == message else Verdict(replace(container, message=message))
     fault = Fault.REQUEST if report.body.get("fault") == Fault.REQUEST else Fault.NODE
     again = retrying.retry_at(container, fault, now)
     changes: dict[str, Any] = {

@@ -6,15 +6,18 @@ from pathfinder.domain.containers import Container
 from pathfinder.domain.messages import Command, Envelope
 
 
-def provision(container: Container) -> Envelope:
-    """Make the container's instance, or say that it is there. The body is an `InstanceOrder`."""
+def provision(container: Container, epoch: int) -> Envelope:
+    """Make the container's instance, or say that it is there. The body is an `InstanceOrder`, and the node's `epoch`.
+
+    A node that was DOWN since refuses it: the container may be elsewhere by now.
+    """
     return Envelope(
         kind=Command.PROVISION,
         cluster=str(container.cluster_id),
         subject=str(container.id),
         generation=container.generation,
         trace_id=container.trace_id,
-        body=asdict(container.order),
+        body={**asdict(container.order), "epoch": epoch},
     )
 
 
@@ -28,6 +31,11 @@ def delete(cluster_id: str, container_id: str, hostname: str, generation: int, t
         trace_id=trace_id,
         body={"hostname": hostname},
     )
+
+
+def rejoin(cluster_id: str, node_id: str) -> Envelope:
+    """Finish the deletes in hand, register again and send the full list."""
+    return Envelope(kind=Command.REJOIN, cluster=cluster_id, subject=node_id)
 
 
 def delete_placement(container: Container) -> Envelope:

@@ -8,7 +8,7 @@ from uuid import UUID
 from pathfinder.domain import lifecycle
 from pathfinder.domain.attempts import DEFAULT_ATTEMPTS
 from pathfinder.domain.instances import InstanceOrder
-from pathfinder.domain.lifecycle import CLAIMING, Status
+from pathfinder.domain.lifecycle import CLAIMING, ContainerType, Status
 from pathfinder.domain.resources import Resources
 
 
@@ -16,14 +16,16 @@ from pathfinder.domain.resources import Resources
 class Container:
     """A container and its present placement. `node` is the hostname of `node_id`.
 
-    `attempts` counts the provisions in a row that failed; it is not placed before `retry_at`. `decided` is set by a
-    scheduler on what it decided just now.
+    `attempts` counts the provisions in a row that failed; it is not placed before `retry_at`. `takeover` is set by an
+    operator who wants a LOST container elsewhere although its disk is on the lost node, `decided` by a scheduler on
+    what it decided just now.
     """
 
     id: UUID
     cluster_id: UUID
     hostname: str
     image: str
+    type: ContainerType
     status: Status
     generation: int
     node_id: UUID | None
@@ -38,6 +40,7 @@ class Container:
     status_at: datetime
     attempts: int = 0
     retry_at: datetime | None = None
+    takeover: bool = False
     decided: bool = False
 
     @property
@@ -59,6 +62,7 @@ class Container:
             generation=self.generation,
             cluster_id=str(self.cluster_id),
             image=self.image,
+            type=self.type,
             resources=self.resources,
             profiles=tuple(self.spec["profiles"]),
             config=self.spec["config"],

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.resources import Resources
 
 
@@ -35,6 +36,7 @@ class InstanceOrder:
     generation: int
     cluster_id: str
     image: str
+    type: ContainerType = ContainerType.STATELESS
     resources: Resources = field(default_factory=Resources)
     profiles: tuple[str, ...] = ("default",)
     config: dict[str, str] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class Instance:
     generation: int = 0
     cluster_id: str | None = None
     address: str | None = None
+    type: ContainerType = ContainerType.STATELESS
 
 
 @dataclass(frozen=True, slots=True)

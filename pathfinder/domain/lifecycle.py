@@ -45,7 +45,8 @@ class ContainerType(StrEnum):
 S = Status
 
 #: From each status, the statuses that may follow it. SCHEDULED follows PROVISIONED and the bootstrap statuses
-#: when an instance was removed behind Pathfinder's back: the same placement is provisioned again.
+#: when an instance was removed behind Pathfinder's back, and LOST when its node is back: the same placement is
+#: provisioned again.
 TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     S.PENDING: frozenset({S.SCHEDULED, S.DELETED}),
     S.SCHEDULED: frozenset({S.PROVISIONED, S.PROVISION_ERROR, S.SCHEDULE_DELETION, S.PENDING, S.LOST}),
@@ -69,10 +70,11 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     ),
     S.RELOCATE_STARTED: frozenset({S.PROVISIONED, S.RELOCATE_ERROR, S.SCHEDULE_DELETION, S.LOST}),
     S.RELOCATE_ERROR: frozenset({S.SCHEDULE_RELOCATION, S.PROVISIONED, S.PENDING, S.SCHEDULE_DELETION, S.LOST}),
-    S.LOST: frozenset({S.PENDING, S.PROVISIONED, S.SCHEDULE_DELETION, S.DELETED}),
+    S.LOST: frozenset({S.PENDING, S.SCHEDULED, S.PROVISIONED, S.DELETED}),
 }
 
-#: Statuses in which the placement's claim on its node stands. In every other status it has been given back.
+#: Statuses in which the placement's claim on its node stands. In every other status it has been given back. A LOST
+#: container keeps its claim: its node may come back with it.
 CLAIMING = frozenset(
     {
         S.SCHEDULED,
@@ -84,6 +86,7 @@ CLAIMING = frozenset(
         S.SCHEDULE_RELOCATION,
         S.RELOCATE_STARTED,
         S.RELOCATE_ERROR,
+        S.LOST,
     }
 )
 

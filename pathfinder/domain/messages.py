@@ -32,6 +32,7 @@ class Command(StrEnum):
 
     PROVISION = "provision"
     DELETE = "delete"
+    REJOIN = "rejoin"
 
 
 class Report(StrEnum):
@@ -55,6 +56,8 @@ class Kind(StrEnum):
     CONTAINER_PROVISIONED = "container.provisioned"
     CONTAINER_PROVISION_FAILED = "container.provision_failed"
     CONTAINER_MISSING = "container.missing"
+    CONTAINER_LOST = "container.lost"
+    CONTAINER_TAKEOVER_ASKED = "container.takeover_asked"
     CONTAINER_RESCHEDULED = "container.rescheduled"
     CONTAINER_DEPARTED = "container.departed"
     CONTAINER_DELETION_SCHEDULED = "container.deletion_scheduled"
@@ -62,6 +65,8 @@ class Kind(StrEnum):
     NODE_REGISTERED = "node.registered"
     NODE_READY = "node.ready"
     NODE_DOWN = "node.down"
+    NODE_FENCED = "node.fenced"
+    NODE_FENCE_FAILED = "node.fence_failed"
     NODE_CORDONED = "node.cordoned"
     NODE_UNCORDONED = "node.uncordoned"
     NODE_DELETED = "node.deleted"

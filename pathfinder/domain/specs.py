@@ -117,6 +117,8 @@ class ClusterPatch(Body):
 
     policy: str | None = Field(None, max_length=63)
     default_image: Image | None = None
+    heartbeat_seconds: float | None = Field(None, ge=0.5, le=300, description="Time between heartbeats of its nodes.")
+    lease_seconds: float | None = Field(None, ge=1, le=3600, description="How long a node is READY after a heartbeat.")
 
 
 class NodeRegistration(Body):

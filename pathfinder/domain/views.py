@@ -85,6 +85,9 @@ class Node(BaseModel):
     allocated: Allocated
     usage: dict[str, float] = Field(description="load_1m, load_5m, load_15m, memory_used_bytes, disk_used_bytes.")
     lease_until: datetime | None
+    down_at: datetime | None = Field(None, description="Since when it is DOWN.")
+    fenced_at: datetime | None = Field(None, description="When the fencing hook made sure that nothing runs on it.")
+    reboot_until: datetime | None = Field(None, description="Until then its silence is expected.")
     created_at: datetime
 
 
@@ -95,6 +98,8 @@ class Cluster(BaseModel):
     name: str
     policy: str
     default_image: str
+    heartbeat_seconds: float | None = Field(None, description="Time between heartbeats; null: the processes' setting.")
+    lease_seconds: float | None = Field(None, description="How long a heartbeat counts; null: the processes' setting.")
     nodes: int
     containers: int
     created_at: datetime
@@ -172,6 +177,7 @@ class Registered(BaseModel):
     cluster_id: UUID
     cluster: str
     token: str
+    epoch: int = Field(description="Grows each time the node goes DOWN; commands and lists of an older one are void.")
     heartbeat_seconds: float
     lease_seconds: float
 

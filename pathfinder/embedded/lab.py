@@ -206,15 +206,15 @@ class Lab:
 
     def kill_role(self, role: str, node: str | None = None) -> None:
         """`kill -9` a role of the control plane, or a node's `agent`. supervisord starts it again at once."""
-        self._supervisor_of(node).signal(role, "KILL")
+        self.supervisor_of(node).signal(role, "KILL")
 
     def stop_role(self, role: str, node: str | None = None) -> None:
         """Stop a role in good order; it stays stopped until `start_role`."""
-        self._supervisor_of(node).stop(role)
+        self.supervisor_of(node).stop(role)
 
     def start_role(self, role: str, node: str | None = None) -> None:
         """Start a role that was stopped."""
-        self._supervisor_of(node).start(role)
+        self.supervisor_of(node).start(role)
 
     def restart_role(self, role: str, node: str | None = None) -> None:
         """Stop a role in good order and start it again."""
@@ -283,8 +283,10 @@ class Lab:
             lxd_socket=Path("/var/lib/lxd/unix.socket"),
         )
         with progress.step(f"{node.name}: agent") as step:
-            node.supervisor.define([order.program(self._settings)])
-            node.supervisor.start("agent")
+            programs = order.programs(self._settings)
+            node.supervisor.define(programs)
+            for program in programs:
+                node.supervisor.start(program.name)
             node.supervisor.wait("agent", lambda: self._api().has_ready_node(node.name), NODE_SECONDS)
             step.say("ready")
 
@@ -325,7 +327,8 @@ class Lab:
                 return node
         raise EmbeddedError(f"The lab has no node {name!r}; it has: {', '.join(self.nodes()) or 'none'}.")
 
-    def _supervisor_of(self, node: str | None) -> Supervisor:
+    def supervisor_of(self, node: str | None) -> Supervisor:
+        """What runs a node's programs; without a node, the control plane's."""
         return self._find(node).supervisor if node else self.supervisor
 
     def _recall(self, key: str) -> str | int:

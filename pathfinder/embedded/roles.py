@@ -62,6 +62,14 @@ class AgentOrder:
         """The agent under supervision."""
         return role_program("agent", ("agent",), self.environment(settings), priority=500)
 
+    def programs(self, settings: Mapping[str, str]) -> list[Program]:
+        """The agent, and the warden beside it where containers are real.
+
+        The warden is stopped first: it would take an agent that was stopped for one that hangs.
+        """
+        warden = role_program("warden", ("warden",), self.environment(settings), priority=510)
+        return [self.program(settings), *([warden] if self.lxd_socket else [])]
+
 
 def user_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """The `PATHFINDER_…` settings of the user's environment, which every role gets; where the home is, is not one."""

@@ -25,6 +25,7 @@ READY_SECONDS = 30.0
 #: How each program is asked to end, and for how long, in the order in which they end.
 ENDINGS = {
     "agent": orphans.Ending(signal.SIGTERM, 12),
+    "warden": orphans.Ending(signal.SIGTERM, 12),
     "control-plane": orphans.Ending(signal.SIGTERM, 12),
     "lxd": orphans.Ending(signal.SIGPWR, 60),
     "lxcfs": orphans.Ending(signal.SIGTERM, 5),
@@ -153,8 +154,10 @@ class Stack:
         join_token = roles.token(self.home, {}, "join")
         order = roles.AgentOrder(name, api.server, broker_url, join_token, self.home.root / "agent", socket)
         with progress.step(f"node {name}") as step:
-            self.supervisor.define([order.program(self._settings)])
-            self.supervisor.start("agent")
+            programs = order.programs(self._settings)
+            self.supervisor.define(programs)
+            for program in programs:
+                self.supervisor.start(program.name)
             self.supervisor.wait("agent", lambda: api.has_ready_node(name), READY_SECONDS)
             step.say("ready" if socket else "ready, SIMULATED")
 
@@ -174,7 +177,8 @@ class Stack:
             self.supervisor.stop(name)
 
     def _stop_roles(self) -> None:
-        for name in ("agent", "control-plane"):
+        # The warden first: it would take an agent that was stopped for one that hangs.
+        for name in ("warden", "agent", "control-plane"):
             if self.supervisor.is_running(name):
                 self.supervisor.stop(name)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import stamina
 
 from pathfinder.domain.instances import Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
+from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.runtime.lxd_address import first_ipv4, wait_for_ipv4
 from pathfinder.runtime.lxd_api import Forgotten, Json, LxdApi
 from pathfinder.runtime.lxd_errors import Absent, Busy
@@ -16,6 +17,7 @@ from pathfinder.runtime.lxd_order import (
     MARK_CLUSTER,
     MARK_CONTAINER,
     MARK_GENERATION,
+    MARK_TYPE,
     SIZING_DRIVERS,
     Devices,
     expand,
@@ -112,14 +114,15 @@ class LxdRuntime:
         return await wait_for_ipv4(lambda: self._api.get("instances", hostname, "state"), hostname, timeout_seconds)
 
     async def stop(self, hostname: str, timeout_seconds: float) -> None:
-        """Ask it to stop, force it after the time-out; stopped or absent is success."""
+        """Ask it to stop, force it after the time-out, at once if that is 0; stopped or absent is success."""
         found = await self.instance(hostname)
         if found is None or not found.running:
             return
-        gently = {"action": "stop", "timeout": max(1, round(timeout_seconds))}
-        with contextlib.suppress(OperationFailed):
-            await self._set_state(hostname, gently, running=False)
-            return
+        if timeout_seconds:
+            gently = {"action": "stop", "timeout": max(1, round(timeout_seconds))}
+            with contextlib.suppress(OperationFailed):
+                await self._set_state(hostname, gently, running=False)
+                return
         await self._until_not_busy(lambda: self._force_stop(hostname))
 
     async def remove(self, hostname: str) -> None:
@@ -228,6 +231,7 @@ def _instance(answer: Json) -> Instance:
         generation=int(generation) if generation.isdecimal() else 0,
         cluster_id=config.get(MARK_CLUSTER),
         address=first_ipv4(state),
+        type=ContainerType(config.get(MARK_TYPE) or ContainerType.STATELESS),
     )
 
 

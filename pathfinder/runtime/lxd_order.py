@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from pathfinder.domain.instances import InstanceOrder
+from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.resources import Resources
 
 Devices = dict[str, dict[str, str]]
@@ -10,6 +11,7 @@ Devices = dict[str, dict[str, str]]
 MARK_CONTAINER = "user.pathfinder.container"
 MARK_GENERATION = "user.pathfinder.generation"
 MARK_CLUSTER = "user.pathfinder.cluster"
+MARK_TYPE = "user.pathfinder.type"
 
 #: Storage drivers that hold an instance to a disk size.
 SIZING_DRIVERS = frozenset({"zfs", "btrfs", "lvm", "ceph"})
@@ -18,13 +20,20 @@ _MIB = 1 << 20
 
 
 def instance_config(order: InstanceOrder) -> dict[str, str]:
-    """Config keys of the instance. Limits and marks win over `order.config`: Pathfinder accounts by them."""
+    """Config keys of the instance. Limits and marks win over `order.config`: Pathfinder accounts by them.
+
+    A stateless one is not started by LXD when the machine boots: it may run elsewhere by then. The agent starts it,
+    once it knows that its placement still counts.
+    """
+    boot = {"boot.autostart": "false"} if order.type == ContainerType.STATELESS else {}
     return {
         **order.config,
+        **boot,
         **limits(order.resources),
         MARK_CONTAINER: order.container_id,
         MARK_GENERATION: str(order.generation),
         MARK_CLUSTER: order.cluster_id,
+        MARK_TYPE: order.type,
     }
 
 

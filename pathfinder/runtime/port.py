@@ -84,7 +84,7 @@ class Runtime(Protocol):
         """Wait for its first global IPv4. Raises NoAddress after the time-out, OperationFailed if it stopped."""
 
     async def stop(self, hostname: str, timeout_seconds: float) -> None:
-        """Stop it, by force after the time-out; stopped or absent is success."""
+        """Stop it, by force after the time-out (0: at once); stopped or absent is success."""
 
     async def remove(self, hostname: str) -> None:
         """Stop it by force and delete it with its disk; absent is success. Raises OperationFailed."""

@@ -123,7 +123,8 @@ class SimulatedRuntime:
             raise OperationFailed(f"Image {order.image!r} cannot be unpacked (it is the simulation's broken one).")
         if _alias(order) == self._faults.mute_image:
             self._mute.add(order.hostname)
-        self._keep(Instance(order.hostname, False, order.container_id, order.generation, cluster_id=order.cluster_id))
+        made = Instance(order.hostname, False, order.container_id, order.generation, order.cluster_id, type=order.type)
+        self._keep(made)
 
     async def start(self, hostname: str) -> None:
         """Start it; running already is success."""

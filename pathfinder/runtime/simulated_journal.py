@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pathfinder.domain.instances import Instance
+from pathfinder.domain.lifecycle import ContainerType
 
 
 class Journal:
@@ -29,7 +30,7 @@ class Journal:
             if gone := change.get("removed"):
                 found.pop(gone, None)
             else:
-                found[change["hostname"]] = Instance(**change)
+                found[change["hostname"]] = Instance(**{**change, "type": ContainerType(change["type"])})
         return found
 
     def kept(self, instance: Instance) -> None:

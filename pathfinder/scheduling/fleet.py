@@ -33,6 +33,7 @@ class NodeState:
     containers: int
     generation: int
     labels: Mapping[str, str]
+    epoch: int = 0
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ At any moment a node's claim is the sum over its placements (containers in a cla
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -98,22 +98,35 @@ def _columns(claim: Claim) -> dict[str, int]:
     return {"cpu": claim.cpu, "memory": claim.memory, "disk": claim.disk, "containers": claim.containers}
 
 
-async def depart(tx: AsyncConnection, container: Container) -> None:
-    """Remember that the placement `container` leaves still holds its claim."""
-    await tx.execute(
-        text("""
-            INSERT INTO departures (container_id, generation, node_id, cpu_millicores, memory_bytes, disk_bytes)
-            VALUES (:container_id, :generation, :node_id, :cpu, :memory, :disk)
-        """),
-        {
-            "container_id": container.id,
-            "generation": container.generation,
-            "node_id": container.node_id,
-            "cpu": container.resources.cpu_millicores,
-            "memory": container.resources.memory_bytes,
-            "disk": container.resources.disk_bytes,
-        },
-    )
+_LEAVING: bulk.Columns = {
+    "container_id": "uuid",
+    "generation": "bigint",
+    "node_id": "uuid",
+    "cpu": "bigint",
+    "memory": "bigint",
+    "disk": "bigint",
+}
+_DEPART = text(f"""
+    INSERT INTO departures (container_id, generation, node_id, cpu_millicores, memory_bytes, disk_bytes)
+    SELECT container_id, generation, node_id, cpu, memory, disk FROM {bulk.rows(_LEAVING, "d")}
+""")  # noqa: S608 - the text is put together from the constants above
+
+
+async def depart(tx: AsyncConnection, leaving: Sequence[Container]) -> None:
+    """Remember that the placements these containers leave still hold their claims."""
+    if leaving:
+        items = [
+            {
+                "container_id": one.id,
+                "generation": one.generation,
+                "node_id": one.node_id,
+                "cpu": one.resources.cpu_millicores,
+                "memory": one.resources.memory_bytes,
+                "disk": one.resources.disk_bytes,
+            }
+            for one in leaving
+        ]
+        await tx.execute(_DEPART, bulk.parameters(_LEAVING, items))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,18 @@
 """Clusters."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pathfinder.domain import views
-from pathfinder.domain.errors import AlreadyExists, NotFound
+from pathfinder.domain import commands, views
+from pathfinder.domain.errors import AlreadyExists, FieldProblem, Invalid, NotFound
 from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.resources import Resources
+from pathfinder.domain.specs import ClusterPatch
 from pathfinder.store.journal import Fact, record
 
 
@@ -22,6 +24,8 @@ class Cluster:
     name: str
     policy: str
     default_image: str
+    heartbeat_seconds: float | None
+    lease_seconds: float | None
     sizes: tuple[Resources, ...]
 
     @property
@@ -36,8 +40,29 @@ class Cluster:
         )
 
 
+#: A lease must outlast a heartbeat that is lost and one that is late.
+LEAST_HEARTBEATS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often nodes say that they live, and how long that counts, in seconds."""
+
+    heartbeat_seconds: float
+    lease_seconds: float
+
+    def check(self) -> None:
+        """Raise Invalid where one lost heartbeat would end a lease."""
+        if self.lease_seconds < LEAST_HEARTBEATS * self.heartbeat_seconds:
+            words = (
+                f"A lease of {self.lease_seconds:g} s is shorter than {LEAST_HEARTBEATS} heartbeats of "
+                f"{self.heartbeat_seconds:g} s: nodes would be DOWN for one lost message. Make the lease longer."
+            )
+            raise Invalid(words, [FieldProblem("lease_seconds", "shorter than two heartbeats")])
+
+
 _FIND = text("""
-    SELECT k.id, k.name, k.policy, k.default_image,
+    SELECT k.id, k.name, k.policy, k.default_image, k.heartbeat_seconds, k.lease_seconds,
            COALESCE(jsonb_agg(DISTINCT jsonb_build_array(n.cpu_millicores, n.memory_bytes, n.disk_bytes))
                     FILTER (WHERE n.id IS NOT NULL), '[]'::jsonb) AS sizes
     FROM clusters AS k LEFT JOIN nodes AS n ON n.cluster_id = k.id
@@ -45,7 +70,7 @@ _FIND = text("""
 """)
 
 _VIEW = """
-    SELECT k.id, k.name, k.policy, k.default_image, k.created_at,
+    SELECT k.id, k.name, k.policy, k.default_image, k.heartbeat_seconds, k.lease_seconds, k.created_at,
            (SELECT count(*) FROM nodes AS n WHERE n.cluster_id = k.id) AS nodes,
            (SELECT count(*) FROM containers AS c WHERE c.cluster_id = k.id AND c.status <> 'DELETED') AS containers
     FROM clusters AS k
@@ -58,7 +83,7 @@ async def find(tx: AsyncConnection, name: str) -> Cluster:
     if row is None:
         raise NotFound("cluster", name, "`pfi get clusters` lists those there are.")
     sizes = tuple(Resources(*size) for size in row.sizes)
-    return Cluster(row.id, row.name, row.policy, row.default_image, sizes)
+    return Cluster(row.id, row.name, row.policy, row.default_image, row.heartbeat_seconds, row.lease_seconds, sizes)
 
 
 async def policy_of(tx: AsyncConnection, cluster_id: UUID) -> str | None:
@@ -105,24 +130,31 @@ async def create(tx: AsyncConnection, name: str, policy: str, default_image: str
     await record(tx, [_fact(Kind.CLUSTER_CREATED, cluster_id, name, actor, trace_id, body)])
 
 
-async def change(
-    tx: AsyncConnection, name: str, policy: str | None, default_image: str | None, actor: str, trace_id: str
-) -> None:
-    """Change what is given. Raises NotFound."""
-    result = await tx.execute(
-        text("""
-            UPDATE clusters SET policy = COALESCE(:policy, policy),
-                                default_image = COALESCE(:default_image, default_image)
-            WHERE name = :name RETURNING id, policy, default_image
-        """),
-        {"name": name, "policy": policy, "default_image": default_image},
-    )
-    row = result.one_or_none()
+_CHANGE = text("""
+    UPDATE clusters SET policy = COALESCE(:policy, policy), default_image = COALESCE(:default_image, default_image),
+                        heartbeat_seconds = COALESCE(:heartbeat_seconds, heartbeat_seconds),
+                        lease_seconds = COALESCE(:lease_seconds, lease_seconds)
+    WHERE name = :name RETURNING id, policy, default_image, heartbeat_seconds, lease_seconds
+""")
+
+
+async def change(tx: AsyncConnection, name: str, patch: ClusterPatch, usual: Rhythm, actor: str, trace_id: str) -> None:
+    """Change what is given. `usual` holds where a cluster has no rhythm of its own. Raises NotFound, Invalid."""
+    row = (await tx.execute(_CHANGE, {"name": name, **patch.model_dump()})).one_or_none()
     if row is None:
         raise NotFound("cluster", name, "`pfi get clusters` lists those there are.")
-    body = {"policy": row.policy, "default_image": row.default_image}
-    await record(tx, [_fact(Kind.CLUSTER_UPDATED, row.id, name, actor, trace_id, body)])
+    rhythm = Rhythm(
+        row.heartbeat_seconds or usual.heartbeat_seconds,
+        row.lease_seconds or usual.lease_seconds,
+    )
+    rhythm.check()
+    told = {}
+    if patch.heartbeat_seconds is not None or patch.lease_seconds is not None:
+        members = await tx.execute(text("SELECT id, hostname FROM nodes WHERE cluster_id = :id"), {"id": row.id})
+        told = {node.hostname: [commands.rejoin(str(row.id), str(node.id))] for node in members}
+    body = patch.model_dump(exclude_none=True) | {"policy": row.policy, "default_image": row.default_image}
+    await record(tx, [_fact(Kind.CLUSTER_UPDATED, row.id, name, actor, trace_id, body)], told)
 
 
-def _fact(kind: Kind, cluster_id: UUID, name: str, actor: str, trace_id: str, body: dict[str, str]) -> Fact:
+def _fact(kind: Kind, cluster_id: UUID, name: str, actor: str, trace_id: str, body: dict[str, Any]) -> Fact:
     return Fact(kind, cluster_id, "cluster", cluster_id, name, actor, trace_id=trace_id, body=body)

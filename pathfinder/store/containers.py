@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import AlreadyExists
 from pathfinder.domain.ids import uuid7
-from pathfinder.domain.lifecycle import Status
+from pathfinder.domain.lifecycle import ContainerType, Status
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.store import bulk
@@ -81,9 +81,9 @@ async def insert(
 
 
 _STATE = """
-    SELECT c.id, c.cluster_id, c.hostname, c.image, c.status, c.generation, c.node_id, n.hostname AS node,
+    SELECT c.id, c.cluster_id, c.hostname, c.image, c.type, c.status, c.generation, c.node_id, n.hostname AS node,
            c.ipaddress, c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.spec, c.waiting, c.message, c.explanation,
-           c.trace_id, c.status_at, c.attempts, c.retry_at
+           c.trace_id, c.status_at, c.attempts, c.retry_at, c.takeover
     FROM containers AS c LEFT JOIN nodes AS n ON n.id = c.node_id
 """
 _BY_ID = text(f"{_STATE} WHERE c.id = ANY(:ids) ORDER BY c.id FOR UPDATE OF c")
@@ -131,6 +131,7 @@ def _container(row: Any) -> Container:
         cluster_id=row.cluster_id,
         hostname=row.hostname,
         image=row.image,
+        type=ContainerType(row.type),
         status=Status(row.status),
         generation=row.generation,
         node_id=row.node_id,
@@ -145,6 +146,7 @@ def _container(row: Any) -> Container:
         status_at=row.status_at,
         attempts=row.attempts,
         retry_at=row.retry_at,
+        takeover=row.takeover,
     )
 
 
@@ -157,6 +159,7 @@ _SAVE: bulk.Columns = {
     "waiting": "boolean",
     "message": "text",
     "explanation": "text",
+    "takeover": "boolean",
     "decided": "boolean",
     "attempts": "bigint",
     "retry_at": "timestamptz",
@@ -165,7 +168,7 @@ _UPDATE = text(f"""
     UPDATE containers AS c
     SET status = s.status, generation = s.generation, node_id = s.node_id, ipaddress = s.ipaddress,
         waiting = s.waiting, message = s.message, explanation = s.explanation::jsonb,
-        attempts = s.attempts, retry_at = s.retry_at,
+        attempts = s.attempts, retry_at = s.retry_at, takeover = s.takeover,
         decided_at = CASE WHEN s.decided THEN now() ELSE c.decided_at END,
         status_at = CASE WHEN c.status = s.status THEN c.status_at ELSE now() END
     FROM {bulk.rows(_SAVE, "s")}

@@ -225,5 +225,8 @@ def _node(row: Any) -> views.Node:
         ),
         usage=row.usage,
         lease_until=row.lease_until,
+        down_at=row.down_at,
+        fenced_at=row.fenced_at,
+        reboot_until=row.reboot_until,
         created_at=row.created_at,
     )

@@ -21,16 +21,18 @@ from pathfinder.store.journal import Fact, record
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node's identity."""
+    """A node's identity, and whether what it says and is told still counts: see `epoch` in the table."""
 
     id: UUID
     cluster_id: UUID
     hostname: str
+    epoch: int = 0
+    down: bool = False
 
 
 _SNAPSHOT = text("""
     SELECT id, hostname, status, schedulable, cpu_millicores, memory_bytes, disk_bytes,
-           cpu_claimed, memory_claimed, disk_claimed, containers, generation, supply, labels
+           cpu_claimed, memory_claimed, disk_claimed, containers, generation, supply, labels, epoch
     FROM nodes WHERE cluster_id = :cluster_id ORDER BY hostname
 """)
 
@@ -61,28 +63,30 @@ def _state(row: Any) -> NodeState:
         containers=row.containers,
         generation=row.generation,
         labels=row.labels,
+        epoch=row.epoch,
     )
+
+
+_IDENTITY = "SELECT id, cluster_id, hostname, epoch, status = 'DOWN' AS down FROM nodes"
 
 
 async def find(tx: AsyncConnection, cluster_id: UUID, hostname: str) -> Node:
     """Lock and return a node. Raises NotFound."""
     row = (
         await tx.execute(
-            text("SELECT id FROM nodes WHERE cluster_id = :cluster_id AND hostname = :hostname FOR UPDATE"),
+            text(f"{_IDENTITY} WHERE cluster_id = :cluster_id AND hostname = :hostname FOR UPDATE"),
             {"cluster_id": cluster_id, "hostname": hostname},
         )
     ).one_or_none()
     if row is None:
         raise NotFound("node", hostname, "`pfi get nodes` lists those there are.")
-    return Node(row.id, cluster_id, hostname)
+    return Node(*row)
 
 
 async def by_ids(tx: AsyncConnection, ids: set[UUID]) -> dict[UUID, Node]:
     """The nodes of these ids, those that exist."""
-    result = await tx.execute(
-        text("SELECT id, cluster_id, hostname FROM nodes WHERE id = ANY(:ids)"), {"ids": list(ids)}
-    )
-    return {row.id: Node(row.id, row.cluster_id, row.hostname) for row in result}
+    result = await tx.execute(text(f"{_IDENTITY} WHERE id = ANY(:ids)"), {"ids": list(ids)})
+    return {row.id: Node(*row) for row in result}
 
 
 async def known(tx: AsyncConnection, hostnames: set[str]) -> set[str]:
@@ -93,136 +97,177 @@ async def known(tx: AsyncConnection, hostnames: set[str]) -> set[str]:
     return set(result.scalars())
 
 
+async def of_cluster(tx: AsyncConnection, cluster_id: UUID) -> list[Node]:
+    """Every node of a cluster."""
+    return [Node(*row) for row in await tx.execute(text(f"{_IDENTITY} WHERE cluster_id = :id"), {"id": cluster_id})]
+
+
+# What is DOWN stays DOWN until its full list shows that nothing is left there of what was placed anew elsewhere. A
+# machine with another disk is DOWN at once: nothing of what the old one held is on it.
 _REGISTER = text("""
     INSERT INTO nodes (id, cluster_id, hostname, ipaddress, machine_id, status, runtime, runtime_version, architecture,
                        pool_driver, agent_version, labels, cpu_millicores, memory_bytes, disk_bytes, supply)
     VALUES (:id, :cluster_id, :hostname, :ipaddress, :machine_id, 'READY', :runtime, :runtime_version, :architecture,
             :pool_driver, :agent_version, CAST(:labels AS jsonb), :cpu_millicores, :memory_bytes, :disk_bytes, 1)
     ON CONFLICT (hostname) DO UPDATE
-    SET ipaddress = EXCLUDED.ipaddress, machine_id = EXCLUDED.machine_id, status = 'READY',
-        runtime = EXCLUDED.runtime, runtime_version = EXCLUDED.runtime_version, architecture = EXCLUDED.architecture,
+    SET ipaddress = EXCLUDED.ipaddress, machine_id = EXCLUDED.machine_id, runtime = EXCLUDED.runtime,
+        status = CASE WHEN :replaced THEN 'DOWN' ELSE nodes.status END,
+        epoch = nodes.epoch + CAST(:replaced AS int),
+        down_at = CASE WHEN :replaced THEN COALESCE(nodes.down_at, now()) ELSE nodes.down_at END,
+        runtime_version = EXCLUDED.runtime_version, architecture = EXCLUDED.architecture,
         pool_driver = EXCLUDED.pool_driver, agent_version = EXCLUDED.agent_version, labels = EXCLUDED.labels,
         cpu_millicores = EXCLUDED.cpu_millicores, memory_bytes = EXCLUDED.memory_bytes,
         disk_bytes = EXCLUDED.disk_bytes, generation = nodes.generation + 1, supply = nodes.supply + 1
-    RETURNING id
+    RETURNING id, cluster_id, hostname, epoch, status = 'DOWN' AS down
 """)
 _PRESENT = text("""
-    SELECT n.id, n.cluster_id, n.machine_id, COALESCE(l.until > now(), false) AS alive
+    SELECT n.id, n.cluster_id, n.machine_id, n.status, COALESCE(l.until > now(), false) AS alive
     FROM nodes AS n LEFT JOIN leases AS l ON l.node_id = n.id WHERE n.hostname = :hostname FOR UPDATE OF n
 """)
 
 
 async def register(
     tx: AsyncConnection, cluster_id: UUID, node: NodeRegistration, lease_seconds: float, trace_id: str
-) -> UUID:
-    """Admit a node, new or back again, with a fresh lease; its id.
+) -> Node:
+    """Admit a node, new or back again, with a fresh lease.
 
     Raises AlreadyExists while another machine with that name is alive, Conflict if it belongs to another cluster.
     """
     present = (await tx.execute(_PRESENT, {"hostname": node.hostname})).one_or_none()
     if present is not None and present.cluster_id != cluster_id:
         raise Conflict(f"Node {node.hostname!r} belongs to another cluster; set PATHFINDER_NODE_NAME to another name.")
-    if present is not None and present.machine_id != node.machine_id and present.alive:
+    replaced = present is not None and present.machine_id != node.machine_id
+    if present is not None and replaced and present.alive:
         raise AlreadyExists(
             f"A live node named {node.hostname!r} is there already, on another machine. Set PATHFINDER_NODE_NAME to "
             "another name, or stop the other agent and wait until its lease has ended."
         )
     given = node.model_dump() | {"labels": orjson.dumps(node.labels).decode()}
-    result = await tx.execute(_REGISTER, {**given, "id": uuid7(), "cluster_id": cluster_id})
-    node_id: UUID = result.scalar_one()
-    await renew(tx, {node_id: {}}, lease_seconds)
+    result = await tx.execute(_REGISTER, {**given, "id": uuid7(), "cluster_id": cluster_id, "replaced": replaced})
+    admitted = Node(*result.one())
+    await renew(tx, {admitted.id: {}}, lease_seconds)
     body = {"runtime": node.runtime, "ipaddress": node.ipaddress, "machine_id": node.machine_id}
-    await record(tx, [_fact(Kind.NODE_REGISTERED, Node(node_id, cluster_id, node.hostname), "agent", trace_id, body)])
-    return node_id
+    body["status"] = "DOWN" if admitted.down else "READY"
+    facts = [fact(Kind.NODE_REGISTERED, admitted, "agent", trace_id, body)]
+    if present is not None and replaced and present.status == "READY":
+        facts.append(fact(Kind.NODE_DOWN, admitted, "agent", trace_id, {"why": "another machine has its name now"}))
+    await record(tx, facts)
+    return admitted
 
 
 _LEASE: bulk.Columns = {"node_id": "uuid", "usage": "text"}
 _RENEW = text(f"""
     INSERT INTO leases (node_id, until, usage)
-    SELECT node_id, now() + make_interval(secs => :seconds), usage::jsonb
-    FROM {bulk.rows(_LEASE, "h")} WHERE EXISTS (SELECT FROM nodes WHERE id = node_id)
-    ORDER BY node_id
+    SELECT h.node_id, now() + make_interval(secs => COALESCE(k.lease_seconds, :seconds)), h.usage::jsonb
+    FROM {bulk.rows(_LEASE, "h")} JOIN nodes AS n ON n.id = h.node_id JOIN clusters AS k ON k.id = n.cluster_id
+    ORDER BY h.node_id
     ON CONFLICT (node_id) DO UPDATE SET until = EXCLUDED.until, usage = EXCLUDED.usage
 """)  # noqa: S608 - the text is put together from the constants above
 
 
 async def renew(tx: AsyncConnection, usage: Mapping[UUID, Mapping[str, Any]], lease_seconds: float) -> None:
-    """Renew the leases of these nodes and note how busy they are."""
+    """Renew the leases of these nodes, for `lease_seconds` or what their cluster says, and note how busy they are."""
     items = [{"node_id": node_id, "usage": orjson.dumps(one).decode()} for node_id, one in usage.items()]
     await tx.execute(_RENEW, {"seconds": lease_seconds, **bulk.parameters(_LEASE, items)})
 
 
+_EXTEND = """
+    UPDATE leases AS l SET until = now() + make_interval(secs => COALESCE(k.lease_seconds, :seconds))
+    FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id WHERE n.id = l.node_id
+"""
+
+
+async def extend(tx: AsyncConnection, node_id: UUID, lease_seconds: float) -> None:
+    """Renew the lease of a node that was heard without saying how busy it is."""
+    await tx.execute(text(f"{_EXTEND} AND n.id = :id"), {"seconds": lease_seconds, "id": node_id})
+
+
 async def renew_all(tx: AsyncConnection, lease_seconds: float) -> None:
     """Grant every READY node a fresh lease: we were away, not they."""
-    await tx.execute(
-        text("""
-            UPDATE leases SET until = now() + make_interval(secs => :seconds)
-            WHERE node_id IN (SELECT id FROM nodes WHERE status = 'READY')
-        """),
-        {"seconds": lease_seconds},
-    )
+    await tx.execute(text(f"{_EXTEND} AND n.status = 'READY'"), {"seconds": lease_seconds})
 
 
-async def mark_ready(tx: AsyncConnection, ids: set[UUID]) -> None:
-    """Nodes that are heard again are READY again."""
+async def mark_ready(tx: AsyncConnection, node: Node) -> None:
+    """A node that is back and holds nothing stale is READY again."""
     result = await tx.execute(
         text("""
-            UPDATE nodes SET status = 'READY', supply = supply + 1, generation = generation + 1
-            WHERE id = ANY(:ids) AND status = 'DOWN' RETURNING id, cluster_id, hostname
+            UPDATE nodes SET status = 'READY', supply = supply + 1, generation = generation + 1,
+                             down_at = NULL, fenced_at = NULL
+            WHERE id = :id AND status = 'DOWN' AND epoch = :epoch
         """),
-        {"ids": list(ids)},
+        {"id": node.id, "epoch": node.epoch},
     )
-    await record(tx, [_fact(Kind.NODE_READY, Node(*row), "recorder") for row in result])
+    if result.rowcount:
+        await record(tx, [fact(Kind.NODE_READY, node, "recorder")])
+
+
+_SILENT = "n.status = 'READY' AND GREATEST(l.until, n.reboot_until) < now()"
 
 
 async def expired(tx: AsyncConnection) -> list[Node]:
-    """READY nodes whose lease has ended."""
+    """READY nodes whose lease has ended, and whose silence nobody announced."""
     result = await tx.execute(
-        text("""
+        text(f"""
             SELECT n.id, n.cluster_id, n.hostname FROM nodes AS n JOIN leases AS l ON l.node_id = n.id
-            WHERE n.status = 'READY' AND l.until < now() ORDER BY n.id
-        """)
+            WHERE {_SILENT} ORDER BY n.id
+        """)  # noqa: S608 - the text is put together from the constant above
     )
     return [Node(*row) for row in result]
 
 
 async def mark_down(tx: AsyncConnection, ids: set[UUID]) -> None:
-    """Nodes whose lease has ended take no more placements; looked at once more, in case a heartbeat just came."""
+    """Nodes whose lease has ended take no more placements, and what they were told is void.
+
+    Looked at once more, in case a heartbeat just came.
+    """
     result = await tx.execute(
-        text("""
-            UPDATE nodes AS n SET status = 'DOWN', generation = n.generation + 1 FROM leases AS l
-            WHERE n.id = ANY(:ids) AND n.status = 'READY' AND l.node_id = n.id AND l.until < now()
+        text(f"""
+            UPDATE nodes AS n
+            SET status = 'DOWN', generation = n.generation + 1, epoch = n.epoch + 1, down_at = now(), fenced_at = NULL,
+                reboot_until = NULL
+            FROM leases AS l WHERE n.id = ANY(:ids) AND l.node_id = n.id AND {_SILENT}
             RETURNING n.id, n.cluster_id, n.hostname
-        """),
+        """),  # noqa: S608 - the text is put together from the constant above
         {"ids": list(ids)},
     )
-    await record(tx, [_fact(Kind.NODE_DOWN, Node(*row), "controller") for row in result])
+    await record(tx, [fact(Kind.NODE_DOWN, Node(*row), "controller") for row in result])
 
 
-async def set_schedulable(tx: AsyncConnection, node: Node, schedulable: bool, actor: str, trace_id: str) -> None:
-    """Cordon or uncordon; nothing is recorded when it was so already."""
+async def set_schedulable(
+    tx: AsyncConnection, node: Node, schedulable: bool, actor: str, trace_id: str, reboot_seconds: float | None = None
+) -> None:
+    """Cordon or uncordon; nothing is recorded when it was so already.
+
+    With `reboot_seconds` the node may be silent for so long before it counts as DOWN.
+    """
     result = await tx.execute(
         text("""
             UPDATE nodes SET schedulable = :schedulable, generation = generation + 1,
-                             supply = supply + CAST(:schedulable AS int)
-            WHERE id = :id AND schedulable <> :schedulable
+                             supply = supply + CAST(:schedulable AS int),
+                             reboot_until = now() + make_interval(secs => CAST(:reboot_seconds AS double precision))
+            WHERE id = :id AND (schedulable <> :schedulable OR reboot_until IS NOT NULL
+                                OR CAST(:reboot_seconds AS double precision) IS NOT NULL)
         """),
-        {"id": node.id, "schedulable": schedulable},
+        {"id": node.id, "schedulable": schedulable, "reboot_seconds": reboot_seconds},
     )
     if result.rowcount:
         kind = Kind.NODE_UNCORDONED if schedulable else Kind.NODE_CORDONED
-        await record(tx, [_fact(kind, node, actor, trace_id)])
+        body = {"reboot_within_seconds": reboot_seconds} if reboot_seconds is not None else {}
+        await record(tx, [fact(kind, node, actor, trace_id, body)])
 
 
 async def delete(tx: AsyncConnection, node: Node, actor: str, trace_id: str) -> None:
-    """Forget a node that holds nothing, and have its queue removed. Raises Conflict while containers are on it."""
+    """Forget a node that holds nothing, and have its queue removed; what is left on a DOWN one goes with it.
+
+    Raises Conflict while containers are on it.
+    """
     holding = await tx.execute(
         text("""
             SELECT (SELECT count(*) FROM containers
                     WHERE node_id = :id AND status NOT IN ('DELETED', 'PROVISION_ERROR'))
-                 + (SELECT count(*) FROM departures WHERE node_id = :id)
+                 + (SELECT count(*) FROM departures WHERE node_id = :id AND NOT :down)
         """),
-        {"id": node.id},
+        {"id": node.id, "down": node.down},
     )
     if count := holding.scalar_one():
         raise Conflict(
@@ -232,10 +277,11 @@ async def delete(tx: AsyncConnection, node: Node, actor: str, trace_id: str) -> 
     await tx.execute(text("UPDATE containers SET node_id = NULL WHERE node_id = :id"), {"id": node.id})
     await tx.execute(text("DELETE FROM nodes WHERE id = :id"), {"id": node.id})
     await outbox.put(tx, [(outbox.RETIREMENT, node.hostname, b"[]")])
-    await record(tx, [_fact(Kind.NODE_DELETED, node, actor, trace_id)])
+    await record(tx, [fact(Kind.NODE_DELETED, node, actor, trace_id)])
 
 
-def _fact(kind: Kind, node: Node, actor: str, trace_id: str = "", body: dict[str, Any] | None = None) -> Fact:
+def fact(kind: Kind, node: Node, actor: str, trace_id: str = "", body: dict[str, Any] | None = None) -> Fact:
+    """A fact about a node."""
     return Fact(
         kind,
         node.cluster_id,

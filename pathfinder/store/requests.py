@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pathfinder.domain import commands
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import FieldProblem, IdempotencyMismatch, IllegalTransition, Invalid, NeverFits, NotFound
-from pathfinder.domain.lifecycle import RESCHEDULABLE, Status
+from pathfinder.domain.lifecycle import RESCHEDULABLE, ContainerType, Status
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.resources import Resources, format_bytes, format_cpu
 from pathfinder.domain.specs import ContainerSpec
@@ -103,7 +103,13 @@ async def delete(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker: As
     container = await _living(tx, cluster_id, hostname)
     if container.status == Status.SCHEDULE_DELETION:
         return container.id
-    if container.claims:
+    if container.status == Status.LOST:
+        # Nobody can say when its node is back; what is on it then is removed before it takes part again.
+        await claims.depart(tx, [container])
+        leaving = container.to(Status.DELETED, ipaddress=None, message=None)
+        command = {container.node or "": [commands.delete_placement(container)]}
+        fact = journal.about(leaving, Kind.CONTAINER_DELETED, asker.actor)
+    elif container.claims:
         leaving = container.to(Status.SCHEDULE_DELETION, message=None)
         command = {container.node or "": [commands.delete_placement(container)]}
         fact = journal.about(leaving, Kind.CONTAINER_DELETION_SCHEDULED, asker.actor)
@@ -120,22 +126,40 @@ async def reschedule(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker
     """Give a container a new placement; the former one holds its claim until its instance is gone.
 
     One that waits for another attempt is tried at once. Failed attempts do not count any more.
+    A LOST container whose disk is on a DOWN node is marked only: the node is fenced first, by a controller.
     Raises NotFound, IllegalTransition.
     """
     container = await _living(tx, cluster_id, hostname)
     waits = container.status == Status.PENDING and container.retry_at is not None
     if container.status not in RESCHEDULABLE and not waits:
         raise IllegalTransition(hostname, container.status, Status.PENDING)
+    if container.status == Status.LOST and container.type == ContainerType.STATEFUL and await _is_down(tx, container):
+        await _ask_for_takeover(tx, container, asker)
+        return container.id
     command = {}
     if container.claims:
-        await claims.depart(tx, container)
+        await claims.depart(tx, [container])
         command = {container.node or "": [commands.delete_placement(container)]}
     fresh = container if waits else container.to(Status.PENDING, node_id=None, node=None, ipaddress=None)
-    pending = replace(fresh, message=None, explanation=None, waiting=False, attempts=0, retry_at=None)
+    pending = replace(fresh, message=None, explanation=None, waiting=False, attempts=0, retry_at=None, takeover=False)
     await containers.save(tx, [pending])
     fact = journal.about(pending, Kind.CONTAINER_RESCHEDULED, asker.actor, {"from": container.node})
     await journal.record(tx, [fact], command)
     return container.id
+
+
+async def _is_down(tx: AsyncConnection, container: Container) -> bool:
+    result = await tx.execute(text("SELECT status = 'DOWN' FROM nodes WHERE id = :id"), {"id": container.node_id})
+    return bool(result.scalar_one_or_none())
+
+
+async def _ask_for_takeover(tx: AsyncConnection, container: Container, asker: Asker) -> None:
+    if container.takeover:
+        return
+    message = f"It is taken over, with an empty disk, once it is sure that nothing of it runs on {container.node}."
+    asked = replace(container, takeover=True, message=message)
+    await containers.save(tx, [asked])
+    await journal.record(tx, [journal.about(asked, Kind.CONTAINER_TAKEOVER_ASKED, asker.actor)])
 
 
 async def _living(tx: AsyncConnection, cluster_id: UUID, hostname: str) -> Container:

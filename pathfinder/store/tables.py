@@ -70,9 +70,10 @@ class Node(SQLModel, table=True):
     `generation` grows with every change of the claims and guards them; `supply` grows when room appears, so that a
     scheduler that is about to let a container wait can see that it looked too early.
 
-    `down_at` is set while the node is DOWN, `fenced_at` once somebody else has made sure that nothing runs there.
-    Until `reboot_until` its silence is expected. `failures` counts provisions in a row that failed by the node's fault;
-    until `aside_until` it gets no placement for `aside_reason`.
+    `epoch` grows each time it goes DOWN: what it was told before that is void. `down_at` is set while it is DOWN,
+    `fenced_at` once somebody else has made sure that nothing runs there. Until `reboot_until` its silence is expected.
+    `failures` counts provisions in a row that failed by the node's fault; until `aside_until` it gets no placement for
+    `aside_reason`.
     """
 
     __tablename__ = "nodes"
@@ -99,6 +100,7 @@ class Node(SQLModel, table=True):
     containers: int = _count()
     generation: int = _count()
     supply: int = _count()
+    epoch: int = _count()
     down_at: datetime | None = _moment()
     fenced_at: datetime | None = _moment()
     reboot_until: datetime | None = _moment()

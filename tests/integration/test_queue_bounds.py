@@ -10,7 +10,7 @@ import pytest
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from aio_pika.exceptions import ChannelNotFoundEntity
 from sqlalchemy import text
-from workbench import Fleet, eventually
+from workbench import Fleet, eventually, member
 
 import workers.agent.reporting
 import workers.relay
@@ -22,7 +22,6 @@ from pathfinder.controllers.holding import Holding
 from pathfinder.domain.errors import NotFound
 from pathfinder.domain.messages import Command, Envelope, Exchange, Report, decode, encode
 from pathfinder.store import journal, nodes, outbox
-from workers.agent.admission import Admission
 from workers.agent.reporting import Reporter
 
 
@@ -173,9 +172,9 @@ async def test_a_report_waits_while_the_recorders_queue_is_full(
     await queue.bind(Exchange.REPORTS, Report.DELETED)
     await queue.bind(Exchange.REPORTS, Report.PROGRESS)
     await fill(channel, Exchange.REPORTS, Report.DELETED, encode([command("early")]))
-    admission = Admission("node", "node-01", "c", "token", 5)
+    membership = member("node", "node-01", "c")
     async with await Broker(broker_url, "test")._connect() as connection:
-        reporter = Reporter(await Publisher.open(connection), admission)
+        reporter = Reporter(await Publisher.open(connection), membership)
         await reporter.about(command("web"), Report.PROGRESS, stage="image", percent=1)
         assert tries == []
         reporting = asyncio.create_task(reporter.about(command("web"), Report.DELETED))

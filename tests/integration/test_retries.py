@@ -4,14 +4,16 @@ Sweeps are an hour apart here, so whatever happens was woken for.
 """
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from sqlalchemy import text
-from workbench import Fleet, MakeProcess, eventually
+from workbench import Fleet, MakeProcess, eventually, heard, member
 
 import workers.recorder
 import workers.relay
@@ -26,7 +28,6 @@ from pathfinder.runtime.port import OperationFailed, Progress
 from pathfinder.runtime.simulated import Pace, SimulatedRuntime
 from pathfinder.store import requests
 from pathfinder.store.requests import Asker
-from workers.agent.admission import Admission
 from workers.agent.reporting import Reporter
 from workers.agent.worklist import Worklist
 from workers.runner import Role
@@ -77,14 +78,15 @@ class Site:
         """A node with its agent at work."""
         machine = Machine(hostname, pace=Pace(0.001, 0.001, 0.001, 0.001))
         machine.full = full
-        admission = Admission(str(await self.fleet.node(hostname)), hostname, str(self.fleet.cluster_id), "", 5.0)
+        membership = member(await self.fleet.node(hostname), hostname, self.fleet.cluster_id)
+        directory = Path(tempfile.mkdtemp())
 
         async def agent(process: Process) -> None:
-            worklist = Worklist(machine, admission.cluster_id, process.settings)
+            worklist = Worklist(machine, membership, heard(directory), process.settings)
 
             async def serve(connection: AbstractConnection) -> None:
-                reporter = Reporter(await Publisher.open(connection), admission)
-                handler = partial(worklist.handle, reporter)
+                reporter = Reporter(await Publisher.open(connection), membership)
+                handler = partial(worklist.handle, reporter, asyncio.Event().wait)
                 await consume_each(connection, topology.node_queue(hostname), handler, process.stopping, prefetch=8)
 
             await process.broker("agent").run(serve, process.stopping)

@@ -18,7 +18,11 @@ from sqlalchemy import make_url, text
 from pathfinder.bootstrap import Process
 from pathfinder.domain.specs import ContainerSpec, NodeRegistration
 from pathfinder.embedded.ports import free_port
+from pathfinder.settings import Settings
 from pathfinder.store import clusters, nodes, requests
+from workers.agent import lease
+from workers.agent.admission import Admission, Membership
+from workers.agent.lease import Lease
 
 GIB = 1 << 30
 
@@ -56,7 +60,7 @@ class Fleet:
     async def node(self, hostname: str, **changes: object) -> UUID:
         """Register a node with 8 cores, 8 GiB and 80 GiB; keyword arguments replace fields."""
         async with self.process.database.begin() as tx:
-            return await nodes.register(tx, self.cluster_id, registration(hostname, **changes), 60, "")
+            return (await nodes.register(tx, self.cluster_id, registration(hostname, **changes), 60, "")).id
 
     async def ask(self, *hostnames: str, **fields: object) -> list[UUID]:
         """Ask for containers."""
@@ -88,7 +92,7 @@ class Fleet:
                    COALESCE(sum(p.disk_bytes), 0), count(p.node_id)
             FROM nodes AS n LEFT JOIN (
                 SELECT node_id, cpu_millicores, memory_bytes, disk_bytes FROM containers
-                WHERE status NOT IN ('PENDING', 'PROVISION_ERROR', 'DELETED', 'LOST')
+                WHERE status NOT IN ('PENDING', 'PROVISION_ERROR', 'DELETED')
                 UNION ALL SELECT node_id, cpu_millicores, memory_bytes, disk_bytes FROM departures
             ) AS p ON p.node_id = n.id GROUP BY n.hostname ORDER BY n.hostname
             """
@@ -149,3 +153,17 @@ def _answers(url: str) -> bool:
     except httpx2.TransportError:
         time.sleep(0.05)
         return False
+
+
+def member(node_id: object, hostname: str, cluster_id: object) -> Membership:
+    """What an agent is in its cluster, without asking the API."""
+    made = Membership(Settings(), None)  # type: ignore[arg-type]
+    made._admission = Admission(str(node_id), hostname, str(cluster_id), "", 0, 5.0, 15.0)
+    return made
+
+
+def heard(directory: Path) -> Lease:
+    """The lease of a node that is heard, for as long as a test lasts."""
+    made = Lease(directory / "lease.json")
+    made.renew("", lease.now(), 3600)
+    return made

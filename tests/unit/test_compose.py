@@ -76,9 +76,9 @@ def test_the_agent_reaches_the_socket_of_the_hosts_lxd() -> None:
     assert [Path(mount["target"]) for mount in mounts] == [socket.parent]
 
 
-@pytest.mark.parametrize("name", OURS.keys() - {"agent"})
+@pytest.mark.parametrize("name", OURS.keys() - {"agent", "warden"})
 def test_the_control_plane_does_not_run_as_root(name: str) -> None:
-    """The image's last user is an ordinary one, and no service but the agent asks for another."""
+    """The image's last user is an ordinary one, and only what drives LXD asks for another."""
     assert dockerfile("USER")[-1] == ["pathfinder"]
     assert "user" not in SERVICES[name]
 

@@ -1,7 +1,7 @@
 """agent: runs on each node, consumes its queue, drives the runtime and reports.
 
 Agents never talk to PostgreSQL: they need one connection to RabbitMQ and one to the API, both outbound. A broken broker
-never stops a container.
+never stops a container; a node that is cut off from all of the control plane stops those that will be replaced.
 """
 
 import asyncio
@@ -15,9 +15,13 @@ from pathfinder.broker import topology
 from pathfinder.broker.consume import consume_each
 from pathfinder.broker.publish import Publisher
 from pathfinder.runtime.measured import measured
+from pathfinder.runtime.port import Runtime
 from pathfinder.runtime.select import open_runtime
-from workers.agent.admission import Admission, admit
-from workers.agent.pulse import heartbeats, inventories
+from workers.agent import warden
+from workers.agent.admission import Membership
+from workers.agent.lease import Lease
+from workers.agent.listing import Lister
+from workers.agent.pulse import Pulse
 from workers.agent.reporting import Reporter
 from workers.agent.worklist import Worklist
 
@@ -29,23 +33,66 @@ async def run(process: Process) -> None:
     settings = process.settings
     runtime = measured(await open_runtime(settings.runtime, settings.lxd_socket, settings.state_dir))
     try:
-        admission = await admit(settings, runtime, process.stopping)
-        if admission is None:
-            return  # told to stop before the API answered
-        worklist = Worklist(runtime, admission.cluster_id, settings)
-        await process.broker("agent").run(partial(_serve, process, admission, worklist), process.stopping)
+        await serve(process, runtime)
     finally:
         await runtime.close()
 
 
-async def _serve(process: Process, admission: Admission, worklist: Worklist, connection: AbstractConnection) -> None:
-    reporter = Reporter(await Publisher.open(connection), admission)
-    queue = topology.node_queue(admission.hostname)
-    async with asyncio.TaskGroup() as all_of_it:
-        beating = all_of_it.create_task(heartbeats(reporter, worklist.runtime, admission.heartbeat_seconds))
-        listing = all_of_it.create_task(inventories(reporter, worklist, process.settings.inventory_seconds))
-        await consume_each(
-            connection, queue, partial(worklist.handle, reporter), process.stopping, prefetch=worklist.parallel * 4
-        )
-        beating.cancel()
-        listing.cancel()
+async def serve(process: Process, runtime: Runtime) -> None:
+    """Be the agent of the node that `runtime` drives, until told to stop."""
+    settings = process.settings
+    membership = Membership(settings, runtime)
+    if not await membership.join(process.stopping):
+        return  # told to stop before the API answered
+    path = settings.state_dir / warden.LEASE_FILE
+    lease = Lease(path)
+    pulse = Pulse(settings, membership, runtime, lease)
+    worklist = Worklist(runtime, membership, lease, settings)
+    lister = Lister(worklist, membership, settings.inventory_seconds)
+    agent = _Agent(process, membership, pulse, worklist, lister)
+    beside = [
+        asyncio.create_task(pulse.run()),
+        asyncio.create_task(warden.guard(runtime, path, process.stopping)),
+    ]
+    try:
+        await process.broker("agent").run(agent.serve, process.stopping)
+    finally:
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+
+
+class _Agent:
+    """The parts of an agent, wired to one connection after the other."""
+
+    def __init__(
+        self, process: Process, membership: Membership, pulse: Pulse, worklist: Worklist, lister: Lister
+    ) -> None:
+        self._process = process
+        self._membership = membership
+        self._pulse = pulse
+        self._worklist = worklist
+        self._lister = lister
+
+    async def serve(self, connection: AbstractConnection) -> None:
+        """Beat first: no command is carried out before this node is known to be heard."""
+        reporter = Reporter(await Publisher.open(connection), self._membership)
+        queue = topology.node_queue(self._membership.now.hostname)
+        self._pulse.reporter = reporter
+        try:
+            await self._pulse.beat()
+            async with asyncio.TaskGroup() as both:
+                listing = both.create_task(self._lister.run(reporter))
+                handle = partial(self._worklist.handle, reporter, self._rejoin)
+                await consume_each(
+                    connection, queue, handle, self._process.stopping, prefetch=self._worklist.parallel * 4
+                )
+                listing.cancel()
+        finally:
+            self._pulse.reporter = None
+
+    async def _rejoin(self) -> None:
+        """Register anew and send the full list: the control plane gave this node up, or has news for it."""
+        if await self._membership.join(self._process.stopping):
+            self._pulse.beat_soon()
+            self._lister.soon()

@@ -31,7 +31,31 @@ class Admission:
     hostname: str
     cluster_id: str
     token: str
+    epoch: int
     heartbeat_seconds: float
+    lease_seconds: float
+
+
+class Membership:
+    """What the node is in its cluster, as of its last registration."""
+
+    def __init__(self, settings: Settings, runtime: Runtime) -> None:
+        self._settings = settings
+        self._runtime = runtime
+        self._admission: Admission | None = None
+
+    @property
+    def now(self) -> Admission:
+        """The present admission; there is one once `join` returned True."""
+        assert self._admission is not None  # noqa: S101 - nothing else runs before the first join
+        return self._admission
+
+    async def join(self, stopping: asyncio.Event) -> bool:
+        """Register, however long that takes; False when told to stop before it succeeded."""
+        admission = await admit(self._settings, self._runtime, stopping)
+        if admission is not None:
+            self._admission = admission
+        return admission is not None
 
 
 async def admit(settings: Settings, runtime: Runtime, stopping: asyncio.Event) -> Admission | None:
@@ -82,10 +106,12 @@ def _admitted(kept: "_Credential", hostname: str, body: dict[str, object]) -> Ad
         hostname=hostname,
         cluster_id=str(body["cluster_id"]),
         token=str(body["token"]),
+        epoch=int(str(body["epoch"])),
         heartbeat_seconds=float(str(body["heartbeat_seconds"])),
+        lease_seconds=float(str(body["lease_seconds"])),
     )
     kept.keep(admission)
-    log.info("admitted", node=hostname, node_id=admission.node_id)
+    log.info("admitted", node=hostname, node_id=admission.node_id, epoch=admission.epoch)
     return admission
 
 

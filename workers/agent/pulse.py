@@ -1,67 +1,114 @@
-"""What an agent says unasked: heartbeats, and full lists."""
+"""Saying that the node lives, over whatever way there is, and keeping its lease for as long as that is heard."""
 
 import asyncio
-import time
+import errno
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx2
 import structlog
 
+from pathfinder.broker.connection import BrokerLost
 from pathfinder.broker.publish import QueueFull, Unroutable
 from pathfinder.domain.messages import Report
 from pathfinder.runtime.port import Runtime, RuntimeFailure
+from pathfinder.settings import Settings
+from workers.agent import lease
+from workers.agent.admission import Membership
+from workers.agent.lease import Lease
 from workers.agent.reporting import Reporter
-from workers.agent.worklist import Worklist
 
 log = structlog.get_logger()
 
+#: How long each way may take until the next is tried.
+WAY_SECONDS = 2.0
+AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
 
-async def heartbeats(reporter: Reporter, runtime: Runtime, seconds: float) -> None:
-    """Say now and then that the node lives, and how busy it is."""
-    while True:
+
+class Pulse:
+    """One beat every `heartbeat_seconds`. `reporter` is set while a connection to RabbitMQ stands.
+
+    The lease is renewed if the beat was taken by RabbitMQ or, while that is away, by the API; and if it can be told
+    that nobody could declare this node dead: the API answers that the database does not, or every RabbitMQ refuses
+    connections. Silence from all of them is what a node that is cut off hears, so that ends the lease.
+    """
+
+    def __init__(self, settings: Settings, membership: Membership, runtime: Runtime, kept: Lease) -> None:
+        self._settings = settings
+        self._membership = membership
+        self._runtime = runtime
+        self._lease = kept
+        self._now = asyncio.Event()
+        self.reporter: Reporter | None = None
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        while True:
+            self._now.clear()
+            await self.beat()
+            try:
+                await asyncio.wait_for(self._now.wait(), self._membership.now.heartbeat_seconds)
+            except TimeoutError:
+                continue
+
+    def beat_soon(self) -> None:
+        """Something changed that a beat should tell now."""
+        self._now.set()
+
+    async def beat(self) -> None:
+        """One beat over the first way that is open."""
+        at = lease.now()
+        admission = self._membership.now
+        if await self._over_broker() or await self._over_api() or await self._no_broker_anywhere():
+            self._lease.renew(admission.cluster_id, at, admission.lease_seconds)
+        else:
+            log.warning("nobody hears this node")
+
+    async def _over_broker(self) -> bool:
+        if (reporter := self.reporter) is None:
+            return False
+        body = {"usage": await self._usage(), "epoch": self._membership.now.epoch}
+        try:
+            await asyncio.wait_for(reporter.about_node(Report.HEARTBEAT, body, persistent=False), WAY_SECONDS)
+        except (Unroutable, QueueFull, BrokerLost, TimeoutError) as error:
+            log.warning("RabbitMQ did not take a heartbeat", error=str(error) or type(error).__name__)
+            return False
+        return True
+
+    async def _usage(self) -> dict[str, Any]:
         try:
             # A runtime that hangs must not silence the node: its lease is about the node, not about one daemon.
-            usage = asdict(await asyncio.wait_for(runtime.usage(), seconds))
+            return asdict(await asyncio.wait_for(self._runtime.usage(), WAY_SECONDS))
         except (RuntimeFailure, TimeoutError) as error:
             log.warning("no usage", error=str(error))
-            usage = {}
+            return {}
+
+    async def _over_api(self) -> bool:
         try:
-            await reporter.about_node(Report.HEARTBEAT, usage, persistent=False)
-        except Unroutable:
-            log.warning("nobody takes heartbeats")
-        await asyncio.sleep(seconds)
+            async with httpx2.AsyncClient(base_url=self._settings.api_url, timeout=WAY_SECONDS) as client:
+                answer = await client.post(
+                    "/api/v3/nodes/heartbeat", headers={"Authorization": f"Bearer {self._membership.now.token}"}
+                )
+        except httpx2.HTTPError:
+            return False
+        # 503: the API is there and the database is not, so nobody can be declared dead either.
+        return answer.status_code in (204, 503)
+
+    async def _no_broker_anywhere(self) -> bool:
+        """Whether every RabbitMQ's machine is reached and none listens: then nobody hears any node."""
+        urls = [url.strip() for url in self._settings.broker_url.split(",") if url.strip()]
+        return all(await asyncio.gather(*(_refuses(url) for url in urls)))
 
 
-async def inventories(reporter: Reporter, worklist: Worklist, seconds: float) -> None:
-    """Send the full list on connect and now and then: messages make it fast, this makes it right."""
-    first_seen: dict[tuple[str, int], float] = {}
-    while True:
-        try:
-            await reporter.about_node(Report.INVENTORY, await _inventory(worklist, first_seen), persistent=True)
-        except (RuntimeFailure, Unroutable, QueueFull) as error:
-            log.warning("no inventory", error=str(error))
-        await asyncio.sleep(seconds)
-
-
-async def _inventory(worklist: Worklist, first_seen: dict[tuple[str, int], float]) -> dict[str, Any]:
-    """The list, and the containers whose entries may be out of date because they were worked on meanwhile."""
-    with worklist.watching() as touched:
-        instances = await worklist.runtime.instances(worklist.cluster_id)
-    now = time.monotonic()
-    keys = {(one.container_id or "", one.generation) for one in instances}
-    for gone in first_seen.keys() - keys:
-        del first_seen[gone]
-    return {
-        "instances": [
-            {
-                "container_id": one.container_id,
-                "hostname": one.hostname,
-                "generation": one.generation,
-                "running": one.running,
-                "address": one.address,
-                "seen_seconds": now - first_seen.setdefault((one.container_id or "", one.generation), now),
-            }
-            for one in instances
-        ],
-        "busy": sorted(touched),
-    }
+async def _refuses(url: str) -> bool:
+    parts = urlsplit(url)
+    port = parts.port or AMQP_PORTS.get(parts.scheme, 5672)
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(parts.hostname, port), WAY_SECONDS)
+    except TimeoutError:
+        return False
+    except OSError as error:
+        return error.errno == errno.ECONNREFUSED
+    writer.close()
+    return False

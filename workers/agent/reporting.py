@@ -8,7 +8,7 @@ import structlog
 from pathfinder.broker.connection import backoff
 from pathfinder.broker.publish import Publisher, QueueFull
 from pathfinder.domain.messages import Envelope, Exchange, Report, encode
-from workers.agent.admission import Admission
+from workers.agent.admission import Membership
 
 log = structlog.get_logger()
 
@@ -16,9 +16,9 @@ log = structlog.get_logger()
 class Reporter:
     """Publishes reports over one connection; each returns once the broker has it."""
 
-    def __init__(self, publisher: Publisher, admission: Admission) -> None:
+    def __init__(self, publisher: Publisher, membership: Membership) -> None:
         self._publisher = publisher
-        self._admission = admission
+        self._membership = membership
 
     async def about(self, command: Envelope, kind: Report, **body: Any) -> None:
         """Report on the placement a command was about."""
@@ -28,7 +28,7 @@ class Reporter:
             subject=command.subject,
             generation=command.generation,
             trace_id=command.trace_id,
-            body={"node_id": self._admission.node_id, "hostname": command.body["hostname"], **body},
+            body={"node_id": self._membership.now.node_id, "hostname": command.body["hostname"], **body},
         )
         await self._deliver(kind, encode([envelope]))
 
@@ -50,5 +50,6 @@ class Reporter:
 
     async def about_node(self, kind: Report, body: dict[str, Any], *, persistent: bool) -> None:
         """Report on the node itself."""
-        envelope = Envelope(kind=kind, cluster=self._admission.cluster_id, subject=self._admission.node_id, body=body)
+        admission = self._membership.now
+        envelope = Envelope(kind=kind, cluster=admission.cluster_id, subject=admission.node_id, body=body)
         await self._publisher.publish(Exchange.REPORTS, kind, encode([envelope]), persistent=persistent)

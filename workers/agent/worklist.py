@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 import structlog
@@ -13,24 +13,32 @@ from pathfinder.controllers import provisioning
 from pathfinder.controllers.provisioning import Step
 from pathfinder.domain.errors import MalformedMessage
 from pathfinder.domain.instances import InstanceOrder, Stage
+from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.messages import Command, Envelope, Report
 from pathfinder.domain.resources import Resources
 from pathfinder.failpoints import point
 from pathfinder.runtime.port import InstanceExists, Runtime, RuntimeFailure
 from pathfinder.settings import Settings
+from workers.agent.admission import Membership
 from workers.agent.fences import Fences
+from workers.agent.lease import Lease
 from workers.agent.progress import Progress
 from workers.agent.reporting import Reporter
 
 log = structlog.get_logger()
 
 
+class LeaseLost(RuntimeFailure):
+    """This node may not start containers now."""
+
+
 class Worklist:
     """Carries out commands on a runtime. Every command may come again: what is done already is reported again."""
 
-    def __init__(self, runtime: Runtime, cluster_id: str, settings: Settings) -> None:
+    def __init__(self, runtime: Runtime, membership: Membership, lease: Lease, settings: Settings) -> None:
         self.runtime = runtime
-        self.cluster_id = cluster_id
+        self._membership = membership
+        self._lease = lease
         self.parallel = settings.agent_parallel or 2 * (os.cpu_count() or 1)
         self._address_seconds = settings.address_timeout_seconds
         self._slots = asyncio.Semaphore(self.parallel)
@@ -38,14 +46,30 @@ class Worklist:
         self._users: Counter[str] = Counter()
         self._busy: Counter[str] = Counter()
         self._watchers: list[set[str]] = []
+        self._deletions: set[asyncio.Event] = set()
         self._fences = Fences(settings.state_dir / "fences.jsonl")
 
-    async def handle(self, reporter: Reporter, batch: Sequence[Delivery]) -> None:
+    @property
+    def cluster_id(self) -> str:
+        """The cluster whose instances are ours to touch."""
+        return self._membership.now.cluster_id
+
+    async def handle(
+        self, reporter: Reporter, rejoin: Callable[[], Awaitable[None]], batch: Sequence[Delivery]
+    ) -> None:
         """Carry out every command of the messages; they are acknowledged when all reports are confirmed."""
         async with asyncio.TaskGroup() as all_of_them:
             for delivery in batch:
                 for envelope in delivery.envelopes:
-                    all_of_them.create_task(self._carry_out(reporter, envelope))
+                    if envelope.kind == Command.REJOIN:
+                        all_of_them.create_task(self._rejoin(rejoin))
+                    else:
+                        all_of_them.create_task(self._carry_out(reporter, envelope))
+
+    async def _rejoin(self, rejoin: Callable[[], Awaitable[None]]) -> None:
+        """Once the deletes that came before are done, so that the list that follows does not show their instances."""
+        await asyncio.gather(*(deletion.wait() for deletion in list(self._deletions)))
+        await rejoin()
 
     @contextmanager
     def watching(self) -> Iterator[set[str]]:
@@ -63,8 +87,26 @@ class Worklist:
             raise MalformedMessage(
                 f"{command.kind} for cluster {command.cluster} names no hostname of this node's cluster"
             )
+        with self._deleting(command):
+            await self._in_turn(reporter, command, hostname)
+
+    @contextmanager
+    def _deleting(self, command: Envelope) -> Iterator[None]:
+        """While a delete is in hand, a `rejoin` that came after it waits."""
+        done = asyncio.Event()
+        if command.kind == Command.DELETE:
+            self._deletions.add(done)
+        try:
+            yield
+        finally:
+            done.set()
+            self._deletions.discard(done)
+
+    async def _in_turn(self, reporter: Reporter, command: Envelope, hostname: str) -> None:
         async with self._turn(hostname, command.subject), self._slots:
             match command.kind:
+                case Command.PROVISION if command.body.get("epoch") != self._membership.now.epoch:
+                    log.info("command of an earlier epoch refused", hostname=hostname, generation=command.generation)
                 case Command.PROVISION:
                     await self._provision(reporter, command, read_order(command))
                 case Command.DELETE:
@@ -134,6 +176,7 @@ class Worklist:
                     point("agent.provision.created")
                 if step != Step.KEEP:
                     progress(Stage.START, None)
+                    self._require_lease(order)
                     await self.runtime.start(order.hostname)
                     point("agent.provision.started")
                 progress(Stage.ADDRESS, None)
@@ -142,6 +185,11 @@ class Worklist:
                 if step in (Step.CREATE, Step.REPLACE) and not isinstance(error, InstanceExists):
                     error.left = not await self._clean_up(order.hostname)
                 raise
+
+    def _require_lease(self, order: InstanceOrder) -> None:
+        """A process that stood still must not go on and start what is started elsewhere by now."""
+        if not self._lease.stands:
+            raise LeaseLost(f"This node is not heard; {order.hostname} is started once it is.")
 
     async def _clean_up(self, hostname: str) -> bool:
         try:
@@ -171,8 +219,14 @@ def read_order(command: Envelope) -> InstanceOrder:
     """The order in a provision command's body."""
     try:
         body = dict(command.body)
+        del body["epoch"]
         return InstanceOrder(
-            **{**body, "resources": Resources(**body["resources"]), "profiles": tuple(body["profiles"])}
+            **{
+                **body,
+                "type": ContainerType(body["type"]),
+                "resources": Resources(**body["resources"]),
+                "profiles": tuple(body["profiles"]),
+            }
         )
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, ValueError) as error:
         raise MalformedMessage(f"not an order: {error}") from error

@@ -13,6 +13,7 @@ def _roles() -> Mapping[str, Role]:
     """Every role there is. Imported when needed: an agent's machine need not load the API."""
     import api.serve
     import workers.agent
+    import workers.agent.warden
     import workers.controller
     import workers.recorder
     import workers.relay
@@ -25,10 +26,14 @@ def _roles() -> Mapping[str, Role]:
         "recorder": workers.recorder.run,
         "controller": workers.controller.run,
         "agent": workers.agent.run,
+        "warden": workers.agent.warden.run,
     }
 
 
-def run(roles: Annotated[list[str], typer.Argument(help="api, relay, scheduler, recorder, controller, agent")]) -> None:
+ROLES = "api, relay, scheduler, recorder, controller, agent, warden"
+
+
+def run(roles: Annotated[list[str], typer.Argument(help=ROLES)]) -> None:
     """Run one or several roles until SIGTERM; settings come from PATHFINDER_… variables."""
     from workers import runner
 

@@ -24,6 +24,7 @@ VERBS = {
     "explain": "explain",
     "create": "create",
     "delete": "delete",
+    "update": "update",
     "reschedule": "reschedule",
     "cordon": "cordon",
     "uncordon": "uncordon",

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from uuid import UUID
 
 import typer
@@ -116,7 +117,10 @@ def _of_node(it: Node) -> Fields:
         ("Cluster", it.cluster),
         ("Status", columns.node_status(it)),
         ("Ipaddress", it.ipaddress),
-        ("Lease until", words.moment(it.lease_until) if it.lease_until else None),
+        ("Lease until", _when(it.lease_until)),
+        ("Down since", _when(it.down_at)),
+        ("Fenced at", _when(it.fenced_at)),
+        ("May reboot until", _when(it.reboot_until)),
         ("Capacity", words.amounts(it.capacity)),
         ("Claimed", f"{words.amounts(it.allocated)}, by {it.allocated.containers} containers"),
         ("In use", _usage(it.usage)),
@@ -128,6 +132,10 @@ def _of_node(it: Node) -> Fields:
         ("Created at", f"{words.moment(it.created_at)}, {words.age(it.created_at)} ago"),
         ("Id", str(it.id)),
     )
+
+
+def _when(at: datetime | None) -> str | None:
+    return words.moment(at) if at else None
 
 
 def _usage(usage: Mapping[str, float]) -> str | None:

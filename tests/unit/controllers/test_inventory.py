@@ -9,7 +9,7 @@ import pytest
 from pathfinder.controllers.inventory import Listed, Repair, compare
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import MalformedMessage
-from pathfinder.domain.lifecycle import Status
+from pathfinder.domain.lifecycle import ContainerType, Status
 from pathfinder.domain.messages import Command, Kind
 from pathfinder.domain.resources import Resources
 
@@ -26,6 +26,7 @@ def container(status: Status, **changes: object) -> Container:
         UUID(int=8),
         "web",
         "local:tiny",
+        ContainerType.STATELESS,
         status,
         3,
         UUID(int=1),

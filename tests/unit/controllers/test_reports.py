@@ -13,7 +13,7 @@ from pathfinder.controllers.reports import NOTHING, Verdict
 from pathfinder.domain.attempts import Attempt
 from pathfinder.domain.containers import Container
 from pathfinder.domain.instances import Fault
-from pathfinder.domain.lifecycle import RUNNING, Status
+from pathfinder.domain.lifecycle import RUNNING, ContainerType, Status
 from pathfinder.domain.messages import Command, Envelope, Kind, Report
 from pathfinder.domain.resources import Resources
 
@@ -29,6 +29,7 @@ def container(status: Status = Status.SCHEDULED, **changes: object) -> Container
         cluster_id=UUID(int=8),
         hostname="web",
         image="local:tiny",
+        type=ContainerType.STATELESS,
         status=status,
         generation=3,
         node_id=NODE,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pathfinder.controllers import retrying
 from pathfinder.domain.containers import Container
 from pathfinder.domain.instances import Fault
-from pathfinder.domain.lifecycle import Status
+from pathfinder.domain.lifecycle import ContainerType, Status
 from pathfinder.domain.resources import Resources
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -19,6 +19,7 @@ MADE = Container(
     cluster_id=UUID(int=8),
     hostname="web",
     image="local:tiny",
+    type=ContainerType.STATELESS,
     status=Status.SCHEDULED,
     generation=3,
     node_id=UUID(int=1),

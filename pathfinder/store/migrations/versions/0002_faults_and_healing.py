@@ -163,6 +163,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("kind = 'container.missing'"),
     )
     op.add_column("containers", sa.Column("takeover", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.add_column("nodes", sa.Column("epoch", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
     op.add_column("nodes", sa.Column("down_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("nodes", sa.Column("fenced_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("nodes", sa.Column("reboot_until", sa.DateTime(timezone=True), nullable=True))
@@ -179,6 +180,7 @@ def downgrade() -> None:
     op.drop_column("nodes", "failures")
     op.drop_column("nodes", "reboot_until")
     op.drop_column("nodes", "fenced_at")
+    op.drop_column("nodes", "epoch")
     op.drop_column("nodes", "down_at")
     op.drop_column("containers", "takeover")
     op.drop_index("ix_events_missing", table_name="events")

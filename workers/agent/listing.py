@@ -1,0 +1,69 @@
+"""The node's full list, sent on connect, when asked for, and now and then: it repairs what messages missed."""
+
+import asyncio
+import time
+from typing import Any
+
+import structlog
+
+from pathfinder.broker.publish import QueueFull, Unroutable
+from pathfinder.domain.messages import Report
+from pathfinder.runtime.port import RuntimeFailure
+from workers.agent.admission import Membership
+from workers.agent.reporting import Reporter
+from workers.agent.worklist import Worklist
+
+log = structlog.get_logger()
+
+
+class Lister:
+    """Sends the list; `soon` asks for one out of turn."""
+
+    def __init__(self, worklist: Worklist, membership: Membership, seconds: float) -> None:
+        self._worklist = worklist
+        self._membership = membership
+        self._seconds = seconds
+        self._wanted = asyncio.Event()
+        self._first_seen: dict[tuple[str, int], float] = {}
+
+    def soon(self) -> None:
+        """Send a list as soon as the one under way, if any, is sent."""
+        self._wanted.set()
+
+    async def run(self, reporter: Reporter) -> None:
+        """Send lists over `reporter` until cancelled."""
+        while True:
+            self._wanted.clear()
+            try:
+                await reporter.about_node(Report.INVENTORY, await self._list(), persistent=True)
+            except (RuntimeFailure, Unroutable, QueueFull) as error:
+                log.warning("no inventory", error=str(error))
+            try:
+                await asyncio.wait_for(self._wanted.wait(), self._seconds)
+            except TimeoutError:
+                continue
+
+    async def _list(self) -> dict[str, Any]:
+        """The list, and the containers whose entries may be out of date because they were worked on meanwhile."""
+        epoch = self._membership.now.epoch
+        with self._worklist.watching() as touched:
+            instances = await self._worklist.runtime.instances(self._worklist.cluster_id)
+        now = time.monotonic()
+        keys = {(one.container_id or "", one.generation) for one in instances}
+        for gone in self._first_seen.keys() - keys:
+            del self._first_seen[gone]
+        return {
+            "epoch": epoch,
+            "instances": [
+                {
+                    "container_id": one.container_id,
+                    "hostname": one.hostname,
+                    "generation": one.generation,
+                    "running": one.running,
+                    "address": one.address,
+                    "seen_seconds": now - self._first_seen.setdefault((one.container_id or "", one.generation), now),
+                }
+                for one in instances
+            ],
+            "busy": sorted(touched),
+        }

@@ -1,0 +1,93 @@
+"""warden: stops a node's stateless containers when its lease has run out, before they are started elsewhere.
+
+The agent runs one; a second one, in a process of its own (`pathfinder run warden`), acts where the agent hangs. It
+needs the machine and LXD alone: no broker, no API, no database. A whole machine that hangs stops nothing: that takes a
+fence from outside (docs/concepts/healing.md).
+"""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from pathfinder.bootstrap import Process
+from pathfinder.broker.connection import backoff, pause
+from pathfinder.domain.instances import Instance
+from pathfinder.domain.lifecycle import ContainerType
+from pathfinder.runtime.port import Runtime, RuntimeFailure, RuntimeUnreachable
+from pathfinder.runtime.select import open_runtime
+from pathfinder.settings import Settings
+from workers.agent import lease
+
+log = structlog.get_logger()
+
+#: How often the lease is looked at, on this machine alone, and how often what runs once it is over and all is stopped.
+LOOK_SECONDS, AGAIN_SECONDS = 0.25, 2.0
+
+#: The process of its own leaves the agent's the first try.
+PATIENCE_SECONDS = 1.0
+
+#: A guard that has only just started leaves the agent the time to start, too, and to renew the lease.
+START_SECONDS = 10.0
+
+LEASE_FILE = "lease.json"
+
+
+async def run(process: Process) -> None:
+    """Guard this node until told to stop."""
+    settings = process.settings
+    if settings.runtime == "simulated":
+        log.info("nothing to guard: a simulated node's instances end with its agent")
+        await process.stopping.wait()
+        return
+    runtime = await _open(settings, process.stopping)
+    if runtime is not None:
+        try:
+            await guard(runtime, settings.state_dir / LEASE_FILE, process.stopping, PATIENCE_SECONDS)
+        finally:
+            await runtime.close()
+
+
+async def _open(settings: Settings, stopping: asyncio.Event) -> Runtime | None:
+    attempt = 0
+    while not stopping.is_set():
+        try:
+            return await open_runtime("lxd", settings.lxd_socket, settings.state_dir)
+        except RuntimeUnreachable as error:
+            log.warning("waiting", reason=str(error))
+        await pause(stopping, backoff(attempt))
+        attempt += 1
+    return None
+
+
+async def guard(runtime: Runtime, path: Path, stopping: asyncio.Event, patience_seconds: float = 0.0) -> None:
+    """Stop stateless containers whenever the lease in `path` has run out for `patience_seconds`."""
+    await pause(stopping, START_SECONDS)
+    while not stopping.is_set():
+        right = lease.read(path)
+        over = right is not None and right.overdue_seconds >= patience_seconds
+        quiet = right is not None and over and await _fence(runtime, right.cluster_id)
+        await pause(stopping, AGAIN_SECONDS if quiet else LOOK_SECONDS)
+
+
+async def _fence(runtime: Runtime, cluster_id: str) -> bool:
+    """Stop what would be started elsewhere; whether nothing of that ran."""
+    try:
+        there = await runtime.instances(cluster_id)
+    except RuntimeFailure as error:
+        log.error("cannot fence", error=str(error))
+        return False
+    running = [one for one in there if one.running and one.type == ContainerType.STATELESS]
+    if running:
+        log.warning("lease lost; stopping what is started elsewhere soon", containers=len(running))
+        await asyncio.gather(*(_stop(runtime, one) for one in running))
+    return not running
+
+
+async def _stop(runtime: Runtime, instance: Instance) -> None:
+    try:
+        await runtime.stop(instance.hostname, 0)
+    except RuntimeFailure as error:
+        log.error("not stopped", hostname=instance.hostname, error=str(error))
+    else:
+        log.warning("stopped", hostname=instance.hostname)

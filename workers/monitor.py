@@ -1,0 +1,150 @@
+"""The node monitor: hears the nodes' heartbeats, declares the silent ones DOWN, and heals what was on them."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from sqlalchemy import text
+
+from pathfinder.bootstrap import Process
+from pathfinder.broker import topology
+from pathfinder.broker.connection import backoff, pause
+from pathfinder.broker.consume import Delivery, consume
+from pathfinder.controllers import healing as decide
+from pathfinder.controllers import liveness
+from pathfinder.controllers.liveness import Clocks
+from pathfinder.domain import commands
+from pathfinder.domain.errors import Unavailable
+from pathfinder.store import healing, journal, nodes
+from pathfinder.store.healing import DownNode
+from pathfinder.store.leadership import Leadership
+from workers.agent.lease import now as steady_now
+from workers.fencing import Fence
+
+log = structlog.get_logger()
+
+#: Heartbeats are written together, this often; and leases are looked at this often.
+BATCH_SECONDS = 0.5
+WATCH_SECONDS = 0.5
+
+
+class Monitor:
+    """The leader's watch over the nodes, for as long as it leads and has a broker."""
+
+    def __init__(self, process: Process, connection: AbstractConnection, lead: Leadership) -> None:
+        self._process = process
+        self._connection = connection
+        self._lead = lead
+        self._lease_seconds = process.settings.lease_seconds
+        self._fence = Fence(process.settings, lead)
+        #: None where leases must be granted anew before anybody is judged.
+        self._clocks: Clocks | None = None
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._watch())
+            both.create_task(
+                consume(
+                    self._connection,
+                    topology.HEARTBEATS,
+                    self._heartbeats,
+                    self._process.stopping,
+                    prefetch=5000,
+                    batch=5000,
+                )
+            )
+
+    async def _heartbeats(self, batch: Sequence[Delivery]) -> None:
+        """Renew the leases of every node heard from; then let more heartbeats gather.
+
+        A DOWN node that is heard is told to come back: to register anew and to send its full list.
+        """
+        latest = {UUID(one.subject): one.body["usage"] for delivery in batch for one in delivery.envelopes}
+        async with self._lead.begin() as tx:
+            await nodes.renew(tx, latest, self._lease_seconds)
+            down = [node for node in (await nodes.by_ids(tx, set(latest))).values() if node.down]
+            told = {node.hostname: [commands.rejoin(str(node.cluster_id), str(node.id))] for node in down}
+            await journal.record(tx, [], told)
+        await pause(self._process.stopping, BATCH_SECONDS)
+
+    async def _watch(self) -> None:
+        channel = await self._connection.channel()
+        failures = 0
+        while True:
+            try:
+                await self._look(channel)
+                failures = 0
+            except Unavailable as error:
+                log.warning("waiting", reason=str(error))
+                self._clocks = None  # while the database was away no lease could be renewed
+                await asyncio.sleep(backoff(failures))
+                failures += 1
+            await pause(self._process.stopping, WATCH_SECONDS)
+
+    async def _look(self, channel: AbstractChannel) -> None:
+        """One look: fresh leases where ours are not to be trusted, else DOWN for the silent, and healing."""
+        clocks = await self._read_clocks()
+        before, self._clocks = self._clocks, None
+        if before is None or liveness.jumped(before, clocks):
+            log.warning("every node gets a fresh lease", why="start" if before is None else "the clock was set")
+            async with self._lead.begin() as tx:
+                await nodes.renew_all(tx, self._lease_seconds)
+        else:
+            await self._judge(channel)
+        await self._heal()
+        self._clocks = clocks
+
+    async def _read_clocks(self) -> Clocks:
+        async with self._lead.begin() as tx:
+            database = (await tx.execute(text("SELECT extract(epoch FROM clock_timestamp())"))).scalar_one()
+        return Clocks(float(database), steady_now())
+
+    async def _judge(self, channel: AbstractChannel) -> None:
+        async with self._lead.begin() as tx:
+            if not await nodes.expired(tx):
+                return
+        # What has arrived here already is written within this time; it may be the heartbeat that is missing.
+        await asyncio.sleep(2 * BATCH_SECONDS)
+        queue = await channel.declare_queue(topology.HEARTBEATS.name, passive=True)
+        unread = queue.declaration_result.message_count or 0
+        async with self._lead.begin() as tx:
+            down = liveness.judge(await nodes.expired(tx), unread)
+            if down:
+                log.warning("nodes down", nodes=[node.hostname for node in down])
+                await nodes.mark_down(tx, {node.id for node in down})
+
+    async def _heal(self) -> None:
+        async with self._lead.begin() as tx:
+            down = await healing.down_nodes(tx)
+            sizes = await healing.fleet_sizes(tx) if down else {}
+        for each in down:
+            if each.unlost:
+                async with self._lead.begin() as tx:
+                    lost = await healing.lose(tx, each.node)
+                log.warning("containers lost", node=each.node.hostname, containers=lost)
+        await self._replace(down, sizes)
+        self._fence.take_over([each for each in down if each.takeover and not each.alive])
+
+    async def _replace(self, down: Sequence[DownNode], sizes: dict[UUID, int]) -> None:
+        silent = defaultdict(list)
+        for each in down:
+            if not each.alive:
+                # What was called LOST just now holds, too.
+                holding = each.holding or each.unlost
+                silent[each.node.cluster_id].append(decide.Silent(each.node.id, each.down_at, holding))
+        by_id = {each.node.id: each.node for each in down}
+        for cluster_id, ones in silent.items():
+            plan = decide.plan(ones, sizes.get(cluster_id, len(ones)), datetime.now(UTC))
+            for node_id in plan.heal:
+                async with self._lead.begin() as tx:
+                    moved = await healing.replace(tx, by_id[node_id], takeovers=False)
+                if moved:
+                    log.warning("placed anew", node=by_id[node_id].hostname, containers=moved)
+            for node_id, words in plan.held.items():
+                async with self._lead.begin() as tx:
+                    await healing.explain_hold(tx, by_id[node_id], words)
