@@ -1,5 +1,6 @@
-"""Part of the controller: looks for problems, and writes what opened and what is over. One of several leads."""
+"""Part of the controller: looks for problems, writes what opened and what is over, and tells of it."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -17,6 +18,7 @@ from pathfinder.domain.errors import Unavailable
 from pathfinder.store import problems, situation
 from pathfinder.store.leadership import Leadership
 from workers.leadership import while_leading
+from workers.webhooks import deliver
 
 log = structlog.get_logger()
 
@@ -56,7 +58,13 @@ async def run(process: Process, queues: Queues) -> None:
 
     A lead of its own: the controller's is given up while RabbitMQ is away, which is when there is much to tell.
     """
-    await while_leading(process, "problems", partial(watch, process, queues))
+    await while_leading(process, "problems", partial(_lead, process, queues))
+
+
+async def _lead(process: Process, queues: Queues, lead: Leadership) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(watch(process, queues, lead))
+        tasks.create_task(deliver(process))
 
 
 async def watch(process: Process, queues: Queues, lead: Leadership) -> None:

@@ -1,6 +1,7 @@
 """The rules for names: what a hostname, a label and a cluster may be called."""
 
 import re
+from urllib.parse import urlsplit
 
 MAX_HOSTNAME = 63
 
@@ -45,5 +46,21 @@ def image(text: str) -> str:
     if not _IMAGE.fullmatch(text):
         raise ValueError(
             f"{text[:80]!r} is not an image; write [REMOTE:]ALIAS, like ubuntu:26.04, images:debian/13 or local:mine"
+        )
+    return text
+
+
+def web_address(text: str) -> str:
+    """`text` if it is an http or https URL that can be posted to; ValueError with what to write otherwise."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(f"{text[:80]!r} is not a web address; write one like https://example.org/hooks/pathfinder")
+    if parts.username is not None or parts.fragment:
+        raise ValueError(
+            "a web address may hold no user name, password or #fragment here; sign in by the path or query"
         )
     return text

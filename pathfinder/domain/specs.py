@@ -2,12 +2,14 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 
 from pathfinder.domain import names
 from pathfinder.domain.attempts import DEFAULT_ATTEMPTS, MOST_ATTEMPTS
 from pathfinder.domain.lifecycle import ContainerType
+from pathfinder.domain.problems import ProblemKind
 from pathfinder.domain.resources import MIN_DISK_BYTES, MIN_MEMORY_BYTES, Resources, parse_bytes, parse_cpu
+from pathfinder.domain.webhooks import Format
 
 MAX_BATCH = 1000
 _RESERVED_CONFIG = ("user.pathfinder.", "volatile.", "limits.cpu", "limits.memory")
@@ -16,6 +18,7 @@ Hostname = Annotated[str, AfterValidator(names.hostname)]
 Image = Annotated[str, AfterValidator(names.image)]
 LabelKey = Annotated[str, AfterValidator(names.label_key)]
 LabelValue = Annotated[str, AfterValidator(names.label_value)]
+WebhookUrl = Annotated[str, Field(max_length=2048), AfterValidator(names.web_address)]
 Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
 
 
@@ -119,6 +122,20 @@ class ClusterPatch(Body):
     default_image: Image | None = None
     heartbeat_seconds: float | None = Field(None, ge=0.5, le=300, description="Time between heartbeats of its nodes.")
     lease_seconds: float | None = Field(None, ge=1, le=3600, description="How long a node is READY after a heartbeat.")
+
+
+class WebhookSpec(Body):
+    """A new webhook."""
+
+    name: Hostname
+    url: WebhookUrl = Field(description="Where notices are posted: http:// or https://.")
+    format: Format = Field(Format.JSON, description="What its receiver understands.")
+    secret: Annotated[SecretStr, Field(min_length=8, max_length=256)] | None = Field(
+        None, description="What notices are signed with; made, and shown once, if left out."
+    )
+    kinds: list[ProblemKind] = Field(
+        default_factory=list, max_length=len(ProblemKind), description="Only problems of these kinds; all if empty."
+    )
 
 
 class NodeRegistration(Body):

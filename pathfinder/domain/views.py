@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from pathfinder.domain.attempts import DEFAULT_ATTEMPTS
 from pathfinder.domain.instances import Fault
 from pathfinder.domain.lifecycle import ContainerType, Health, Status
+from pathfinder.domain.webhooks import Format, State
 
 Item = TypeVar("Item")
 
@@ -216,3 +217,40 @@ class Dropped(BaseModel):
     """How many dead letters are gone for good."""
 
     dropped: int
+
+
+class LastDelivery(BaseModel):
+    """The last notice that was sent to a webhook, taken or not."""
+
+    at: datetime
+    state: State
+    kind: str
+    attempts: int
+    taken: bool
+    error: str | None
+
+
+class Webhook(BaseModel):
+    """Somebody who is told of problems."""
+
+    name: str
+    url: str
+    format: Format
+    kinds: list[str] = Field(description="Only problems of these kinds; all if empty.")
+    created_at: datetime
+    pending: int = Field(description="Notices that wait to be taken.")
+    last_delivery: LastDelivery | None
+
+
+class NewWebhook(Webhook):
+    """A webhook as it was made: the only time its secret is shown."""
+
+    secret: str
+
+
+class Tested(BaseModel):
+    """What a webhook's receiver said to a test."""
+
+    taken: bool
+    answer: str
+    seconds: float

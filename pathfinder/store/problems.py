@@ -63,6 +63,10 @@ _RESOLVED = text("""
     WHERE d.problem_id = ANY(:ids) AND d.state = 'firing' AND (d.next_at IS NOT NULL OR d.delivered_at IS NOT NULL)
     ON CONFLICT DO NOTHING
 """)
+_SAY_NO_MORE = text("""
+    UPDATE deliveries SET next_at = NULL
+    WHERE problem_id = ANY(:ids) AND state = 'firing' AND delivered_at IS NOT NULL AND next_at IS NOT NULL
+""")
 # A problem of the whole Pathfinder is told in one cluster's log: the default one, else the oldest.
 _HOME = text("SELECT id FROM clusters ORDER BY name <> 'default', created_at, id LIMIT 1")
 
@@ -72,7 +76,7 @@ async def _open(tx: AsyncConnection, opened: Sequence[Problem]) -> list[Fact]:
         return []
     items = [{**_columns(one), "id": uuid7()} for one in opened]
     made = {row.key: row.id for row in await tx.execute(_INSERT, bulk.parameters(_ROW, items))}
-    await tx.execute(_FIRING, {"ids": list(made.values())})
+    await announce(tx, list(made.values()))
     return [
         _fact(
             kind,
@@ -91,7 +95,9 @@ async def _close(tx: AsyncConnection, keys: Sequence[str]) -> list[Fact]:
     if not keys:
         return []
     closed = (await tx.execute(_CLOSE, {"keys": list(keys)})).all()
-    await tx.execute(_RESOLVED, {"ids": [row.id for row in closed]})
+    ids = {"ids": [row.id for row in closed]}
+    await tx.execute(_RESOLVED, ids)
+    await tx.execute(_SAY_NO_MORE, ids)
     return [
         _fact(
             Kind.PROBLEM_RESOLVED,
@@ -103,6 +109,11 @@ async def _close(tx: AsyncConnection, keys: Sequence[str]) -> list[Fact]:
         for row in closed
         if event_of(ProblemKind(row.kind)) is not None
     ]
+
+
+async def announce(tx: AsyncConnection, ids: Sequence[UUID]) -> None:
+    """Have every webhook that wants to know told of these problems, unless it is told already."""
+    await tx.execute(_FIRING, {"ids": list(ids)})
 
 
 async def home(tx: AsyncConnection) -> UUID:

@@ -28,6 +28,7 @@ VERBS = {
     "reschedule": "reschedule",
     "cordon": "cordon",
     "uncordon": "uncordon",
+    "test": "test",
     "events": "events",
     "dead": "dead",
     "config": "config",

@@ -5,7 +5,7 @@ from pathfinder.cli.pfi.terminal import Colour
 from pathfinder.cli.pfi.words import age, cpu, details, few, moment, node_name, pairs, size
 from pathfinder.domain.problems import ProblemKind
 from pathfinder.domain.resources import format_bytes, format_cpu
-from pathfinder.domain.views import Attempt, Cluster, Container, DeadLetter, Event, Node
+from pathfinder.domain.views import Attempt, Cluster, Container, DeadLetter, Event, LastDelivery, Node, Webhook
 
 _BAD = ("DOWN", "LOST")
 _GOOD = ("READY", "PROVISIONED", "BOOTSTRAPPED", "HEALTHY")
@@ -23,6 +23,17 @@ def status_colour(status: str) -> Colour | None:
 def node_status(node: Node) -> str:
     """`READY`, `DOWN`, and whether it is cordoned."""
     return node.status if node.schedulable else f"{node.status},CORDONED"
+
+
+def _delivery(last: LastDelivery | None) -> str | None:
+    if last is None:
+        return None
+    outcome = "taken" if last.taken else f"not taken: {last.error or 'no answer yet'}"
+    return f"{moment(last.at)} {last.kind} {last.state}, {outcome}"
+
+
+def _delivery_colour(last: LastDelivery | None) -> Colour | None:
+    return None if last is None or last.taken else Colour.BAD
 
 
 def _load(node: Node) -> str | None:
@@ -73,6 +84,18 @@ CLUSTERS: Columns[Cluster] = (
     Column("CREATED AT", lambda it: moment(it.created_at)),
 )
 CLUSTERS_WIDE: Columns[Cluster] = (*CLUSTERS, Column("AGE", lambda it: age(it.created_at)))
+WEBHOOKS: Columns[Webhook] = (
+    Column("NAME", lambda it: it.name),
+    Column("URL", lambda it: it.url),
+    Column("FORMAT", lambda it: it.format.value),
+    Column("LAST DELIVERY", lambda it: _delivery(it.last_delivery), lambda it: _delivery_colour(it.last_delivery)),
+)
+WEBHOOKS_WIDE: Columns[Webhook] = (
+    *WEBHOOKS,
+    Column("PENDING", lambda it: str(it.pending)),
+    Column("KINDS", lambda it: ",".join(it.kinds) or "all"),
+    Column("AGE", lambda it: age(it.created_at)),
+)
 EVENTS: Columns[Event] = (
     Column("TIME", lambda it: moment(it.at)),
     Column("KIND", lambda it: it.kind, lambda it: event_colour(it.kind), least=22),

@@ -1,4 +1,4 @@
-"""`pfi create`: new containers and clusters."""
+"""`pfi create`: new containers, clusters and webhooks."""
 
 import sys
 from enum import StrEnum
@@ -11,14 +11,15 @@ from pathfinder.cli.pfi.options import ResultOption, ResultOutput, TimeoutOption
 from pathfinder.cli.pfi.progress import display
 from pathfinder.cli.pfi.result import tell
 from pathfinder.cli.pfi.session import run
-from pathfinder.cli.pfi.terminal import say
+from pathfinder.cli.pfi.terminal import harmless, say
 from pathfinder.cli.pfi.verbs import group
 from pathfinder.cli.pfi.waiting import RUNNING, wait
 from pathfinder.client import Client
 from pathfinder.client.connection import PATIENCE_SECONDS
 from pathfinder.client.containers import Wishes
+from pathfinder.domain.webhooks import Format
 
-app = group("Create a container or a cluster.")
+app = group("Create a container, a cluster or a webhook.")
 
 
 class Type(StrEnum):
@@ -115,3 +116,29 @@ def cluster(
     """Make a cluster: a fleet of its own."""
     made = run(ctx, lambda client: client.clusters.create(name, policy=policy, default_image=image))
     say(f"cluster {made.name} is there, with policy {made.policy} and image {made.default_image}")
+
+
+@app.command(epilog="Example: pfi create webhook ops --url https://example.org/hooks/pathfinder --kind node.down")
+def webhook(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    url: Annotated[str, typer.Option(metavar="URL", help="Where notices are posted.")],
+    form: Annotated[
+        Format, typer.Option("--format", case_sensitive=False, help="What the receiver understands.")
+    ] = Format.JSON,
+    secret: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT", help="What notices are signed with (- reads it); made if left out.", show_default=False
+        ),
+    ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(metavar="KIND", help="Only problems of this kind (node.down); may be repeated.")
+    ] = None,
+) -> None:
+    """Have somebody told of problems."""
+    given = sys.stdin.readline().strip() if secret == "-" else secret  # noqa: S105 - no secret, but where one is
+    made = run(ctx, lambda client: client.webhooks.create(name, url, form=form.value, secret=given, kinds=kind or []))
+    say(harmless(f"webhook {made.name} is there; try it with: pfi test webhook {made.name}"))
+    if given is None:
+        say(f"its secret, which is not shown again: {made.secret}")

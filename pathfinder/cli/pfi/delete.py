@@ -1,8 +1,9 @@
-"""`pfi delete`: containers and nodes."""
+"""`pfi delete`: containers, nodes and webhooks."""
 
 import asyncio
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -19,7 +20,7 @@ from pathfinder.client import Client
 from pathfinder.domain.lifecycle import Status
 from pathfinder.domain.views import Container
 
-app = group("Delete containers, or forget nodes.")
+app = group("Delete containers or webhooks, or forget nodes.")
 
 
 @app.command()
@@ -35,6 +36,22 @@ def container(
 def node(ctx: typer.Context, names: NodeNames) -> None:
     """Forget nodes that are gone or empty; refused while containers are on them."""
     run(ctx, lambda client: _nodes(client, names))
+
+
+@app.command()
+def webhook(ctx: typer.Context, names: Annotated[list[str], typer.Argument(metavar="NAME")]) -> None:
+    """Tell these webhooks of nothing any more."""
+    run(ctx, lambda client: _webhooks(client, names))
+
+
+async def _webhooks(client: Client, names: Sequence[str]) -> None:
+    async def forget(name: str) -> None:
+        await client.webhooks.delete(name)
+        say(f"webhook {name} is deleted")
+
+    _, failed = await each(names, forget)
+    if failed:
+        raise typer.Exit(failed)
 
 
 async def _containers(client: Client, names: Sequence[str], seconds: float | None) -> None:

@@ -34,7 +34,7 @@ from pathfinder.client import Client, EventSelection, Selection
 
 View = TypeVar("View", bound=BaseModel)
 
-app = group("List containers, nodes, clusters or events.")
+app = group("List containers, nodes, clusters, webhooks or events.")
 
 
 @app.command()
@@ -81,6 +81,16 @@ def clusters(
 ) -> None:
     """List clusters."""
     run(ctx, lambda client: _show(client, listing.clusters(client, names or []), names, output, watch))
+
+
+@app.command()
+def webhooks(
+    ctx: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", show_default=False)] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List who is told of problems."""
+    run(ctx, lambda client: _show(client, listing.webhooks(client, names or []), names, output, False))
 
 
 @app.command()

@@ -10,7 +10,7 @@ from pathfinder.cli.pfi import columns
 from pathfinder.cli.pfi.table import Columns
 from pathfinder.client import Client, Selection
 from pathfinder.domain.lifecycle import Status
-from pathfinder.domain.views import Cluster, Container, DeadLetter, Event, Node
+from pathfinder.domain.views import Cluster, Container, DeadLetter, Event, Node, Webhook
 
 View = TypeVar("View", bound=BaseModel)
 
@@ -105,6 +105,22 @@ def clusters(client: Client, names: Sequence[str]) -> Listing[Cluster]:
         one=client.clusters.get,
         admits=lambda it: not names or it.name in names,
         kinds=("cluster.",),
+        changed=lambda event: event.subject.name,
+        gone=lambda it: it,
+    )
+
+
+def webhooks(client: Client, names: Sequence[str]) -> Listing[Webhook]:
+    """All webhooks, or those named."""
+    return Listing(
+        noun="webhook",
+        narrow=columns.WEBHOOKS,
+        wide=columns.WEBHOOKS_WIDE,
+        name=lambda it: it.name,
+        every=client.webhooks.list,
+        one=client.webhooks.get,
+        admits=lambda it: not names or it.name in names,
+        kinds=("webhook.",),
         changed=lambda event: event.subject.name,
         gone=lambda it: it,
     )

@@ -53,6 +53,8 @@ SomeNodes = Annotated[
     list[str] | None, typer.Argument(metavar="NAME", autocompletion=completion.nodes, show_default=False)
 ]
 
+WebhookName = Annotated[str, typer.Argument(metavar="NAME")]
+
 KindOption = Annotated[
     list[str] | None,
     typer.Option(

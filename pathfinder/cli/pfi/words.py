@@ -118,4 +118,5 @@ _DETAILS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "container.provision_failed": failure,
     **{kind: _text("reason") for one in ProblemKind if (kind := event_of(one))},
     "problem.resolved": _text("kind"),
+    "webhook.given_up": _text("reason"),
 }
