@@ -20,9 +20,16 @@ Scores = NDArray[np.float64]
 CPU, MEMORY, DISK = range(3)
 
 
+#: More containers than any batch places.
+UNLIMITED = 1 << 40
+
+
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """One node as the scheduler sees it."""
+    """One node as the scheduler sees it.
+
+    `slots` is how many more containers it may get now, whatever their size; `aside` is why they are few.
+    """
 
     id: str
     hostname: str
@@ -34,6 +41,8 @@ class NodeState:
     generation: int
     labels: Mapping[str, str]
     epoch: int = 0
+    slots: int = UNLIMITED
+    aside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,8 @@ class Fleet:
     containers: NDArray[np.int64]
     generation: NDArray[np.int64]
     labels: NDArray[np.object_]
+    slots: NDArray[np.int64]
+    aside: NDArray[np.object_]
 
     @classmethod
     def of(cls, nodes: Sequence[NodeState]) -> "Fleet":
@@ -63,6 +74,8 @@ class Fleet:
             containers=np.array([node.containers for node in nodes], dtype=np.int64),
             generation=np.array([node.generation for node in nodes], dtype=np.int64),
             labels=_objects([node.labels for node in nodes]),
+            slots=np.array([node.slots for node in nodes], dtype=np.int64),
+            aside=_objects([node.aside for node in nodes]),
         )
 
     def __len__(self) -> int:
@@ -74,8 +87,8 @@ class Fleet:
         return Fleet(**{name: getattr(self, name)[part] for name in self.__dataclass_fields__})
 
     def working_copy(self) -> "Fleet":
-        """The same fleet with `claimed` and `containers` free to be changed."""
-        return replace(self, claimed=self.claimed.copy(), containers=self.containers.copy())
+        """The same fleet with `claimed`, `containers` and `slots` free to be changed."""
+        return replace(self, claimed=self.claimed.copy(), containers=self.containers.copy(), slots=self.slots.copy())
 
     @cached_property
     def index_of(self) -> Mapping[str, int]:

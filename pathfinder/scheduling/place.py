@@ -70,6 +70,7 @@ def place(fleet: Fleet, requests: Sequence[Request], policy: Policy, seed: int) 
         if index is not None:
             working.claimed[index] += amounts(request.resources)
             working.containers[index] += 1
+            working.slots[index] -= 1
             _refresh(working, index, policy, known)
     return decisions
 

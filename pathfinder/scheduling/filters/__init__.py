@@ -7,6 +7,7 @@ from pathfinder.scheduling.filters.fits import Fits
 from pathfinder.scheduling.filters.labels import Labels
 from pathfinder.scheduling.filters.ready import Ready
 from pathfinder.scheduling.filters.schedulable import Schedulable
+from pathfinder.scheduling.filters.set_aside import SetAside
 from pathfinder.scheduling.fleet import Fleet, Mask
 from pathfinder.scheduling.request import Request
 
@@ -28,6 +29,7 @@ class Filter(Protocol):
 FILTERS: Mapping[str, Filter] = {
     "ready": Ready(),
     "schedulable": Schedulable(),
+    "set-aside": SetAside(),
     "labels": Labels(),
     "fits": Fits(),
 }

@@ -51,6 +51,15 @@ def test_schedulable_turns_down_cordoned_nodes() -> None:
     assert taken("schedulable", node("open"), node("cordoned", schedulable=False), request=ANY) == ["open"]
 
 
+def test_set_aside_turns_down_nodes_without_a_slot_and_says_what_failed() -> None:
+    """A half-open node has one, until it is taken."""
+    nodes = (node("well"), node("half-open", slots=1, aside="no space"), node("aside", slots=0, aside="no space."))
+
+    assert taken("set-aside", *nodes, request=ANY) == ["well", "half-open"]
+    reason = FILTERS["set-aside"].reason(Fleet.of(nodes), ANY, np.array([False, False, True]))
+    assert reason == "node is set aside after failed provisions (no space); `pfi uncordon node NAME` opens it"
+
+
 def test_labels_wants_every_label_with_its_value() -> None:
     """A node that lacks one of them, or has another value, is turned down."""
     nodes = (
@@ -105,7 +114,7 @@ def test_every_filter_stands_under_its_name_takes_an_empty_fleet_and_has_words(r
     assert rule.mask(Fleet.of([]), ANY).shape == (0,)
     assert rule.wakes
     request = Request("r", Resources(99_000, 0, 0), {"zone": "a"})
-    fleet = Fleet.of([node("n", ready=False, schedulable=False)])
+    fleet = Fleet.of([node("n", ready=False, schedulable=False, slots=0)])
     assert not rule.mask(fleet, request)[0]
     assert rule.reason(fleet, request, np.array([True]))
 

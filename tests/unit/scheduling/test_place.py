@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pathfinder.domain.resources import Resources
 from pathfinder.scheduling import explain
-from pathfinder.scheduling.fleet import Fleet, NodeState
+from pathfinder.scheduling.fleet import UNLIMITED, Fleet, NodeState
 from pathfinder.scheduling.place import Decision, place
 from pathfinder.scheduling.policy import POLICIES, Policy
 from pathfinder.scheduling.request import Request
@@ -18,15 +18,16 @@ LABELS = st.dictionaries(st.sampled_from(["zone", "disk"]), st.sampled_from(["a"
 POLICY = st.sampled_from(list(POLICIES.values()))
 
 
-def _nodes(parts: list[tuple[bool, bool, Resources, Resources, int, dict[str, str]]]) -> list[NodeState]:
+def _nodes(parts: list[tuple[bool, bool, Resources, Resources, int, dict[str, str], int]]) -> list[NodeState]:
     return [
-        NodeState(f"id-{n}", f"node-{n}", ready, schedulable, capacity, claimed, containers, 0, labels)
-        for n, (ready, schedulable, capacity, claimed, containers, labels) in enumerate(parts)
+        NodeState(f"id-{n}", f"node-{n}", ready, schedulable, capacity, claimed, containers, 0, labels, slots)
+        for n, (ready, schedulable, capacity, claimed, containers, labels, slots) in enumerate(parts)
     ]
 
 
 MOSTLY = st.sampled_from([True, True, True, False])
-NODES = st.lists(st.tuples(MOSTLY, MOSTLY, AMOUNTS, AMOUNTS, SMALL, LABELS), max_size=5).map(_nodes)
+SLOTS = st.sampled_from([UNLIMITED, UNLIMITED, UNLIMITED, 0, 1])
+NODES = st.lists(st.tuples(MOSTLY, MOSTLY, AMOUNTS, AMOUNTS, SMALL, LABELS, SLOTS), max_size=5).map(_nodes)
 REQUESTS = st.lists(st.tuples(AMOUNTS, LABELS), max_size=8).map(
     lambda parts: [Request(f"r-{n}", resources, labels) for n, (resources, labels) in enumerate(parts)]
 )
@@ -39,7 +40,7 @@ def plus(node: NodeState, wanted: Resources) -> NodeState:
         node.claimed.memory_bytes + wanted.memory_bytes,
         node.claimed.disk_bytes + wanted.disk_bytes,
     )
-    return replace(node, claimed=claimed, containers=node.containers + 1)
+    return replace(node, claimed=claimed, containers=node.containers + 1, slots=node.slots - 1)
 
 
 def could_take(node: NodeState, request: Request) -> bool:
@@ -52,7 +53,8 @@ def could_take(node: NodeState, request: Request) -> bool:
             (request.resources.disk_bytes, node.claimed.disk_bytes, node.capacity.disk_bytes),
         )
     )
-    return node.ready and node.schedulable and fits and request.node_labels.items() <= node.labels.items()
+    open_ = node.ready and node.schedulable and node.slots > 0
+    return open_ and fits and request.node_labels.items() <= node.labels.items()
 
 
 def replay(nodes: list[NodeState], decisions: list[Decision]) -> list[list[NodeState]]:
@@ -121,6 +123,7 @@ def test_equal_arguments_give_equal_decisions_and_the_fleet_is_left_alone(
     assert place(fleet, requests, policy, seed) == place(fleet, requests, policy, seed)
     assert (fleet.claimed == Fleet.of(nodes).claimed).all()
     assert (fleet.containers == Fleet.of(nodes).containers).all()
+    assert (fleet.slots == Fleet.of(nodes).slots).all()
 
 
 @given(NODES, REQUESTS, POLICY, st.integers(0, 2**32))
