@@ -27,6 +27,7 @@ class Alarm:
         self._process = process
         self._ring = ring
         self._changed = asyncio.Event()
+        self._since = due.EVER
 
     def set_anew(self) -> None:
         """Look up what is due next."""
@@ -48,12 +49,14 @@ class Alarm:
         """Wait for what is due next, `least` seconds at least, and ring if it comes; how long to wait at least then."""
         self._changed.clear()
         async with self._process.database.read() as tx:
-            found = await due.next_due(tx)
+            found, now = await due.next_due(tx, self._since)
         try:
             async with asyncio.timeout(None if found is None else max(found.seconds, least)):
                 await self._changed.wait()
         except TimeoutError:
             if found is not None:
                 await self._ring(found)
+                self._since = now
                 return AGAIN_SECONDS
+        self._since = now
         return 0.0

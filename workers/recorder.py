@@ -21,9 +21,10 @@ from pathfinder.domain import commands
 from pathfinder.domain.attempts import Attempt
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import MalformedMessage
+from pathfinder.domain.instances import Fault
 from pathfinder.domain.messages import Command, Envelope, Kind, Report
 from pathfinder.failpoints import point
-from pathfinder.store import attempts, claims, containers, journal, nodes
+from pathfinder.store import attempts, claims, containers, journal, nodes, standing
 from workers import dead_letters
 
 log = structlog.get_logger()
@@ -54,6 +55,8 @@ class Work:
     attempts: list[Attempt] = field(default_factory=list)
     #: Placements that end while something of them may be left: their claims stand as departures.
     left: dict[UUID, Container] = field(default_factory=dict)
+    #: How provisions ended, in order.
+    outcomes: list[standing.Outcome] = field(default_factory=list)
 
     async def write(self, tx: AsyncConnection, before: dict[UUID, Container]) -> None:
         """Save the changes, give back the claims that ended with them, and record it all.
@@ -62,7 +65,6 @@ class Work:
         """
         await containers.save(tx, list(self.changed.values()))
         await attempts.keep(tx, self.attempts)
-        await claims.depart(tx, list(self.left.values()))
         ended = [
             before[id_]
             for id_, after in self.changed.items()
@@ -70,6 +72,8 @@ class Work:
         ]
         freed = [(one.node_id, one.resources) for one in self.departed]
         freed += [(one.node_id, one.resources) for one in ended if one.node_id]
+        self.facts += await standing.judge(tx, self.outcomes, [node_id for node_id, _ in freed])
+        await claims.depart(tx, list(self.left.values()))
         await claims.give_back(tx, claims.total(freed))
         await journal.record(tx, self.facts, self.commands)
 
@@ -113,7 +117,11 @@ async def record_reports(tx: AsyncConnection, envelopes: Sequence[Envelope]) -> 
             # A container that is to be tried elsewhere has no node; the fact is about the one it had.
             fact = journal.about(current, verdict.fact, f"node:{node.hostname}", verdict.body)
             work.facts.append(replace(fact, node=node.hostname))
+        if verdict.made:
+            work.outcomes.append(standing.Outcome(node.id))
         if verdict.attempt is not None:
+            if verdict.attempt.fault == Fault.NODE:
+                work.outcomes.append(standing.Outcome(node.id, verdict.attempt))
             work.attempts.append(verdict.attempt)
             if verdict.left:
                 work.left[id_] = before[id_]

@@ -28,6 +28,7 @@ from pathfinder.scheduling.place import Decision, place
 from pathfinder.scheduling.policy import Policy
 from pathfinder.scheduling.request import Request
 from pathfinder.store import attempts, claims, clusters, containers, journal, nodes
+from pathfinder.store.due import Due
 from workers.alarm import Alarm
 
 log = structlog.get_logger()
@@ -45,7 +46,7 @@ CONFLICT_TRIES = 5
 
 async def run(process: Process) -> None:
     """Place until told to stop."""
-    alarm = Alarm(process, lambda due: place_pending(process, due.cluster_id, waiting=due.waiting))
+    alarm = Alarm(process, partial(_look, process))
     aside = [asyncio.create_task(_sweep(process, alarm)), asyncio.create_task(alarm.run())]
     try:
         await process.broker("scheduler").run(partial(_serve, process, alarm), process.stopping)
@@ -69,7 +70,12 @@ async def _handle(process: Process, alarm: Alarm, batch: Sequence[Delivery]) -> 
         for envelope in delivery.envelopes:
             supplied[UUID(envelope.cluster)] |= envelope.kind in SUPPLY
     for cluster_id, waiting in supplied.items():
-        await place_pending(process, cluster_id, waiting=waiting)
+        if await place_pending(process, cluster_id, waiting=waiting):
+            alarm.set_anew()
+
+
+async def _look(process: Process, due: Due) -> None:
+    await place_pending(process, due.cluster_id, waiting=due.waiting)
 
 
 async def _sweep(process: Process, alarm: Alarm) -> None:
@@ -109,18 +115,21 @@ class _Outcome:
         telemetry.PLACEMENTS.labels("conflict").inc(self.conflicts)
 
 
-async def place_pending(process: Process, cluster_id: UUID, *, waiting: bool) -> None:
+async def place_pending(process: Process, cluster_id: UUID, *, waiting: bool) -> bool:
     """Place every PENDING container of a cluster that can be placed; with `waiting`, those too that could not before.
+
+    Whether some were let to wait.
 
     A container that is let to wait must not miss room that appeared while it was judged: whoever made that room may
     have looked before it was marked. So the fleet's `supply` is read again after the mark is committed.
     """
-    after = BEGINNING
+    after, left = BEGINNING, False
     while True:
         with telemetry.timed(telemetry.PLACEMENT_SECONDS):
             async with process.database.begin() as tx:
                 outcome = await _place_batch(tx, cluster_id, waiting, after, process.settings.scheduler_batch)
         outcome.count()
+        left |= outcome.unplaceable > 0
         if outcome.taken:
             point("scheduler.committed")
         if outcome.unplaceable:
@@ -129,7 +138,7 @@ async def place_pending(process: Process, cluster_id: UUID, *, waiting: bool) ->
                     after, waiting = BEGINNING, True
                     continue
         if outcome.taken < process.settings.scheduler_batch and not outcome.conflicts:
-            return
+            return left
         after = BEGINNING if outcome.conflicts else outcome.last
 
 

@@ -18,7 +18,7 @@ class Verdict:
     """What follows: the container as it is now (None: unchanged), a fact to record, a command to answer with.
 
     `attempt` is the provision that failed. With `left`, something of it may still be on its node: the placement's claim
-    stands until the node says that it is gone.
+    stands until the node says that it is gone. `made`: a new instance was made on the node.
     """
 
     container: Container | None = None
@@ -27,6 +27,7 @@ class Verdict:
     command: Command | None = None
     attempt: Attempt | None = None
     left: bool = False
+    made: bool = False
 
 
 NOTHING = Verdict()
@@ -69,7 +70,8 @@ def _provisioned(container: Container | None, report: Envelope, node_id: UUID) -
         return Verdict(replace(container, ipaddress=address), Kind.CONTAINER_PROVISIONED, {"ipaddress": address})
     if Status.PROVISIONED in TRANSITIONS[container.status]:
         changed = container.to(Status.PROVISIONED, ipaddress=address, message=None, attempts=0, retry_at=None)
-        return Verdict(changed, Kind.CONTAINER_PROVISIONED, {"ipaddress": address})
+        # A placement that had an address before was only brought back.
+        return Verdict(changed, Kind.CONTAINER_PROVISIONED, {"ipaddress": address}, made=container.ipaddress is None)
     return NOTHING
 
 

@@ -69,6 +69,8 @@ class Kind(StrEnum):
     NODE_FENCE_FAILED = "node.fence_failed"
     NODE_CORDONED = "node.cordoned"
     NODE_UNCORDONED = "node.uncordoned"
+    NODE_SET_ASIDE = "node.set_aside"
+    NODE_RESTORED = "node.restored"
     NODE_DELETED = "node.deleted"
     CLUSTER_CREATED = "cluster.created"
     CLUSTER_UPDATED = "cluster.updated"
@@ -94,6 +96,7 @@ SUPPLY = frozenset(
         Kind.NODE_REGISTERED,
         Kind.NODE_READY,
         Kind.NODE_UNCORDONED,
+        Kind.NODE_RESTORED,
         Kind.CONTAINER_DELETED,
         Kind.CONTAINER_DEPARTED,
         Kind.CONTAINER_PROVISION_FAILED,

@@ -54,6 +54,7 @@ _TAKE = f"""
     WITH wanted AS (SELECT * FROM {bulk.rows(_GUARDED, "w")}), held AS (
         SELECT n.id FROM nodes AS n JOIN wanted AS w ON w.id = n.id
         WHERE n.generation = w.generation AND n.schedulable AND n.status = 'READY'
+          AND (n.aside_until IS NULL OR n.aside_until <= now())
         ORDER BY n.id FOR UPDATE OF n {{}}
     )
     UPDATE nodes AS n

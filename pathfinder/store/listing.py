@@ -228,5 +228,8 @@ def _node(row: Any) -> views.Node:
         down_at=row.down_at,
         fenced_at=row.fenced_at,
         reboot_until=row.reboot_until,
+        failures=row.failures,
+        aside_until=row.aside_until,
+        aside_reason=row.aside_reason,
         created_at=row.created_at,
     )

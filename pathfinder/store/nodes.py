@@ -14,7 +14,7 @@ from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.specs import NodeRegistration
-from pathfinder.scheduling.fleet import NodeState
+from pathfinder.scheduling.fleet import UNLIMITED, NodeState
 from pathfinder.store import bulk, outbox
 from pathfinder.store.journal import Fact, record
 
@@ -30,9 +30,14 @@ class Node:
     down: bool = False
 
 
+# A node that is set aside gets nothing; once its time is over, one container at a time: until that one has ended.
 _SNAPSHOT = text("""
     SELECT id, hostname, status, schedulable, cpu_millicores, memory_bytes, disk_bytes,
-           cpu_claimed, memory_claimed, disk_claimed, containers, generation, supply, labels, epoch
+           cpu_claimed, memory_claimed, disk_claimed, containers, generation, supply, labels, epoch, aside_reason,
+           CASE WHEN aside_until IS NULL THEN NULL WHEN aside_until <= now() AND NOT EXISTS (
+               SELECT FROM containers AS c
+               WHERE c.node_id = nodes.id AND c.status = 'SCHEDULED' AND c.decided_at >= nodes.aside_until
+           ) THEN 1 ELSE 0 END AS slots
     FROM nodes WHERE cluster_id = :cluster_id ORDER BY hostname
 """)
 
@@ -64,6 +69,8 @@ def _state(row: Any) -> NodeState:
         generation=row.generation,
         labels=row.labels,
         epoch=row.epoch,
+        slots=UNLIMITED if row.slots is None else row.slots,
+        aside=row.aside_reason,
     )
 
 

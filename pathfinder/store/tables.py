@@ -72,8 +72,8 @@ class Node(SQLModel, table=True):
 
     `epoch` grows each time it goes DOWN: what it was told before that is void. `down_at` is set while it is DOWN,
     `fenced_at` once somebody else has made sure that nothing runs there. Until `reboot_until` its silence is expected.
-    `failures` counts provisions in a row that failed by the node's fault; until `aside_until` it gets no placement for
-    `aside_reason`.
+    `failures` counts provisions in a row, of different containers, that failed by the node's fault; until `aside_until`
+    it gets no placement for `aside_reason`, and after it one at a time.
     """
 
     __tablename__ = "nodes"

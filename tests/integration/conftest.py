@@ -10,9 +10,12 @@ import aio_pika
 import httpx2
 import pytest
 from aio_pika.abc import AbstractChannel
+from simulated_site import NODES, Site
 from sqlalchemy import make_url, text
 from workbench import EMPTY, Fleet, MakeProcess, administer
 
+import workers.recorder
+import workers.relay
 from api.app import create_app
 from api.tail import Tail
 from pathfinder.bootstrap import Process
@@ -147,3 +150,17 @@ async def channel(broker_url: str) -> AsyncIterator[AbstractChannel]:
             await opened.queue_delete(queue.name)
         await topology.declare_all(opened)
         yield opened
+
+
+@pytest.fixture
+async def site(
+    fleet: Fleet, make_process: MakeProcess, broker_url: str, channel: AbstractChannel
+) -> AsyncIterator[Site]:
+    """A relay and a recorder at work; afterwards the books balance."""
+    made = Site(fleet, make_process, broker_url)
+    await made.start(workers.relay.run, workers.recorder.run)
+    yield made
+    await made.stop()
+    await fleet.assert_claims_add_up()
+    for node in NODES:
+        await channel.queue_delete(topology.node_queue(node).name)

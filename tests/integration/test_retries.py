@@ -1,149 +1,13 @@
-"""Provisions that fail, on real PostgreSQL and RabbitMQ with simulated nodes: tried again elsewhere, or not at all.
+"""Provisions that fail, on real PostgreSQL and RabbitMQ with simulated nodes: tried again elsewhere, or not at all."""
 
-Sweeps are an hour apart here, so whatever happens was woken for.
-"""
-
-import asyncio
-import tempfile
-from collections.abc import AsyncIterator
-from functools import partial
-from pathlib import Path
 from uuid import UUID
 
 import pytest
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from simulated_site import Site
 from sqlalchemy import text
-from workbench import Fleet, MakeProcess, eventually, heard, member
 
-import workers.recorder
-import workers.relay
 import workers.scheduler
-from pathfinder.bootstrap import Process
-from pathfinder.broker import topology
-from pathfinder.broker.consume import consume_each
-from pathfinder.broker.publish import Publisher
 from pathfinder.domain.errors import IllegalTransition
-from pathfinder.domain.instances import InstanceOrder
-from pathfinder.runtime.port import OperationFailed, Progress
-from pathfinder.runtime.simulated import Pace, SimulatedRuntime
-from pathfinder.store import requests
-from pathfinder.store.requests import Asker
-from workers.agent.reporting import Reporter
-from workers.agent.worklist import Worklist
-from workers.runner import Role
-
-ASKER = Asker("test", "trace")
-NODES = ("node-0", "node-1", "node-2")
-SECONDS = 20
-
-
-class Machine(SimulatedRuntime):
-    """A simulated machine whose disk can be full."""
-
-    full = False
-
-    async def create(self, order: InstanceOrder, progress: Progress) -> None:
-        """Make it, unless the disk is full."""
-        if self.full:
-            raise OperationFailed("no space left on device")
-        await super().create(order, progress)
-
-
-class Site:
-    """Nodes with agents, and the roles that work for them, each as a process of its own would."""
-
-    def __init__(self, fleet: Fleet, make_process: MakeProcess, broker_url: str) -> None:
-        self.fleet = fleet
-        self._make = make_process
-        self._broker_url = broker_url
-        self._running: list[tuple[Process, asyncio.Task[None]]] = []
-
-    async def start(self, *roles: Role) -> Process:
-        """Run roles until `stop`; the last one's process."""
-        for role in roles:
-            process = self._make(broker_url=self._broker_url, sweep_seconds=3600)
-            self._running.append((process, asyncio.ensure_future(role(process))))
-        return process
-
-    async def stop(self, *processes: Process) -> None:
-        """Stop these, or all."""
-        for process, task in list(self._running):
-            if not processes or process in processes:
-                process.stopping.set()
-                async with asyncio.timeout(10):
-                    await task
-                self._running.remove((process, task))
-
-    async def node(self, hostname: str, *, full: bool = False) -> Machine:
-        """A node with its agent at work."""
-        machine = Machine(hostname, pace=Pace(0.001, 0.001, 0.001, 0.001))
-        machine.full = full
-        membership = member(await self.fleet.node(hostname), hostname, self.fleet.cluster_id)
-        directory = Path(tempfile.mkdtemp())
-
-        async def agent(process: Process) -> None:
-            worklist = Worklist(machine, membership, heard(directory), process.settings)
-
-            async def serve(connection: AbstractConnection) -> None:
-                reporter = Reporter(await Publisher.open(connection), membership)
-                handler = partial(worklist.handle, reporter, asyncio.Event().wait)
-                await consume_each(connection, topology.node_queue(hostname), handler, process.stopping, prefetch=8)
-
-            await process.broker("agent").run(serve, process.stopping)
-
-        await self.start(agent)
-        return machine
-
-    async def reaches(self, hostname: str, status: str) -> None:
-        """Wait until the container has the status."""
-
-        async def has() -> bool:
-            return (await self.fleet.statuses())[hostname] == status
-
-        await eventually(has, SECONDS)
-
-    async def happens(self, kind: str, times: int = 1) -> None:
-        """Wait until there are so many events of a kind."""
-
-        async def told() -> bool:
-            return (await self.fleet.kinds()).count(kind) >= times
-
-        await eventually(told, SECONDS)
-
-    async def attempts(self, hostname: str) -> list[tuple[object, ...]]:
-        """The failed attempts of a container: generation, node and fault."""
-        return await self.fleet.rows(
-            "SELECT a.generation, a.node, a.fault FROM attempts AS a JOIN containers AS c ON c.id = a.container_id "
-            "WHERE c.hostname = :hostname ORDER BY a.generation",
-            hostname=hostname,
-        )
-
-    async def placed_on(self, hostname: str) -> str:
-        """The node of a container."""
-        ((node,),) = await self.fleet.rows(
-            "SELECT n.hostname FROM containers AS c JOIN nodes AS n ON n.id = c.node_id WHERE c.hostname = :hostname",
-            hostname=hostname,
-        )
-        return str(node)
-
-    async def reschedule(self, hostname: str) -> None:
-        """A user asks for another placement."""
-        async with self.fleet.process.database.begin() as tx:
-            await requests.reschedule(tx, self.fleet.cluster_id, hostname, ASKER)
-
-
-@pytest.fixture
-async def site(
-    fleet: Fleet, make_process: MakeProcess, broker_url: str, channel: AbstractChannel
-) -> AsyncIterator[Site]:
-    """A relay and a recorder at work; afterwards the books balance."""
-    made = Site(fleet, make_process, broker_url)
-    await made.start(workers.relay.run, workers.recorder.run)
-    yield made
-    await made.stop()
-    await fleet.assert_claims_add_up()
-    for node in NODES:
-        await channel.queue_delete(topology.node_queue(node).name)
 
 
 async def test_what_a_full_node_cannot_make_runs_on_another(site: Site) -> None:
@@ -220,11 +84,11 @@ async def test_the_limit_ends_the_tries_and_a_reschedule_starts_anew(site: Site)
 
 async def test_a_scheduler_that_starts_finds_what_is_due(site: Site) -> None:
     """The one that knew of it is gone."""
-    first = await site.start(workers.scheduler.run)
+    await site.start(workers.scheduler.run)
     machine = await site.node("node-0", full=True)
     await site.fleet.ask("web")
     await site.happens("container.provision_failed")
-    await site.stop(first)
+    await site.stop(workers.scheduler.run)
     machine.full = False
 
     await site.start(workers.scheduler.run)
