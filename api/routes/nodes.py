@@ -13,7 +13,7 @@ from api.selecting import LabelFilter, PageCursor, Prefix, labels
 from pathfinder.domain import views
 from pathfinder.domain.errors import Forbidden
 from pathfinder.domain.specs import NodeRegistration
-from pathfinder.store import clusters, listing, nodes, tokens
+from pathfinder.store import clusters, journal, listing, nodes, standing, tokens
 
 router = APIRouter(prefix="/nodes", tags=["nodes"])
 
@@ -113,8 +113,10 @@ async def cordon(
 async def uncordon(
     hostname: str, process: ProcessDep, asking: Operator, trace_id: TraceId, cluster: ClusterName = "default"
 ) -> views.Node:
-    """Allow placements on a node again."""
+    """Allow placements on a node again; also on one that was set aside."""
     async with process.database.begin() as tx:
+        node = await nodes.find(tx, (await clusters.find(tx, cluster)).id, hostname)
+        await journal.record(tx, await standing.restore(tx, node.id, asking.actor, trace_id))
         return await _set_schedulable(tx, cluster, hostname, True, asking.actor, trace_id)
 
 

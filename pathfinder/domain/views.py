@@ -89,6 +89,9 @@ class Node(BaseModel):
     down_at: datetime | None = Field(None, description="Since when it is DOWN.")
     fenced_at: datetime | None = Field(None, description="When the fencing hook made sure that nothing runs on it.")
     reboot_until: datetime | None = Field(None, description="Until then its silence is expected.")
+    failures: int = Field(0, description="Provisions in a row, of different containers, that failed by its fault.")
+    aside_until: datetime | None = Field(None, description="Until when it is set aside; after it, it is probed.")
+    aside_reason: str | None = Field(None, description="What failed there last, while it is set aside.")
     created_at: datetime
 
 

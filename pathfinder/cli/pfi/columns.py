@@ -21,8 +21,8 @@ def status_colour(status: str) -> Colour | None:
 
 
 def node_status(node: Node) -> str:
-    """`READY`, `DOWN`, and whether it is cordoned."""
-    return node.status if node.schedulable else f"{node.status},CORDONED"
+    """`READY`, `DOWN`, and whether it is cordoned or set aside."""
+    return node.status + (",CORDONED" if not node.schedulable else "") + (",ASIDE" if node.aside_until else "")
 
 
 def _delivery(last: LastDelivery | None) -> str | None:
@@ -65,7 +65,7 @@ NODES: Columns[Node] = (
 NODES_WIDE: Columns[Node] = (
     *NODES,
     Column("AGE", lambda it: age(it.created_at)),
-    Column("STATUS", node_status, lambda it: status_colour(it.status) if it.schedulable else Colour.BUSY),
+    Column("STATUS", node_status, lambda it: Colour.BUSY if "," in node_status(it) else status_colour(it.status)),
     Column("CONTAINERS", lambda it: str(it.allocated.containers)),
     # Claimed of what there is.
     Column("CPU", lambda it: f"{format_cpu(it.allocated.cpu_millicores)}/{format_cpu(it.capacity.cpu_millicores)}"),
@@ -74,6 +74,7 @@ NODES_WIDE: Columns[Node] = (
     Column("LOAD", _load),
     Column("RUNTIME", lambda it: f"{it.runtime} {it.runtime_version}"),
     Column("LABELS", lambda it: pairs(it.labels)),
+    Column("MESSAGE", lambda it: it.aside_reason),
 )
 CLUSTERS: Columns[Cluster] = (
     Column("NAME", lambda it: it.name),
@@ -142,8 +143,8 @@ def event_colour(kind: str) -> Colour | None:
     """Only what should catch the eye."""
     if kind.endswith(("_failed", ".down", ".missing")):
         return Colour.BAD
-    if kind in ("container.unplaceable", "node.cordoned"):
+    if kind in ("container.unplaceable", "node.cordoned", "node.set_aside"):
         return Colour.BUSY
     if kind in set(ProblemKind):
         return Colour.BAD
-    return Colour.GOOD if kind in ("container.provisioned", "node.ready", "problem.resolved") else None
+    return Colour.GOOD if kind in ("container.provisioned", "node.ready", "node.restored", "problem.resolved") else None

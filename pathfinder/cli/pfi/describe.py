@@ -116,6 +116,7 @@ def _of_node(it: Node) -> Fields:
         ("Hostname", words.node_name(it.hostname, it.simulated)),
         ("Cluster", it.cluster),
         ("Status", columns.node_status(it)),
+        *((("Set aside", _aside(it)),) if it.aside_until else ()),
         ("Ipaddress", it.ipaddress),
         ("Lease until", _when(it.lease_until)),
         ("Down since", _when(it.down_at)),
@@ -136,6 +137,11 @@ def _of_node(it: Node) -> Fields:
 
 def _when(at: datetime | None) -> str | None:
     return words.moment(at) if at else None
+
+
+def _aside(it: Node) -> str:
+    until = words.moment(it.aside_until) if it.aside_until else "it is opened"
+    return f"until {until}, then probed; {it.failures} provisions in a row failed, the last: {it.aside_reason}"
 
 
 def _usage(usage: Mapping[str, float]) -> str | None:

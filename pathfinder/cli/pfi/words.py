@@ -119,4 +119,6 @@ _DETAILS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     **{kind: _text("reason") for one in ProblemKind if (kind := event_of(one))},
     "problem.resolved": _text("kind"),
     "webhook.given_up": _text("reason"),
+    "node.set_aside": _text("reason"),
+    "node.restored": lambda body: "",
 }
