@@ -1,0 +1,347 @@
+"""What becomes of the containers of a node that is DOWN: in the tables, and by a real controller."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+import pytest_asyncio
+from aio_pika.abc import AbstractChannel
+from sqlalchemy import text
+from workbench import Fleet, MakeProcess, eventually, registration
+
+import workers.controller
+from pathfinder.bootstrap import Process
+from pathfinder.broker.publish import Publisher
+from pathfinder.domain.errors import AlreadyExists, Conflict, Invalid
+from pathfinder.domain.lifecycle import ContainerType
+from pathfinder.domain.messages import Command, Envelope, Exchange, Report, decode, encode
+from pathfinder.domain.specs import ClusterPatch
+from pathfinder.store import clusters, healing, nodes, outbox, requests
+from pathfinder.store.requests import Asker
+from workers.fencing import fence
+from workers.recorder import record_inventory, record_reports
+from workers.scheduler import place_pending
+
+ASKER = Asker("test", "trace")
+
+
+class Bench:
+    """Two nodes; `web` (stateless) and `db` (stateful) run on the first."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.process = fleet.process
+        self.node_id = self.other_id = UUID(int=0)
+        self.ids: dict[str, UUID] = {}
+
+    async def set_up(self) -> None:
+        """Place and provision both."""
+        self.node_id = await self.fleet.node("node-01")
+        (self.ids["web"],) = await self.fleet.ask("web")
+        (self.ids["db"],) = await self.fleet.ask("db", type=ContainerType.STATEFUL)
+        await place_pending(self.process, self.fleet.cluster_id, waiting=True)
+        for name in self.ids:
+            await self.report(Report.PROVISIONED, name, ipaddress="10.0.0.9")
+        self.other_id = await self.fleet.node("node-02")
+        await self.commands()
+
+    async def report(self, kind: Report, name: str, generation: int = 1, **body: object) -> None:
+        """A report of the first node."""
+        body = {"node_id": str(self.node_id), "hostname": name, **body}
+        said = Envelope(kind, str(self.fleet.cluster_id), str(self.ids[name]), generation, body=body)
+        async with self.process.database.begin() as tx:
+            await record_reports(tx, [said])
+
+    async def show(self, epoch: int, *listed: tuple[str, int, bool]) -> None:
+        """The first node's full list: name, generation and whether it runs."""
+        instances = [
+            {
+                "container_id": str(self.ids[name]),
+                "hostname": name,
+                "generation": generation,
+                "running": running,
+                "address": "10.0.0.9" if running else None,
+                "seen_seconds": 0.0,
+            }
+            for name, generation, running in listed
+        ]
+        body = {"instances": instances, "busy": [], "epoch": epoch}
+        said = Envelope(Report.INVENTORY, str(self.fleet.cluster_id), str(self.node_id), body=body)
+        async with self.process.database.begin() as tx:
+            await record_inventory(tx, said, timedelta(hours=1))
+
+    async def fall_silent(self) -> nodes.Node:
+        """Its lease ends, and it is declared DOWN."""
+        async with self.process.database.begin() as tx:
+            await tx.execute(text("UPDATE leases SET until = now() - interval '1 s' WHERE node_id = :id"), self._id)
+            await nodes.mark_down(tx, {self.node_id})
+            return (await nodes.by_ids(tx, {self.node_id}))[self.node_id]
+
+    @property
+    def _id(self) -> dict[str, UUID]:
+        return {"id": self.node_id}
+
+    async def lose_and_replace(self, node: nodes.Node) -> None:
+        """What a controller does next."""
+        async with self.process.database.begin() as tx:
+            await healing.lose(tx, node)
+        async with self.process.database.begin() as tx:
+            await healing.replace(tx, node, takeovers=False)
+        await place_pending(self.process, self.fleet.cluster_id, waiting=True)
+
+    async def states(self) -> dict[str, tuple[object, ...]]:
+        """Status, generation and node of each container; the books must balance."""
+        await self.fleet.assert_claims_add_up()
+        rows = await self.fleet.rows(
+            "SELECT c.hostname, c.status, c.generation, n.hostname FROM containers AS c "
+            "LEFT JOIN nodes AS n ON n.id = c.node_id"
+        )
+        return {str(row[0]): row[1:] for row in rows}
+
+    async def commands(self) -> list[tuple[str, str, int]]:
+        """Node, kind and generation of the commands since the last time."""
+        found = []
+        async with self.process.database.begin() as tx:
+            for message in await outbox.take(tx):
+                if message.exchange == Exchange.COMMANDS:
+                    found += [(message.routing_key, one.kind, one.generation) for one in decode(message.body)]
+        return found
+
+    async def node_status(self) -> str:
+        """READY or DOWN."""
+        return str((await self.fleet.rows("SELECT status FROM nodes WHERE hostname = 'node-01'"))[0][0])
+
+
+@pytest_asyncio.fixture
+async def bench(fleet: Fleet) -> AsyncIterator[Bench]:
+    """Two nodes with a stateless and a stateful container on the first."""
+    made = Bench(fleet)
+    await made.set_up()
+    yield made
+
+
+async def test_stateless_containers_go_elsewhere_and_stateful_ones_wait(bench: Bench) -> None:
+    """Once, however often a controller looks."""
+    node = await bench.fall_silent()
+
+    for _ in range(3):
+        await bench.lose_and_replace(node)
+
+    assert await bench.states() == {"web": ("SCHEDULED", 2, "node-02"), "db": ("LOST", 1, "node-01")}
+    kinds = await bench.fleet.kinds()
+    assert (kinds.count("container.lost"), kinds.count("container.rescheduled")) == (2, 1)
+
+
+async def test_a_node_that_is_heard_again_just_in_time_loses_nothing_more(bench: Bench) -> None:
+    """Between the look and the deed its heartbeat came: its containers go on in place."""
+    node = await bench.fall_silent()
+    async with bench.process.database.begin() as tx:
+        await healing.lose(tx, node)
+        await nodes.renew(tx, {bench.node_id: {}}, 60)
+        assert await healing.replace(tx, node, takeovers=False) == 0
+
+    await bench.show(1, ("web", 1, False), ("db", 1, True))
+
+    assert await bench.states() == {"web": ("SCHEDULED", 1, "node-01"), "db": ("PROVISIONED", 1, "node-01")}
+    assert await bench.node_status() == "READY"
+
+
+async def test_a_node_is_not_ready_while_anything_stale_is_on_it(bench: Bench) -> None:
+    """It is told to delete that, and to show its list again."""
+    await bench.lose_and_replace(await bench.fall_silent())
+    await bench.commands()
+
+    await bench.show(1, ("web", 1, True), ("db", 1, True))
+
+    assert await bench.node_status() == "DOWN"
+    assert (await bench.states())["db"] == ("LOST", 1, "node-01")
+    assert await bench.commands() == [("node-01", Command.DELETE, 1), ("node-01", Command.REJOIN, 0)]
+
+    await bench.show(1, ("db", 1, True))
+
+    assert await bench.node_status() == "READY"
+    assert await bench.states() == {"web": ("SCHEDULED", 2, "node-02"), "db": ("PROVISIONED", 1, "node-01")}
+
+
+async def test_a_list_of_an_earlier_epoch_does_not_count(bench: Bench) -> None:
+    """The agent has not heard yet that its node was given up; it is told."""
+    await bench.lose_and_replace(await bench.fall_silent())
+    await bench.commands()
+
+    await bench.show(0, ("db", 1, True))
+
+    assert await bench.node_status() == "DOWN"
+    assert await bench.commands() == [("node-01", Command.REJOIN, 0)]
+
+
+async def test_what_was_said_before_a_node_went_down_revives_nothing(bench: Bench) -> None:
+    """A report that lay in a queue meanwhile."""
+    await bench.lose_and_replace(await bench.fall_silent())
+
+    await bench.report(Report.PROVISIONED, "db", ipaddress="10.0.0.9")
+    await bench.report(Report.PROVISIONED, "web", ipaddress="10.0.0.9")
+
+    assert await bench.states() == {"web": ("SCHEDULED", 2, "node-02"), "db": ("LOST", 1, "node-01")}
+
+
+async def test_a_container_on_a_lost_node_can_be_deleted(bench: Bench) -> None:
+    """At once; a deletion that was under way is done, too. Then the node can be forgotten."""
+    async with bench.process.database.begin() as tx:
+        await requests.delete(tx, bench.fleet.cluster_id, "web", ASKER)
+    node = await bench.fall_silent()
+    await bench.lose_and_replace(node)
+    assert (await bench.states())["web"][0] == "DELETED"
+
+    async with bench.process.database.begin() as tx:
+        with pytest.raises(Conflict):
+            await nodes.delete(tx, node, "test", "trace")
+    async with bench.process.database.begin() as tx:
+        await requests.delete(tx, bench.fleet.cluster_id, "db", ASKER)
+
+    assert (await bench.states())["db"][0] == "DELETED"
+    async with bench.process.database.begin() as tx:
+        await nodes.delete(tx, node, "test", "trace")
+    await bench.fleet.assert_claims_add_up()
+
+
+async def test_a_stateful_container_whose_disk_is_gone_is_not_made_anew_by_itself(bench: Bench) -> None:
+    """An empty disk would look like a healthy one. Asked for, it is placed without a takeover."""
+    await bench.show(0, ("web", 1, True))
+
+    assert (await bench.states())["db"] == ("LOST", 1, "node-01")
+
+    async with bench.process.database.begin() as tx:
+        await requests.reschedule(tx, bench.fleet.cluster_id, "db", ASKER)
+    assert (await bench.states())["db"][0] == "PENDING"
+
+
+async def test_a_clone_of_a_live_node_is_refused_and_a_new_machine_takes_its_place_once_it_is_silent(
+    bench: Bench,
+) -> None:
+    """The new one begins as DOWN, in an epoch of its own: nothing of the old one is on it."""
+    clone = registration("node-01", machine_id="another")
+    async with bench.process.database.begin() as tx:
+        with pytest.raises(AlreadyExists, match="on another machine"):
+            await nodes.register(tx, bench.fleet.cluster_id, clone, 60, "")
+
+    async with bench.process.database.begin() as tx:
+        await tx.execute(text("UPDATE leases SET until = now() - interval '1 s'"))
+        admitted = await nodes.register(tx, bench.fleet.cluster_id, clone, 60, "")
+    assert (admitted.id, admitted.down, admitted.epoch) == (bench.node_id, True, 1)
+
+    await bench.show(1)
+
+    assert await bench.node_status() == "READY"
+    assert await bench.states() == {"web": ("SCHEDULED", 1, "node-01"), "db": ("LOST", 1, "node-01")}
+
+
+async def test_an_announced_reboot_is_no_silence_until_it_is_over(bench: Bench) -> None:
+    """Uncordoning takes the announcement back."""
+    async with bench.process.database.begin() as tx:
+        node = await nodes.find(tx, bench.fleet.cluster_id, "node-01")
+        await nodes.set_schedulable(tx, node, False, "test", "", 300)
+    assert not (await bench.fall_silent()).down
+
+    async with bench.process.database.begin() as tx:
+        await nodes.set_schedulable(tx, node, True, "test", "")
+    assert (await bench.fall_silent()).down
+
+
+async def test_a_cluster_has_a_rhythm_of_its_own_and_its_nodes_hear_of_it(bench: Bench) -> None:
+    """A lease shorter than two heartbeats is refused."""
+    usual = clusters.Rhythm(5, 15)
+    async with bench.process.database.begin() as tx:
+        await clusters.change(tx, "default", ClusterPatch(lease_seconds=600), usual, "test", "")
+        await nodes.renew(tx, {bench.node_id: {}}, 15)
+    (left,) = await bench.fleet.rows(
+        "SELECT extract(epoch FROM l.until - now())::int FROM leases AS l JOIN nodes AS n ON n.id = l.node_id "
+        "WHERE n.hostname = 'node-01'"
+    )
+    assert 590 <= int(str(left[0])) <= 600
+    assert sorted(await bench.commands()) == [("node-01", Command.REJOIN, 0), ("node-02", Command.REJOIN, 0)]
+
+    with pytest.raises(Invalid, match="shorter than 2 heartbeats"):
+        async with bench.process.database.begin() as tx:
+            await clusters.change(tx, "default", ClusterPatch(lease_seconds=9), usual, "test", "")
+
+
+@pytest.mark.parametrize("works", [True, False])
+async def test_a_stateful_container_is_taken_over_only_once_its_node_is_fenced(
+    bench: Bench, make_process: MakeProcess, broker_url: str, channel: AbstractChannel, tmp_path: Path, works: bool
+) -> None:
+    """The hook is called with the node's name; where it fails, nothing is taken over and the reason is shown."""
+    calls = tmp_path / "calls"
+    hook = tmp_path / "fence"
+    hook.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n' + ("" if works else "echo no power socket; exit 1\n"))
+    hook.chmod(0o755)
+    await bench.fall_silent()
+    process = make_process(broker_url=broker_url, fence_command=str(hook))
+    running = asyncio.create_task(workers.controller.run(process))
+    try:
+
+        async def lost() -> bool:
+            return (await bench.states())["db"][0] == "LOST"
+
+        await eventually(lost, 30)
+        assert not calls.exists()  # nobody asked for it
+        async with bench.process.database.begin() as tx:
+            await requests.reschedule(tx, bench.fleet.cluster_id, "db", ASKER)
+
+        async def seen_to() -> bool:
+            kinds = await bench.fleet.kinds()
+            return ("node.fenced" if works else "node.fence_failed") in kinds
+
+        await eventually(seen_to, 30)
+        if works:
+
+            async def taken_over() -> bool:
+                return (await bench.states())["db"][0] == "PENDING"
+
+            await eventually(taken_over, 30)
+            assert calls.read_text() == "node-01 10.0.0.1\n"
+        else:
+            (row,) = await bench.fleet.rows("SELECT status, message FROM containers WHERE hostname = 'db'")
+            assert row[0] == "LOST"
+            assert "no power socket" in str(row[1])
+    finally:
+        process.stopping.set()
+        await asyncio.wait_for(running, 20)
+
+
+async def test_a_fencing_hook_that_cannot_be_run_or_never_ends_is_a_failure(make_process: MakeProcess) -> None:
+    """In words; and it is ended."""
+    missing = make_process(fence_command=f"/nowhere/{uuid4()}").settings
+    slow = make_process(fence_command="sleep 60", fence_timeout_seconds=0.2).settings
+    nobody = make_process(fence_url="http://127.0.0.1:9/").settings
+
+    assert "cannot be run" in str(await fence(missing, "node-01", "10.0.0.1"))
+    assert "longer than 0.2 s" in str(await fence(slow, "node-01", "10.0.0.1"))
+    assert "does not answer" in str(await fence(nobody, "node-01", "10.0.0.1"))
+
+
+async def test_heartbeats_of_a_node_that_was_given_up_call_it_back(
+    bench: Bench, process: Process, broker_url: str, channel: AbstractChannel, make_process: MakeProcess
+) -> None:
+    """They do not make it READY: its list does."""
+    await bench.lose_and_replace(await bench.fall_silent())
+    await bench.commands()
+    leader = make_process(broker_url=broker_url)
+    running = asyncio.create_task(workers.controller.run(leader))
+    try:
+        beat = Envelope(
+            Report.HEARTBEAT, str(bench.fleet.cluster_id), str(bench.node_id), body={"usage": {}, "epoch": 0}
+        )
+        publisher = Publisher(channel, {name: await channel.get_exchange(name, ensure=False) for name in Exchange})
+        await publisher.publish(Exchange.REPORTS, Report.HEARTBEAT, encode([beat]), persistent=False)
+
+        async def called() -> bool:
+            return ("node-01", Command.REJOIN, 0) in await bench.commands()
+
+        await eventually(called, 30)
+        assert await bench.node_status() == "DOWN"
+    finally:
+        leader.stopping.set()
+        await asyncio.wait_for(running, 20)
