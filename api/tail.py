@@ -1,7 +1,6 @@
 """The live end of the event log: read once in each process, however many streams follow it."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Sequence
 from uuid import uuid4
 
@@ -56,9 +55,7 @@ class Tail:
             await self._start()
             while not stopping.is_set():
                 await self._read_all()
-                with contextlib.suppress(TimeoutError):
-                    patience = self._process.settings.sweep_seconds if broker.up else BLIND_SECONDS
-                    await asyncio.wait_for(self._wake.wait(), patience)
+                await pause(self._wake, self._process.settings.sweep_seconds if broker.up else BLIND_SECONDS)
         finally:
             for stream in self._streams:
                 stream.put_nowait(None)

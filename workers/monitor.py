@@ -75,7 +75,7 @@ class Monitor:
     async def _watch(self) -> None:
         channel = await self._connection.channel()
         failures = 0
-        while True:
+        while not self._process.stopping.is_set():
             try:
                 await self._look(channel)
                 failures = 0

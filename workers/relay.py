@@ -77,8 +77,7 @@ async def _serve(process: Process, wake: asyncio.Event, connection: AbstractConn
                 continue
             held = holding.next(clock())
             patience = process.settings.sweep_seconds
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), patience if held is None else min(held, patience))
+            await pause(wake, patience if held is None else min(held, patience))
     finally:
         stop.cancel()
 

@@ -136,8 +136,10 @@ def backoff(attempt: int) -> float:
 
 async def pause(stopping: asyncio.Event, seconds: float) -> None:
     """Wait, but not longer than until `stopping`."""
+    # Not wait_for: where it is cancelled in the moment that `stopping` is set, it forgets that it was cancelled.
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stopping.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
 
 
 def _words(error: BaseException) -> str:

@@ -101,7 +101,8 @@ class Database:
                 heard()
                 while True:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(lost.wait(), IDLE_SECONDS)
+                        async with asyncio.timeout(IDLE_SECONDS):
+                            await lost.wait()
                     await connection.execute("SELECT")
             finally:
                 connection.terminate()

@@ -314,7 +314,7 @@ async def test_a_stateful_container_is_taken_over_only_once_its_node_is_fenced(
 async def test_a_fencing_hook_that_cannot_be_run_or_never_ends_is_a_failure(make_process: MakeProcess) -> None:
     """In words; and it is ended."""
     missing = make_process(fence_command=f"/nowhere/{uuid4()}").settings
-    slow = make_process(fence_command="sleep 60", fence_timeout_seconds=0.2).settings
+    slow = make_process(fence_command="sh -c 'exec sleep 60'", fence_timeout_seconds=0.2).settings
     nobody = make_process(fence_url="http://127.0.0.1:9/").settings
 
     assert "cannot be run" in str(await fence(missing, "node-01", "10.0.0.1"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from pathfinder.broker.connection import pause
 from pathfinder.broker.publish import QueueFull, Unroutable
 from pathfinder.domain.messages import Report
 from pathfinder.runtime.port import RuntimeFailure
@@ -38,10 +39,7 @@ class Lister:
                 await reporter.about_node(Report.INVENTORY, await self._list(), persistent=True)
             except (RuntimeFailure, Unroutable, QueueFull) as error:
                 log.warning("no inventory", error=str(error))
-            try:
-                await asyncio.wait_for(self._wanted.wait(), self._seconds)
-            except TimeoutError:
-                continue
+            await pause(self._wanted, self._seconds)
 
     async def _list(self) -> dict[str, Any]:
         """The list, and the containers whose entries may be out of date because they were worked on meanwhile."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx2
 import structlog
 
-from pathfinder.broker.connection import BrokerLost
+from pathfinder.broker.connection import BrokerLost, pause
 from pathfinder.broker.publish import QueueFull, Unroutable
 from pathfinder.domain.messages import Report
 from pathfinder.runtime.port import Runtime, RuntimeFailure
@@ -47,10 +47,7 @@ class Pulse:
         while True:
             self._now.clear()
             await self.beat()
-            try:
-                await asyncio.wait_for(self._now.wait(), self._membership.now.heartbeat_seconds)
-            except TimeoutError:
-                continue
+            await pause(self._now, self._membership.now.heartbeat_seconds)
 
     def beat_soon(self) -> None:
         """Something changed that a beat should tell now."""
@@ -70,7 +67,8 @@ class Pulse:
             return False
         body = {"usage": await self._usage(), "epoch": self._membership.now.epoch}
         try:
-            await asyncio.wait_for(reporter.about_node(Report.HEARTBEAT, body, persistent=False), WAY_SECONDS)
+            async with asyncio.timeout(WAY_SECONDS):
+                await reporter.about_node(Report.HEARTBEAT, body, persistent=False)
         except (Unroutable, QueueFull, BrokerLost, TimeoutError) as error:
             log.warning("RabbitMQ did not take a heartbeat", error=str(error) or type(error).__name__)
             return False
@@ -79,7 +77,8 @@ class Pulse:
     async def _usage(self) -> dict[str, Any]:
         try:
             # A runtime that hangs must not silence the node: its lease is about the node, not about one daemon.
-            return asdict(await asyncio.wait_for(self._runtime.usage(), WAY_SECONDS))
+            async with asyncio.timeout(WAY_SECONDS):
+                return asdict(await self._runtime.usage())
         except (RuntimeFailure, TimeoutError) as error:
             log.warning("no usage", error=str(error))
             return {}
@@ -105,7 +104,8 @@ async def _refuses(url: str) -> bool:
     parts = urlsplit(url)
     port = parts.port or AMQP_PORTS.get(parts.scheme, 5672)
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(parts.hostname, port), WAY_SECONDS)
+        async with asyncio.timeout(WAY_SECONDS):
+            _, writer = await asyncio.open_connection(parts.hostname, port)
     except TimeoutError:
         return False
     except OSError as error:
