@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from api import errors
 from api.gauge import Gauge
 from api.middleware import BodyLimit, Measured, TraceIds
-from api.routes import clusters, containers, dead, events, health, nodes, webhooks
+from api.routes import clusters, containers, dead, events, health, nodes, resilience, webhooks
 from api.tail import Tail
 from pathfinder import __version__
 from pathfinder.bootstrap import Process
@@ -26,7 +26,7 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> Fast
     app.state.process, app.state.tail = process, tail
     app.state.gauge = gauge or Gauge(process)
     app.include_router(health.router)
-    for noun in (containers, nodes, clusters, events, dead, webhooks):
+    for noun in (containers, nodes, clusters, events, dead, webhooks, resilience):
         app.include_router(noun.router, prefix=PREFIX)
     errors.install(app)
     app.add_middleware(BodyLimit, limit=process.settings.max_body_bytes)

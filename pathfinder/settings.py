@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     inventory_seconds: float = Field(60, gt=0, description="Time between an agent's full lists.")
     grace_seconds: float = Field(30, ge=0, description="How old a difference must be before it is repaired.")
 
+    zone_label: str = Field(
+        "zone", max_length=63, description="The label of nodes whose values are zones, for `pfi resilience`."
+    )
     scheduler_batch: int = Field(500, ge=1, description="Containers a scheduler places in one transaction.")
     sweep_seconds: float = Field(30, gt=0, description="How often lost wake-ups are looked for.")
     stop_seconds: float = Field(8, gt=0, description="How long work in hand may take after SIGTERM.")

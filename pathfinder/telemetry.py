@@ -82,6 +82,13 @@ PLACEMENT_SECONDS = Histogram(
     buckets=_WORK_SECONDS,
 )
 
+# controller.
+RESILIENCE = Gauge(
+    "pathfinder_resilience_waiting_containers",
+    "Stateless containers that would fit nowhere else if this node or zone (domain) died now; of the leader only.",
+    ["cluster", "domain", "name"],
+)
+
 # relay.
 RELAYED = Counter("pathfinder_outbox_published_total", "Rows of the outbox published and deleted.")
 HELD = Gauge("pathfinder_queues_held", "Destinations whose full queue is left alone now.")

@@ -18,6 +18,7 @@ from pathfinder.domain.errors import Unavailable
 from pathfinder.store import problems, situation
 from pathfinder.store.leadership import Leadership
 from workers.leadership import while_leading
+from workers.resilience import Watch
 from workers.webhooks import deliver
 
 log = structlog.get_logger()
@@ -63,16 +64,18 @@ async def run(process: Process, queues: Queues) -> None:
 
 async def _lead(process: Process, queues: Queues, lead: Leadership) -> None:
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(watch(process, queues, lead))
+        survival = Watch(process)
+        tasks.create_task(survival.run())
+        tasks.create_task(watch(process, queues, survival, lead))
         tasks.create_task(deliver(process))
 
 
-async def watch(process: Process, queues: Queues, lead: Leadership) -> None:
+async def watch(process: Process, queues: Queues, survival: Watch, lead: Leadership) -> None:
     """Look, and write what there is to tell, again and again."""
     noticing = Noticing()
     while not process.stopping.is_set():
         try:
-            await look(lead, queues, noticing, None)
+            await look(lead, queues, noticing, survival.survivals)
         except Unavailable:
             raise
         except Exception:

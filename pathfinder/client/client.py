@@ -12,6 +12,7 @@ from pathfinder.client.containers import Containers
 from pathfinder.client.dead import Dead
 from pathfinder.client.events import Events
 from pathfinder.client.nodes import Nodes
+from pathfinder.client.resilience import Survival
 from pathfinder.client.webhooks import Webhooks
 
 
@@ -44,6 +45,7 @@ class Client:
         self.containers = Containers(self._connection, cluster)
         self.nodes = Nodes(self._connection, cluster)
         self.clusters = Clusters(self._connection, cluster)
+        self.resilience = Survival(self._connection, cluster)
         self.webhooks = Webhooks(self._connection, cluster)
         self.events = Events(self._connection, cluster)
         self.dead = Dead(self._connection, cluster)

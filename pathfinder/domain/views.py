@@ -257,3 +257,25 @@ class Tested(BaseModel):
     taken: bool
     answer: str
     seconds: float
+
+
+class Loss(BaseModel):
+    """What the death of one node, or of all nodes of one zone, would mean now."""
+
+    domain: str = Field(description="node or zone.")
+    name: str
+    nodes: int
+    containers: int = Field(description="Stateless containers there.")
+    waiting: int = Field(description="Those of them that would fit nowhere else.")
+    stateful: int = Field(description="Stateful containers there: they would wait for their node in any case.")
+
+
+class Resilience(BaseModel):
+    """What a cluster would survive now, under its policy."""
+
+    cluster: str
+    policy: str
+    zone_label: str
+    survives_any_node: bool
+    survives_any_zone: bool | None = Field(description="null where no node has the zone label.")
+    losses: list[Loss] = Field(description="Nodes, then zones; the worst of each first.")

@@ -51,10 +51,13 @@ class _Evaluation:
     scores: Scores
 
 
-def place(fleet: Fleet, requests: Sequence[Request], policy: Policy, seed: int) -> list[Decision]:
+def place(
+    fleet: Fleet, requests: Sequence[Request], policy: Policy, seed: int, *, explain: bool = True
+) -> list[Decision]:
     """Choose a node for each request, in order, each seeing the claims of those before it.
 
-    Pure: equal arguments give equal decisions. Never overfills a node. `seed` breaks ties.
+    Pure: equal arguments give equal decisions. Never overfills a node. `seed` breaks ties. Without `explain` the
+    decisions are the same, and have no reasons.
     """
     working = fleet.working_copy()
     ties = np.random.default_rng(seed)
@@ -66,7 +69,10 @@ def place(fleet: Fleet, requests: Sequence[Request], policy: Policy, seed: int) 
         _, evaluation = known[request.shape]
         shunned = avoid.avoided(working, request, evaluation.mask)
         index = _best(evaluation, shunned, ties)
-        decisions.append(_decide(working, request, policy, evaluation, shunned, index))
+        if explain:
+            decisions.append(_decide(working, request, policy, evaluation, shunned, index))
+        else:
+            decisions.append(Decision(request, index, (), ()))
         if index is not None:
             working.claimed[index] += amounts(request.resources)
             working.containers[index] += 1

@@ -28,6 +28,7 @@ VERBS = {
     "reschedule": "reschedule",
     "cordon": "cordon",
     "uncordon": "uncordon",
+    "resilience": "resilience",
     "test": "test",
     "events": "events",
     "dead": "dead",

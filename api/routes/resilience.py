@@ -1,0 +1,62 @@
+"""What would happen if a node or a zone died now."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from api.auth import Operator
+from api.deps import ClusterName, ProcessDep
+from api.errors import documented
+from pathfinder.domain import views
+from pathfinder.scheduling.resilience import Survey
+from pathfinder.store import clusters
+from pathfinder.store.resilience import Surveys
+
+router = APIRouter(prefix="/resilience", tags=["resilience"])
+
+
+async def surveys(request: Request, process: ProcessDep) -> Surveys:
+    """The surveys of this process."""
+    state = request.app.state
+    if not hasattr(state, "surveys"):
+        state.surveys = Surveys(process.database, process.settings.zone_label)
+    kept: Surveys = state.surveys
+    return kept
+
+
+@router.get("", responses=documented(404))
+async def get(
+    process: ProcessDep,
+    asking: Operator,
+    kept: Annotated[Surveys, Depends(surveys)],
+    cluster: ClusterName = "default",
+) -> views.Resilience:
+    """Whether everything stateless would fit elsewhere if any one node, or any one zone, died now."""
+    async with process.database.begin() as tx:
+        found = await clusters.find(tx, cluster)
+    survey = await kept.of(found.id)
+    return _view(found, survey, process.settings.zone_label)
+
+
+def _view(cluster: clusters.Cluster, survey: Survey, zone_label: str) -> views.Resilience:
+    losses = [
+        views.Loss(
+            domain=loss.kind,
+            name=loss.name,
+            nodes=loss.nodes,
+            containers=loss.containers,
+            waiting=loss.waiting,
+            stateful=loss.stateful,
+        )
+        for kind in ("node", "zone")
+        for loss in survey.of(kind)
+    ]
+    zones = survey.of("zone")
+    return views.Resilience(
+        cluster=cluster.name,
+        policy=cluster.policy,
+        zone_label=zone_label,
+        survives_any_node=survey.survives("node"),
+        survives_any_zone=survey.survives("zone") if zones else None,
+        losses=losses,
+    )

@@ -1,0 +1,125 @@
+"""What would happen if a node, or all nodes of a zone, died now: would everything on it fit elsewhere?
+
+The answer is that of `place()` itself, with the cluster's policy, on the fleet without the dead. Most of the time it
+can be had without placing anything: see `_surely_fits`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathfinder.scheduling.fleet import Fleet, NodeState, amounts
+from pathfinder.scheduling.place import place
+from pathfinder.scheduling.policy import Policy
+from pathfinder.scheduling.request import Request
+
+#: Filters that look at nothing but the node, its labels and how much is left; with others everything is placed.
+_PLAIN = frozenset({"ready", "schedulable", "set-aside", "labels", "fits"})
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """A container on a node (its id)."""
+
+    node: str
+    request: Request
+    stateful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """The death of one node, or of one zone (`kind`).
+
+    `containers` that are stateless are there; `waiting` of them would fit nowhere else. `stateful` ones would wait for
+    their node in any case.
+    """
+
+    kind: str
+    name: str
+    nodes: int
+    containers: int
+    waiting: int
+    stateful: int
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Every loss that could happen: of each READY node, and of each value of the zone label."""
+
+    losses: tuple[Loss, ...]
+
+    def of(self, kind: str) -> tuple[Loss, ...]:
+        """Those of nodes, or of zones; the worst first."""
+        return tuple(sorted((one for one in self.losses if one.kind == kind), key=lambda one: (-one.waiting, one.name)))
+
+    def survives(self, kind: str = "node") -> bool:
+        """Whether nothing stateless would wait, whichever one died."""
+        return not any(one.waiting for one in self.of(kind))
+
+
+def survey(nodes: Sequence[NodeState], residents: Iterable[Resident], policy: Policy, zone_label: str) -> Survey:
+    """What each loss would mean. Pure, and the same for the same arguments."""
+    fleet = Fleet.of(nodes)
+    there: Mapping[str, list[tuple[int, Resident]]] = defaultdict(list)
+    for place_in_line, resident in enumerate(residents):
+        there[resident.node].append((place_in_line, resident))
+    alive = [index for index, node in enumerate(nodes) if node.ready]
+    zones: Mapping[str, list[int]] = defaultdict(list)
+    for index in alive:
+        if (zone := nodes[index].labels.get(zone_label)) is not None:
+            zones[zone].append(index)
+    losses = [("node", nodes[index].hostname, [index]) for index in alive]
+    losses += [("zone", zone, members) for zone, members in sorted(zones.items())]
+    return Survey(tuple(_loss(fleet, policy, kind, name, members, there) for kind, name, members in losses))
+
+
+def _loss(
+    fleet: Fleet,
+    policy: Policy,
+    kind: str,
+    name: str,
+    members: list[int],
+    there: Mapping[str, list[tuple[int, Resident]]],
+) -> Loss:
+    # They are placed in the order they were given in, whichever of the nodes they are on.
+    lost = sorted((one for index in members for one in there.get(str(fleet.ids[index]), ())), key=itemgetter(0))
+    moving = [resident.request for _, resident in lost if not resident.stateful]
+    return Loss(
+        kind, name, len(members), len(moving), _waiting(fleet, policy, members, moving), len(lost) - len(moving)
+    )
+
+
+def _waiting(fleet: Fleet, policy: Policy, members: list[int], moving: list[Request]) -> int:
+    if not moving:
+        return 0
+    ready = fleet.ready.copy()
+    ready[members] = False
+    left = replace(fleet, ready=ready)
+    if _surely_fits(left, moving, policy):
+        return 0
+    return sum(one.index is None for one in place(left, moving, policy, seed=0, explain=False))
+
+
+def _surely_fits(fleet: Fleet, moving: list[Request], policy: Policy) -> bool:
+    """True only if all of them fit in whatever order and wherever the policy puts them.
+
+    Count, on nodes that take every one of their shapes, the places for the largest of each resource. A container takes
+    at most one such place wherever it goes: as long as there are as many places as containers, each finds one.
+    """
+    if not _PLAIN.issuperset(rule.name for rule in policy.filters):
+        return False
+    shapes = {request.shape: request for request in moving}.values()
+    mask = np.ones(len(fleet), dtype=np.bool_)
+    for rule in policy.filters:
+        if rule.name != "fits":
+            for request in shapes:
+                mask &= rule.mask(fleet, request)
+    largest: NDArray[np.int64] = np.max([amounts(request.resources) for request in shapes], axis=0)
+    wanted = largest > 0
+    free = np.maximum(fleet.capacity - fleet.claimed, 0)[mask][:, wanted]
+    places = (free // largest[wanted]).min(axis=1, initial=len(moving))
+    return int(np.minimum(places, fleet.slots[mask]).sum()) >= len(moving)

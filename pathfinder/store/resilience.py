@@ -1,0 +1,69 @@
+"""What would be lost with each node and zone, computed anew only where the fleet changed."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.domain.lifecycle import CLAIMING, ContainerType, Status
+from pathfinder.domain.resources import Resources
+from pathfinder.scheduling import policy, resilience
+from pathfinder.scheduling.request import Request
+from pathfinder.scheduling.resilience import Resident, Survey
+from pathfinder.store import nodes
+from pathfinder.store.database import Database
+
+#: Containers that would have to go on elsewhere.
+_WANTED = sorted(CLAIMING - {Status.SCHEDULE_DELETION})
+
+# Every change of a node or of what is placed on it moves its generation.
+_VERSION = text("""
+    SELECT k.policy, count(n.id), COALESCE(sum(n.generation), 0)::bigint, COALESCE(sum(n.supply), 0)::bigint
+    FROM clusters AS k LEFT JOIN nodes AS n ON n.cluster_id = k.id WHERE k.id = :cluster_id GROUP BY k.id
+""")
+_RESIDENTS = text("""
+    SELECT id, node_id, type, cpu_millicores, memory_bytes, disk_bytes, spec -> 'node_labels' AS node_labels
+    FROM containers
+    WHERE cluster_id = :cluster_id AND node_id IS NOT NULL AND status = ANY(:statuses) ORDER BY id
+""")
+
+
+class Surveys:
+    """The last survey of each cluster."""
+
+    def __init__(self, database: Database, zone_label: str) -> None:
+        self._database = database
+        self._zone_label = zone_label
+        self._last: dict[UUID, tuple[Any, Survey]] = {}
+
+    async def of(self, cluster_id: UUID) -> Survey:
+        """A cluster's survey, as of now."""
+        async with self._database.begin() as tx:
+            row = (await tx.execute(_VERSION, {"cluster_id": cluster_id})).one_or_none()
+            version = tuple(row or ())
+            last = self._last.get(cluster_id)
+            if last is not None and last[0] == version:
+                return last[1]
+            states, _ = await nodes.snapshot(tx, cluster_id)
+            residents = await _residents(tx, cluster_id)
+        chosen = policy.named(row.policy if row else "spread")
+        # A large fleet that is nearly full takes a second or two: not on the event loop.
+        made = await asyncio.to_thread(resilience.survey, states, residents, chosen, self._zone_label)
+        self._last[cluster_id] = (version, made)
+        return made
+
+
+async def _residents(tx: AsyncConnection, cluster_id: UUID) -> list[Resident]:
+    result = await tx.execute(_RESIDENTS, {"cluster_id": cluster_id, "statuses": _WANTED})
+    return [
+        Resident(
+            str(row.node_id),
+            Request(
+                str(row.id), Resources(row.cpu_millicores, row.memory_bytes, row.disk_bytes), row.node_labels or {}
+            ),
+            row.type == ContainerType.STATEFUL,
+        )
+        for row in result
+    ]
