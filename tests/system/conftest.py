@@ -6,18 +6,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from harness import Harness
+from harness import SETTINGS, Harness
 
 from pathfinder.embedded.lab import Lab
-
-#: What takes a minute in production takes seconds here, so that tests see it happen.
-SETTINGS = {
-    "PATHFINDER_INVENTORY_SECONDS": "2",
-    "PATHFINDER_GRACE_SECONDS": "3",
-    "PATHFINDER_HEARTBEAT_SECONDS": "2",
-    "PATHFINDER_LEASE_SECONDS": "10",
-    "PATHFINDER_ADDRESS_TIMEOUT_SECONDS": "30",
-}
 
 
 @pytest.fixture(scope="session")

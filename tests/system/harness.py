@@ -26,6 +26,15 @@ from pathfinder.embedded.ports import answers
 from pathfinder.runtime.lxd_order import MARK_CLUSTER, MARK_CONTAINER, MARK_GENERATION
 from pathfinder.store.servers import Servers
 
+#: What takes a minute in production takes seconds here, so that tests see it happen.
+SETTINGS = {
+    "PATHFINDER_INVENTORY_SECONDS": "2",
+    "PATHFINDER_GRACE_SECONDS": "3",
+    "PATHFINDER_HEARTBEAT_SECONDS": "2",
+    "PATHFINDER_LEASE_SECONDS": "10",
+    "PATHFINDER_ADDRESS_TIMEOUT_SECONDS": "30",
+}
+
 #: Far more than anything takes here, even on a busy machine.
 DEADLINE_SECONDS = 60.0
 POLL_SECONDS = 0.1

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from conftest import SETTINGS
-from harness import Harness
+from harness import SETTINGS, Harness
 
 from pathfinder.broker import topology
 from pathfinder.embedded.lab import Lab
