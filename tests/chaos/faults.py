@@ -40,6 +40,7 @@ KINDS: Kinds = {
     "make nodes sick": (2, 6),
     "partition nodes": (2, 10),
     "power nodes off": (2, 10),
+    "lose messages": (2, 5),
     "crash postgres": (1, 25),
     "stop postgres": (1, 25),
     "crash rabbitmq": (1, 30),
@@ -108,6 +109,9 @@ def _targets(
 ) -> tuple[str, ...]:
     if kind == "kill leader":
         return ("controller",)
+    if kind == "lose messages":
+        shared = ("pathfinder.scheduler", "pathfinder.recorder")
+        return (draw.choice((*shared, *(f"pathfinder.node.{node}" for node in draw.sample(nodes, 2)))),)
     if "role" in kind:
         return (draw.choice(roles),)
     if "agents" in kind:

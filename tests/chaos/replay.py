@@ -7,8 +7,8 @@ from typing import NamedTuple
 from chaos.evidence import Event
 from pathfinder.domain.lifecycle import TRANSITIONS, Status
 
-#: What a node is after each kind of fact about it, unless the fact says so itself.
-NODE_STATUS = {"node.registered": "READY", "node.ready": "READY", "node.down": "DOWN"}
+#: What a node is after each kind of fact about it. A new one is READY; one that registers again is what it was.
+NODE_STATUS = {"node.ready": "READY", "node.down": "DOWN"}
 
 
 class Placement(NamedTuple):
@@ -63,5 +63,7 @@ def _contradictions(before: Placement | None, after: Placement, event: Event) ->
 def _node(state: State, event: Event) -> None:
     if event.kind == "node.deleted":
         state.nodes.pop(event.subject_id, None)
-    elif (status := event.body.get("status") or NODE_STATUS.get(event.kind)) is not None:
-        state.nodes[event.subject_id] = str(status)
+    elif event.kind == "node.registered":
+        state.nodes.setdefault(event.subject_id, "READY")
+    elif event.kind in NODE_STATUS:
+        state.nodes[event.subject_id] = NODE_STATUS[event.kind]

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
+import aio_pika
 import asyncpg
 
 from chaos import faults, gather, ledger, machine
@@ -148,6 +149,12 @@ class Simulated:
         for name in fault.targets:
             self.stage.set_fault("torn", name)
 
+    async def _lose(self, fault: Fault) -> None:
+        """Messages that wait in a queue are gone."""
+        async with await aio_pika.connect(self.stage.broker_url, timeout=5) as connection:
+            queue = await (await connection.channel()).get_queue(fault.targets[0])
+            await queue.purge()
+
     async def _crash(self, fault: Fault) -> None:
         await asyncio.to_thread(self.stage.crash, fault.targets[0], immediate=fault.kind.startswith("stop"))
 
@@ -165,6 +172,7 @@ _HOW: dict[str, Callable[[Simulated, Fault], Awaitable[None]]] = {
     "make nodes sick": Simulated._make_sick,
     "partition nodes": Simulated._cut,
     "power nodes off": Simulated._power_off,
+    "lose messages": Simulated._lose,
     "crash postgres": Simulated._crash,
     "stop postgres": Simulated._crash,
     "crash rabbitmq": Simulated._crash,
