@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import chaos
@@ -50,6 +51,10 @@ class Stage:
     def up(self) -> None:
         """Start everything; return when every node is READY."""
         self.supervisor.home.create()
+        # Ports of this process's own: others start services on this machine at the same time.
+        self._ports = count(25_000 + os.getpid() % 250 * 25)
+        for name in ("postgres", "rabbitmq", "rabbitmq.nodes", "epmd"):
+            self.supervisor.home.remember(f"port.{name}", next(self._ports))
         for kind in ("cut", "torn", "dead", "sick"):
             (self.root / "faults" / kind).mkdir(parents=True)
         self.supervisor.ensure()
@@ -79,20 +84,20 @@ class Stage:
         remove_data_elsewhere(self.supervisor.home)
 
     def _write_plan(self) -> None:
-        ports = [free_port(23100), free_port(23200)]
+        ports = [free_port(next(self._ports)), free_port(next(self._ports))]
         self.apis = [f"http://127.0.0.1:{port}" for port in ports]
         names = [*ROLES]
         links = {name: node_address(number) for number, name in enumerate(self.nodes, start=1)}
         links |= {name: role_address(number) for number, name in enumerate(names)}
         scheme, rest = self.broker_url.split("@")
         _, vhost = rest.split("/")
-        wire_port = free_port(23300)
+        wire_port = free_port(next(self._ports))
         self.plan = Plan(
             nodes=len(self.nodes),
             hosts=len(self.hosts),
             links=links,
             broker_port=wire_port,
-            api_port=free_port(23400),
+            api_port=free_port(next(self._ports)),
             broker_upstream=int(rest.split(":")[1].split("/")[0]),
             api_upstreams=ports,
             broker_url=f"{scheme}@{{host}}:{wire_port}/{vhost}",
