@@ -17,7 +17,6 @@ import workers.agent
 from chaos import wiring
 from chaos.machine import Machine
 from pathfinder.bootstrap import Process, configure_logging
-from pathfinder.runtime.port import Runtime
 from pathfinder.settings import Settings
 from pathfinder.store.database import Database
 
@@ -30,36 +29,30 @@ def main() -> None:
     """Run the agents of this host until killed."""
     root, host = Path.cwd(), int(sys.argv[1])
     plan = wiring.Plan.read(root)
-    machines: dict[Path, Machine] = {}
-
-    async def open_machine(_kind: str, _socket: Path | None, state_dir: Path, *_: object) -> Runtime:
-        return machines[state_dir]
-
-    workers.agent.open_runtime = open_machine  # type: ignore[attr-defined, assignment]
     configure_logging(Settings(log_level="warning"))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_all(root, plan, host, machines))
+        runner.run(_all(root, plan, host))
 
 
-async def _all(root: Path, plan: wiring.Plan, host: int, machines: dict[Path, Machine]) -> None:
+async def _all(root: Path, plan: wiring.Plan, host: int) -> None:
     async with asyncio.TaskGroup() as group:
         for number in plan.numbers(host):
-            group.create_task(_node(root, plan, number, machines))
+            group.create_task(_node(root, plan, number))
 
 
-async def _node(root: Path, plan: wiring.Plan, number: int, machines: dict[Path, Machine]) -> None:
+async def _node(root: Path, plan: wiring.Plan, number: int) -> None:
     """One machine: off, on, off again, as the faults say."""
     name, directory = plan.node(number), plan.directory(root, number)
     settings = Settings(**plan.agent_settings(root, number))
     dead, sick = root / "faults" / "dead" / name, root / "faults" / "sick" / name
     while True:
-        machines[directory] = machine = Machine(name, directory, number)
+        machine = Machine(name, directory, number)
         if dead.exists():
             machine.power_off()
             await _until_gone(dead)
             continue
         process = Process(settings, Database(settings.database_url, 1))
-        agent = asyncio.create_task(workers.agent.run(process))
+        agent = asyncio.create_task(workers.agent.serve(process, machine))
         while not agent.done() and not dead.exists():
             machine.unreachable = sick.exists()
             await asyncio.sleep(POLL_SECONDS)
