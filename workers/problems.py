@@ -76,8 +76,9 @@ async def watch(process: Process, queues: Queues, survival: Watch, lead: Leaders
     while not process.stopping.is_set():
         try:
             await look(lead, queues, noticing, survival.survivals)
-        except Unavailable:
-            raise
+        except Unavailable as error:
+            # Where the lead is lost with it, this is about to be cancelled.
+            log.warning("could not look for problems", reason=str(error))
         except Exception:
             # A mistake in here must not take the rest of the controller with it.
             log.exception("could not look for problems")

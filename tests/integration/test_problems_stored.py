@@ -10,10 +10,13 @@ from pathfinder.bootstrap import Process
 from pathfinder.controllers import noticing
 from pathfinder.controllers.noticing import Noticing, Patience
 from pathfinder.controllers.situation import ClusterRef, Survival
+from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.problems import ProblemKind
 from pathfinder.store import leadership
 from pathfinder.store.leadership import Leadership
-from workers.problems import Queues, look
+from workers import problems as worker
+from workers.problems import Queues, look, watch
+from workers.resilience import Watch
 
 AT_ONCE = dict.fromkeys(ProblemKind, Patience(0, 0))
 
@@ -157,3 +160,23 @@ async def test_events_of_problems_are_read_by_everybody(
     await look(lead, queues, Noticing(), ())
 
     assert ("queue.backlog",) in await fleet.rows("SELECT routing_key FROM outbox")
+
+
+async def test_a_look_that_fails_is_not_the_last(
+    fleet: Fleet, lead: Leadership, queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL goes away in the middle, or there is a mistake in a rule: the controller goes on, and looks again."""
+    failures: list[Exception] = [Unavailable("away"), ValueError("a mistake")]
+
+    async def failing(*_: object) -> None:
+        if not failures:
+            fleet.process.stopping.set()
+            return
+        raise failures.pop()
+
+    monkeypatch.setattr(worker, "look", failing)
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.01)
+
+    await watch(fleet.process, queues, Watch(fleet.process), lead)
+
+    assert failures == []
