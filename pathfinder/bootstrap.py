@@ -77,6 +77,6 @@ def configure_logging(settings: Settings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    # Connection trouble is told once, by broker/connection.py; these tell it again with a traceback.
-    for name in ("aio_pika", "aiormq"):
+    # Connection trouble is told once, by broker/connection.py and store/; these tell it again with a traceback.
+    for name in ("aio_pika", "aiormq", "sqlalchemy.pool"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Never
+from weakref import WeakSet
 
 import orjson
 from sqlalchemy import URL, event, make_url
@@ -66,6 +67,8 @@ class Database:
             pool_use_lifo=True,
             pool_timeout=10,
         )
+        self._open: WeakSet[Any] = WeakSet()
+        event.listen(self.engine.sync_engine, "connect", lambda _, record: self._open.add(record.driver_connection))
         event.listen(self.engine.sync_engine, "checkin", _note_use)
         event.listen(self.engine.sync_engine, "checkout", _check_if_idle)
         event.listen(self.engine.sync_engine, "connect", lambda *_: telemetry.DATABASE_CONNECTS.inc())
@@ -126,8 +129,12 @@ class Database:
             await asyncio.shield(_end(connection))
 
     async def close(self) -> None:
-        """Give back every connection."""
-        await self.engine.dispose()
+        """Give back every connection; a server that does not answer is not waited for."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PING_SECONDS):
+                await self.engine.dispose()
+        for connection in list(self._open):
+            connection.terminate()
 
     def _engine(
         self, settings: Mapping[str, str] | None = None, timeout_seconds: float = STATEMENT_SECONDS, **pool: Any

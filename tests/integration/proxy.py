@@ -12,6 +12,7 @@ class Proxy:
     def __init__(self, host: str, port: int) -> None:
         self._server = host, port
         self._links: list[_Link] = []
+        self._serving: set[asyncio.Task[None]] = set()
         self.port = 0
 
     @property
@@ -29,11 +30,23 @@ class Proxy:
         for link in self._links:
             link.close()
 
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def end(self) -> None:
+        """Close every connection, and those that are just being made."""
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        self.cut()
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until one of its ends closes it."""
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             theirs = await asyncio.open_connection(*self._server)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             writer.close()
             return
         link = _Link((reader, writer), theirs)
@@ -77,4 +90,4 @@ async def proxying(host: str, port: int) -> AsyncIterator[Proxy]:
         yield proxy
     finally:
         server.close()
-        proxy.cut()
+        await proxy.end()
