@@ -23,8 +23,11 @@ USUAL = Patience(0, 10)
 PATIENCE: Mapping[ProblemKind, Patience] = {
     # A burst of creates is worked off within seconds.
     ProblemKind.QUEUE_BACKLOG: Patience(10, 10),
-    # A process that is restarted says so within its first second; one that crashes again and again is one problem.
-    ProblemKind.SERVICE_DOWN: Patience(0, 20),
+    # While PostgreSQL was away nobody could say that it lives: all get the time to. One that crashes again and again
+    # is one problem.
+    ProblemKind.SERVICE_DOWN: Patience(8, 20),
+    # What was committed just before the relay, or PostgreSQL, went away is old by the time they are back.
+    ProblemKind.OUTBOX_BACKLOG: Patience(8, 10),
     # A node that goes up and down is one problem, not one a minute.
     ProblemKind.NODE_DOWN: Patience(0, 10),
     # Stateless containers of a dead node are placed anew within seconds; those are no loss.

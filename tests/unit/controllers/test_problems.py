@@ -139,7 +139,7 @@ def test_every_kind_becomes_an_event_or_is_one_already() -> None:
 
 # In time
 
-SOME = Problem(ProblemKind.SERVICE_DOWN, Severity.CRITICAL, "relay", "No relay runs.", "Start it.")
+SOME = Problem(ProblemKind.NODE_DOWN, Severity.CRITICAL, "node-1", "Node node-1 is DOWN.", "Look at it.")
 DEEP = Problem(ProblemKind.QUEUE_BACKLOG, Severity.WARNING, "q", "Too much waits.", "Start more.")
 
 
@@ -185,7 +185,7 @@ def test_what_is_not_known_stays_as_it_was() -> None:
 
 def test_a_problem_that_changes_its_words_is_the_same_problem() -> None:
     """Its row says what is true now; nobody is told again."""
-    changed = replace(SOME, summary="No relay can work.")
+    changed = replace(SOME, summary="Node node-1 is DOWN: 2 wait.")
 
     news = Noticing().news(verdict(changed), told(SOME), 0)
 
