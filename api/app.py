@@ -5,7 +5,8 @@ from fastapi import FastAPI
 from api import errors
 from api.gauge import Gauge
 from api.middleware import BodyLimit, Measured, TraceIds
-from api.routes import clusters, containers, dead, events, health, nodes, resilience, webhooks
+from api.overview import Overview
+from api.routes import clusters, containers, dead, events, health, nodes, resilience, status, webhooks
 from api.tail import Tail
 from pathfinder import __version__
 from pathfinder.bootstrap import Process
@@ -25,8 +26,9 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> Fast
     )
     app.state.process, app.state.tail = process, tail
     app.state.gauge = gauge or Gauge(process)
+    app.state.overview = Overview(process)
     app.include_router(health.router)
-    for noun in (containers, nodes, clusters, events, dead, webhooks, resilience):
+    for noun in (containers, nodes, clusters, events, status, dead, webhooks, resilience):
         app.include_router(noun.router, prefix=PREFIX)
     errors.install(app)
     app.add_middleware(BodyLimit, limit=process.settings.max_body_bytes)

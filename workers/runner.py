@@ -11,6 +11,7 @@ from pathfinder import telemetry
 from pathfinder.bootstrap import Process, configure_logging, process
 from pathfinder.settings import Settings
 from workers.listener import listening
+from workers.presence import Presence
 
 log = structlog.get_logger()
 
@@ -34,12 +35,19 @@ async def _run(roles: Mapping[str, Role], settings: Settings) -> int:
     log.info("running", roles=sorted(roles))
     try:
         async with listening(shared):
+            presence = Presence(shared)
+            telling = asyncio.create_task(presence.run())
             tasks = [asyncio.create_task(_coroutine(role, shared), name=name) for name, role in roles.items()]
             await asyncio.wait(
                 [*tasks, stopped := asyncio.create_task(shared.stopping.wait())], return_when=asyncio.FIRST_COMPLETED
             )
             stopped.cancel()
-            return await _stop(shared, tasks)
+            status = await _stop(shared, tasks)
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+            if status == 0:  # whoever ends otherwise is to be missed
+                await presence.leave()
+            return status
     finally:
         await shared.database.close()
 

@@ -14,6 +14,7 @@ from pathfinder.client.events import Events
 from pathfinder.client.nodes import Nodes
 from pathfinder.client.resilience import Survival
 from pathfinder.client.webhooks import Webhooks
+from pathfinder.domain.status import SystemStatus
 
 
 class _Version(BaseModel):
@@ -53,6 +54,10 @@ class Client:
     async def version(self) -> str:
         """The server's version."""
         return (await self._connection.ask(_Version, "GET", "/version")).version
+
+    async def status(self) -> SystemStatus:
+        """Everything at a glance: roles, RabbitMQ, nodes, containers, and what is wrong."""
+        return await self._connection.ask(SystemStatus, "GET", "/status")
 
     async def __aenter__(self) -> Self:
         return self

@@ -24,7 +24,10 @@ def register(app: typer.Typer) -> None:
 
 
 def status() -> None:
-    """Show every service: state, process, since when, and its log. Exit status 0 if all run, else 1."""
+    """Show the programs that `up` started on this machine: state, process, since when, and log. 0 if all run, else 1.
+
+    How Pathfinder is as a whole, wherever its parts run, is told by: pfi status
+    """
     show(Supervisor(Home.default()).status())
 
 

@@ -19,6 +19,7 @@ from pathfinder.cli.pfi.terminal import harmless, note
 
 #: Each verb's module, in the order `pfi help` lists them. Its `app` is the verb's Typer application.
 VERBS = {
+    "status": "status",
     "get": "get",
     "describe": "describe",
     "explain": "explain",
@@ -39,7 +40,8 @@ VERBS = {
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 cannot reach the server, 4 timed out, "
-    "5 the server is unavailable or overloaded, try later; 130 after Ctrl-C."
+    "5 the server is unavailable or overloaded, try later, "
+    "6 and 7 of `pfi status`: degraded, down; 130 after Ctrl-C."
 )
 
 GLOBAL_FLAGS = ("--profile", "--server", "--cluster", "--debug")

@@ -19,6 +19,8 @@ class ExitCode(IntEnum):
     UNREACHABLE = 3
     TIMED_OUT = 4
     UNAVAILABLE = 5
+    DEGRADED = 6
+    DOWN = 7
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 

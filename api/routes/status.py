@@ -1,0 +1,21 @@
+"""The status of the whole Pathfinder."""
+
+from typing import cast
+
+from fastapi import APIRouter, Request
+
+from api.auth import Operator
+from api.errors import documented
+from api.overview import Overview
+from pathfinder.domain.status import SystemStatus
+
+router = APIRouter(prefix="/status", tags=["health"])
+
+
+@router.get("", responses=documented())
+async def status(request: Request, asking: Operator) -> SystemStatus:
+    """Everything at a glance: roles, RabbitMQ, PostgreSQL, nodes, containers, and what is wrong.
+
+    What cannot be seen just now is left empty and named in `findings`; without PostgreSQL the answer is 503.
+    """
+    return await cast(Overview, request.app.state.overview).status()
