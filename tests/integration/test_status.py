@@ -60,11 +60,11 @@ async def test_a_whole_control_plane_is_ok_and_leaves_nothing_behind(
             return (await told(url, headers)).health == Overall.OK
 
         async def deaf() -> bool:
-            return [one.kind for one in (await told(url, headers)).findings] == ["node.deaf"]
+            return "node.deaf" in {one.kind for one in (await told(url, headers)).findings}
 
-        await eventually(deaf, 20)
+        await eventually(deaf, 30)
         await queue.consume(take)
-        await eventually(well, 20)
+        await eventually(well, 30)
         status = await told(url, headers)
         assert [(one.role, one.state, one.leader) for one in status.roles] == [
             (role, "ready", role == "controller") for role in sorted(ROLES)
