@@ -11,7 +11,7 @@ FLEET ?= both
 STOP := [ ! -x $(BIN)/pathfinder ] || $(BIN)/pathfinder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down clean lab lab-down test lint bench chaos install lock
+.PHONY: help demo up down clean lab lab-down test lint bench bench-failover soak chaos install lock
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ lint: install ## Style, types and layers.
 
 bench: install ## Measure, and print the numbers as a table.
 	@$(BIN)/python -m benchmarks
+
+bench-failover: install ## Break each part once and again, and print how long recovery takes.
+	@$(BIN)/python -m benchmarks.failover
+
+soak: install ## Constant churn, and whether anything grows: make soak MINUTES=30
+	@$(BIN)/python -m benchmarks.soak --minutes $(if $(filter file,$(origin MINUTES)),30,$(MINUTES))
 
 chaos: install ## Break everything at random, then check that nothing is lost or doubled: make chaos SEED=1 MINUTES=5
 	@cd tests && ../$(BIN)/python -m chaos --seed $(SEED) --minutes $(MINUTES) --fleet $(FLEET)

@@ -2,18 +2,15 @@
 
 import argparse
 import asyncio
-import json
 import sys
 import tempfile
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
 from benchmarks import latency, machine, throughput
 from benchmarks.bare import Bare
-from benchmarks.figures import Result
+from benchmarks.figures import Result, keep
 from benchmarks.observe import observing
 from pathfinder.cli.operator.progress import Screen
 from pathfinder.client import Client
@@ -21,7 +18,6 @@ from pathfinder.embedded.errors import EmbeddedError
 from pathfinder.embedded.lab import Lab
 from pathfinder.embedded.lxd_client import connect
 
-RESULTS = Path(__file__).parent / "results"
 NODE = "node-01"
 NODES = 3
 
@@ -36,8 +32,8 @@ def main() -> int:
         try:
             lab.up(1, Screen())
             with connect(lab.socket(NODE)) as lxd:
-                measured = machine.describe(lxd)
-            console.print("\n" + ", ".join(f"{name}: {value}" for name, value in measured.items()), soft_wrap=True)
+                measured = machine.describe() | machine.describe_lxd(lxd)
+            console.print("\n" + machine.in_words(measured), soft_wrap=True)
             results = []
             if arguments.only != "throughput":
                 results.append(asyncio.run(_latency(lab, arguments.containers or 50)))
@@ -51,7 +47,7 @@ def main() -> int:
             return 1
         finally:
             lab.down()
-    console.print(f"\nKept in {_keep(measured, results)}", soft_wrap=True)
+    console.print(f"\nKept in {keep('latency', measured, results)}", soft_wrap=True)
     return 0
 
 
@@ -64,15 +60,6 @@ async def _throughput(lab: Lab, containers: int, arguments: argparse.Namespace) 
     async with Client(lab.api_url, lab.token) as client, observing(client, lab.database_url) as observer:
         bare = Bare(lab.socket(NODE))
         return await throughput.measure(client, observer, bare, containers, arguments.at_a_time, arguments.rounds)
-
-
-def _keep(measured: dict[str, str], results: Sequence[Result]) -> Path:
-    RESULTS.mkdir(exist_ok=True)
-    now = datetime.now(UTC)
-    path = RESULTS / f"{now:%Y%m%dT%H%M%SZ}.json"
-    document = {"at": now.isoformat(), "machine": measured, "results": [result.as_json() for result in results]}
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    return path
 
 
 def _arguments() -> argparse.Namespace:

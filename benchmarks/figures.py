@@ -1,12 +1,17 @@
 """Figures out of samples, and how they are shown."""
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +65,13 @@ def milliseconds(seconds: float) -> str:
     """Seconds as milliseconds, to three digits."""
     value = seconds * 1000
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def keep(name: str, machine: Mapping[str, str], results: Sequence[Result]) -> Path:
+    """Write results and what they were measured on to the results directory; the file."""
+    RESULTS.mkdir(exist_ok=True)
+    now = datetime.now(UTC)
+    path = RESULTS / f"{now:%Y%m%dT%H%M%SZ}-{name}.json"
+    document = {"at": now.isoformat(), "machine": machine, "results": [result.as_json() for result in results]}
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return path

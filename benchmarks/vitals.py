@@ -1,0 +1,56 @@
+"""What processes take of the machine, as the kernel says: memory and processor time, their children's included."""
+
+import os
+from collections import defaultdict
+from pathlib import Path
+
+_TICK = os.sysconf("SC_CLK_TCK")
+#: In `/proc/PID/stat`, after the name: the parent, and the time in user and in kernel mode.
+_PARENT, _USER, _KERNEL = 1, 11, 12
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    children: dict[int, list[int]] = defaultdict(list)
+    for path in Path("/proc").glob("[0-9]*"):
+        if stat := _stat(int(path.name)):
+            children[int(stat[_PARENT])].append(int(path.name))
+    found = [pid]
+    for one in found:  # it grows while it is walked
+        found += children[one]
+    return found
+
+
+def memory_bytes(pid: int) -> int:
+    """The memory of a process and its descendants. What several share counts once: each has its part of it."""
+    return sum(_proportional(one) for one in family(pid))
+
+
+def cpu_seconds(pid: int) -> float:
+    """The processor time of a process and its living descendants so far."""
+    stats = [stat for one in family(pid) if (stat := _stat(one))]
+    return sum(int(stat[_USER]) + int(stat[_KERNEL]) for stat in stats) / _TICK
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _proportional(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:")), 0)
+
+
+def connections_to(port: int) -> int:
+    """The established TCP connections that a server on this port of this machine holds."""
+    established, wanted = "01", f"{port:04X}"
+    lines = [
+        line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+    ]
+    return sum(fields[1].endswith(f":{wanted}") and fields[3] == established for fields in lines)
