@@ -48,6 +48,7 @@ class Findings:
         figures = (awaited, str(len(samples)), f"{quantile(samples, 0.5):.2f}", f"{most:.2f}")
         judged = ("", None) if reach is None else (f"≤ {reach:g}", most <= reach)
         self.rows.append(Row(fault, figures, most, *judged))
+        print(f"  {fault or '…'}: {awaited}: {' '.join(f'{each:.2f}' for each in samples)} s", flush=True)
         self.samples[f"{fault}: {awaited}"] = samples
 
     def count(self, fault: str, counted: str, samples: list[float]) -> None:
