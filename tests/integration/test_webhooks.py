@@ -6,11 +6,12 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from workbench import Fleet, eventually
+from workbench import Fleet, eventually, serving
 
 from pathfinder.bootstrap import Process
 from pathfinder.controllers import notices
@@ -308,3 +309,28 @@ async def test_webhooks_are_listed_and_deleted(api: httpx2.AsyncClient, fleet: F
     assert (await api.get("/webhooks/ops")).status_code == 404
     assert (await api.post("/webhooks/ops/test")).status_code == 404
     assert await fleet.rows("SELECT id FROM deliveries") == []
+
+
+@pytest.mark.usefixtures("channel")
+async def test_a_running_controller_finds_and_tells(
+    api: httpx2.AsyncClient, fleet: Fleet, receiver: Receiver, broker_url: str, tmp_path: Path
+) -> None:
+    """The whole way, with the real process: a row that should not be there, a POST, and another when it is gone."""
+    await make(api, receiver.url)
+    with serving(fleet.process.settings.database_url, broker_url, tmp_path / "log", "api", "controller"):
+        await fleet.rows(
+            "INSERT INTO dead_letters (message_key, failed_at, queue, exchange, routing_key, reason, body) "
+            "VALUES (gen_random_uuid(), now(), 'q', 'e', 'k', 'r', '') RETURNING id"
+        )
+
+        async def told() -> bool:
+            return ("firing", "dead.letters") in receiver.told
+
+        await eventually(told, 60)
+        await fleet.rows("DELETE FROM dead_letters RETURNING id")
+
+        async def over() -> bool:
+            return ("resolved", "dead.letters") in receiver.told
+
+        await eventually(over, 60)
+    assert "Traceback" not in (tmp_path / "log").read_text()
