@@ -154,10 +154,10 @@ async def channel(broker_url: str) -> AsyncIterator[AbstractChannel]:
 
 @pytest.fixture
 async def site(
-    fleet: Fleet, make_process: MakeProcess, broker_url: str, channel: AbstractChannel
+    fleet: Fleet, make_process: MakeProcess, broker_url: str, channel: AbstractChannel, tmp_path: Path
 ) -> AsyncIterator[Site]:
     """A relay and a recorder at work; afterwards the books balance."""
-    made = Site(fleet, make_process, broker_url)
+    made = Site(fleet, make_process, broker_url, tmp_path)
     await made.start(workers.relay.run, workers.recorder.run)
     yield made
     await made.stop()

@@ -4,7 +4,6 @@ Sweeps are an hour apart, so whatever happens was woken for.
 """
 
 import asyncio
-import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -44,8 +43,9 @@ class Machine(SimulatedRuntime):
 class Site:
     """Nodes with agents, and the roles that work for them, each as a process of its own would."""
 
-    def __init__(self, fleet: Fleet, make_process: MakeProcess, broker_url: str) -> None:
+    def __init__(self, fleet: Fleet, make_process: MakeProcess, broker_url: str, directory: Path) -> None:
         self.fleet = fleet
+        self._directory = directory
         self._make = make_process
         self._broker_url = broker_url
         self._running: list[tuple[Role, Process, asyncio.Task[None]]] = []
@@ -72,7 +72,8 @@ class Site:
         machine.full = full
         node_id = await self.fleet.node(hostname, labels={"name": hostname})
         membership = member(node_id, hostname, self.fleet.cluster_id)
-        directory = Path(tempfile.mkdtemp())
+        directory = self._directory / hostname
+        directory.mkdir()
 
         async def agent(process: Process) -> None:
             worklist = Worklist(machine, membership, heard(directory), process.settings)
