@@ -78,7 +78,8 @@ async def admit(settings: Settings, runtime: Runtime, stopping: asyncio.Event) -
 async def _register(settings: Settings, runtime: Runtime, api_url: str) -> Admission:
     kept = _Credential(settings.state_dir / "agent.json")
     announcement = await _announcement(settings, runtime, api_url)
-    async with httpx2.AsyncClient(base_url=api_url, timeout=10) as client:
+    secure = api_url.startswith("https:")  # plain HTTP needs no certificate authorities, and loading them takes long
+    async with httpx2.AsyncClient(base_url=api_url, timeout=10, verify=secure) as client:
         for token in filter(None, (kept.token(), settings.join_token and settings.join_token.get_secret_value())):
             answer = await client.post(
                 "/api/v3/nodes/register",

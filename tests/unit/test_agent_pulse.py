@@ -1,0 +1,70 @@
+"""A node that RabbitMQ does not hear says over the API that it lives, whichever of several APIs is there."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from pathfinder.embedded.ports import free_port
+from pathfinder.runtime.simulated import SimulatedRuntime
+from pathfinder.settings import Settings
+from workers.agent.admission import Admission, Membership
+from workers.agent.lease import Lease
+from workers.agent.pulse import Pulse
+
+
+@asynccontextmanager
+async def api(status: str) -> AsyncIterator[str]:
+    """An API that answers every request with this status; its URL."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+@asynccontextmanager
+async def silent() -> AsyncIterator[str]:
+    """The host and port of something that accepts connections: not a RabbitMQ that is down."""
+    async with api("200 OK") as url:
+        yield url.removeprefix("http://")
+
+
+async def lease_after_a_beat(api_url: str, directory: Path) -> Lease:
+    """The lease of an agent without a connection to RabbitMQ, after one beat."""
+    async with silent() as broker:
+        settings = Settings(api_url=api_url, broker_url=f"amqp://{broker}/", state_dir=directory)
+        runtime = SimulatedRuntime()
+        membership = Membership(settings, runtime)
+        membership._admission = Admission("n", "node-01", "c", "token", 0, 5.0, 15.0)
+        lease = Lease(directory / "lease.json")
+        await Pulse(settings, membership, runtime, lease).beat()
+        return lease
+
+
+async def test_any_of_several_apis_renews_the_lease(tmp_path: Path) -> None:
+    """The others may be dead, or refuse."""
+    dead = f"http://127.0.0.1:{free_port(23900)}"
+    async with api("401 Unauthorized") as refusing, api("204 No Content") as hearing:
+        lease = await lease_after_a_beat(f"{dead}, {refusing},{hearing}", tmp_path)
+
+    assert lease.stands
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "502 Bad Gateway"])
+async def test_an_api_that_hears_nobody_renews_no_lease(status: str, tmp_path: Path) -> None:
+    """And a beat that nobody hears is no error of the agent."""
+    async with api(status) as deaf:
+        lease = await lease_after_a_beat(f"{deaf},{deaf}", tmp_path)
+
+    assert not lease.stands
