@@ -1,14 +1,17 @@
 """The status of the whole, looked at once for all who ask within a moment."""
 
 import asyncio
+import math
+from collections import Counter
 from datetime import UTC, datetime
 
-from pathfinder import __version__
+from pathfinder import __version__, telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.depths import depths
 from pathfinder.controllers import overview as judging
-from pathfinder.domain.status import BrokerStatus, NodeQueues, QueueStatus, SystemStatus
+from pathfinder.domain.errors import Unavailable
+from pathfinder.domain.status import BrokerStatus, NodeQueues, Overall, QueueStatus, SystemStatus
 from pathfinder.store import overview, roles
 
 #: Whoever asks gets an answer no older than this.
@@ -18,6 +21,18 @@ FRESH_SECONDS = 1.0
 BROKER_SECONDS = 2.0
 
 WORST = 5
+
+#: A scrape has no longer than this for the whole.
+COUNT_SECONDS = 4.0
+
+_LABELLED = (
+    telemetry.HEALTH,
+    telemetry.FINDINGS,
+    telemetry.NODES,
+    telemetry.CONTAINERS,
+    telemetry.QUEUE_MESSAGES,
+    telemetry.STANDBY_LAG,
+)
 
 
 class Overview:
@@ -36,6 +51,33 @@ class Overview:
             if self._seen is None or clock() - self._at > FRESH_SECONDS:
                 self._seen, self._at = await self._look(), clock()
             return self._seen
+
+    async def count(self) -> None:
+        """Bring the metrics of the whole up to date. What is not known has no sample, or is NaN, rather than old."""
+        try:
+            async with asyncio.timeout(COUNT_SECONDS):
+                seen = await self.status()
+        except (Unavailable, TimeoutError):
+            seen = None
+        for gauge in _LABELLED:
+            gauge.clear()
+        for gauge in (telemetry.WAITING, telemetry.OUTBOX_ROWS, telemetry.OUTBOX_OLDEST):
+            gauge.set(math.nan)
+        if seen is None:
+            return
+        severities = Counter(one.severity for one in seen.findings)
+        queues = {one.name: one.messages for one in seen.broker.queues}
+        if seen.broker.reachable:
+            queues["nodes"] = seen.broker.nodes.messages
+        lags = {one.name: one.lag_bytes for one in seen.replication if one.lag_bytes is not None}
+        health = {state.value: int(state == seen.health) for state in Overall}
+        counts = (health, severities, seen.nodes, seen.containers, queues, lags)
+        for gauge, values in zip(_LABELLED, counts, strict=True):
+            for label, value in values.items():
+                gauge.labels(label).set(value)
+        telemetry.WAITING.set(seen.waiting)
+        telemetry.OUTBOX_ROWS.set(seen.outbox.rows)
+        telemetry.OUTBOX_OLDEST.set(seen.outbox.oldest_seconds)
 
     async def _look(self) -> SystemStatus:
         async with self._process.database.read() as connection:

@@ -70,6 +70,17 @@ BACKLOG = Gauge(
 )
 REFUSED = Counter("pathfinder_creates_refused_total", "Creates refused because too much work was waiting.")
 
+# api, of the whole Pathfinder, looked at when it is asked for; none, or NaN, while PostgreSQL is away.
+HEALTH = Gauge("pathfinder_health", "1 for how Pathfinder is as a whole: ok, degraded or down.", ["state"])
+FINDINGS = Gauge("pathfinder_findings", "Things that are wrong, open problems included.", ["severity"])
+NODES = Gauge("pathfinder_nodes", "Nodes by state.", ["state"])
+CONTAINERS = Gauge("pathfinder_containers", "Containers by status, DELETED left out.", ["status"])
+WAITING = Gauge("pathfinder_containers_waiting", "Containers that no node can take now.")
+OUTBOX_ROWS = Gauge("pathfinder_outbox_rows", "Messages that wait to be published.")
+OUTBOX_OLDEST = Gauge("pathfinder_outbox_oldest_seconds", "Age of the oldest message that waits to be published.")
+QUEUE_MESSAGES = Gauge("pathfinder_queue_messages", "Messages in a shared queue, or in those of all nodes.", ["queue"])
+STANDBY_LAG = Gauge("pathfinder_standby_lag_bytes", "How far a standby of PostgreSQL is behind.", ["standby"])
+
 # scheduler.
 PLACEMENTS = Counter(
     "pathfinder_placements_total",

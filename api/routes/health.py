@@ -1,11 +1,12 @@
 """Whether this process lives, and whether it can work."""
 
-from typing import Any
+from typing import Any, cast
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from api.deps import ProcessDep
+from api.overview import Overview
 from pathfinder import __version__, health, telemetry
 
 router = APIRouter(tags=["health"])
@@ -25,9 +26,10 @@ async def readyz(process: ProcessDep) -> Response:
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-async def metrics(process: ProcessDep) -> Response:
-    """This process in numbers, in Prometheus's text format."""
+async def metrics(process: ProcessDep, request: Request) -> Response:
+    """This process, and Pathfinder as a whole, in numbers: Prometheus's text format."""
     await health.check(process)
+    await cast(Overview, request.app.state.overview).count()
     return Response(telemetry.exposition(), media_type=telemetry.MEDIA_TYPE)
 
 

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from aio_pika.abc import AbstractChannel
 from prometheus_client.parser import text_string_to_metric_families
-from workbench import eventually, serving
+from workbench import Fleet, eventually, serving
 
 from pathfinder.bootstrap import Process
 from pathfinder.domain.errors import Invalid
@@ -133,6 +133,23 @@ async def test_the_api_gives_its_metrics_on_its_own_address(
 
     assert count("/api/v3/containers/{hostname}", "401") == 1
     assert count("none", "404") == 1
+
+
+async def test_the_api_counts_the_whole(process: Process, fleet: Fleet, api: httpx2.AsyncClient) -> None:
+    """Nodes, containers and what waits, as the store has them at that moment; and nothing old."""
+    await fleet.node("node-01")
+    await fleet.ask("web-01")
+
+    async def counted() -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        answer = await api.get("http://pathfinder/metrics")
+        families = text_string_to_metric_families(answer.text)
+        return {(one.name, frozenset(one.labels.items())): one.value for family in families for one in family.samples}
+
+    found = await counted()
+    assert found["pathfinder_nodes", frozenset({("state", "ready")})] == 1
+    assert found["pathfinder_containers", frozenset({("status", "PENDING")})] == 1
+    assert found["pathfinder_health", frozenset({("state", "down")})] == 1
+    assert found["pathfinder_outbox_rows", frozenset()] >= 1
 
 
 def listener(make_process: object, roles: tuple[str, ...], **settings: str) -> Process:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 
+from pathfinder import telemetry
 from pathfinder.broker.consume import Delivery
 from pathfinder.controllers import provisioning
 from pathfinder.controllers.provisioning import Step
@@ -118,12 +119,14 @@ class Worklist:
     async def _turn(self, hostname: str, container_id: str) -> AsyncIterator[None]:
         self._users[hostname] += 1
         self._busy[container_id] += 1
+        telemetry.BUSY.inc()
         for touched in self._watchers:
             touched.add(container_id)
         try:
             async with self._locks.setdefault(hostname, asyncio.Lock()):
                 yield
         finally:
+            telemetry.BUSY.dec()
             for counter, key in ((self._users, hostname), (self._busy, container_id)):
                 counter[key] -= 1
                 if not counter[key]:
