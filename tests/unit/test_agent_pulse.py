@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 
+import workers.agent
+from pathfinder.bootstrap import Process
 from pathfinder.embedded.ports import free_port
 from pathfinder.runtime.simulated import SimulatedRuntime
 from pathfinder.settings import Settings
+from pathfinder.store.database import Database
 from workers.agent.admission import Admission, Membership
 from workers.agent.lease import Lease
 from workers.agent.pulse import Pulse
+
+ADMISSION = Admission("n", "node-01", "c", "token", 0, 5.0, 15.0)
 
 
 @asynccontextmanager
@@ -46,7 +51,7 @@ async def lease_after_a_beat(api_url: str, directory: Path) -> Lease:
         settings = Settings(api_url=api_url, broker_url=f"amqp://{broker}/", state_dir=directory)
         runtime = SimulatedRuntime()
         membership = Membership(settings, runtime)
-        membership._admission = Admission("n", "node-01", "c", "token", 0, 5.0, 15.0)
+        membership._admission = ADMISSION
         lease = Lease(directory / "lease.json")
         await Pulse(settings, membership, runtime, lease).beat()
         return lease
@@ -68,3 +73,23 @@ async def test_an_api_that_hears_nobody_renews_no_lease(status: str, tmp_path: P
         lease = await lease_after_a_beat(f"{deaf},{deaf}", tmp_path)
 
     assert not lease.stands
+
+
+async def test_an_agent_whose_beats_break_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever supervises it starts another one; it must not work on while nobody hears its node."""
+
+    async def join(self: Membership, _: asyncio.Event) -> bool:
+        self._admission = ADMISSION
+        return True
+
+    async def beat(_: Pulse) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Membership, "join", join)
+    monkeypatch.setattr(Pulse, "beat", beat)
+    settings = Settings(broker_url=f"amqp://127.0.0.1:{free_port(23910)}/", state_dir=tmp_path)
+
+    with pytest.raises(ExceptionGroup) as broken:
+        await workers.agent.serve(Process(settings, Database(settings.database_url, 1)), SimulatedRuntime())
+
+    assert broken.group_contains(ZeroDivisionError)

@@ -50,16 +50,15 @@ async def serve(process: Process, runtime: Runtime) -> None:
     worklist = Worklist(runtime, membership, lease, settings)
     lister = Lister(worklist, membership, settings.inventory_seconds)
     agent = _Agent(process, membership, pulse, worklist, lister)
-    beside = [
-        asyncio.create_task(pulse.run()),
-        asyncio.create_task(warden.guard(runtime, path, process.stopping)),
-    ]
-    try:
+    # None of these ends unnoticed: an agent that beats no more would work on while its node is given up.
+    async with asyncio.TaskGroup() as group:
+        beside = [
+            group.create_task(pulse.run()),
+            group.create_task(warden.guard(runtime, path, process.stopping)),
+        ]
         await process.broker("agent").run(agent.serve, process.stopping)
-    finally:
         for task in beside:
             task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
 
 
 class _Agent:
