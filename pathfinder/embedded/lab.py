@@ -254,7 +254,8 @@ class Lab:
         self.supervisor.define(programs)
         for program in programs:
             self.supervisor.start(program.name)
-        self.supervisor.wait("api", self._api().is_ready, READY_SECONDS)
+        # Each takes a second or two of a core to start, and all start at once.
+        self.supervisor.wait("api", self._api().is_ready, READY_SECONDS / 5 * len(programs))
         self._api().set_default_image(settings["PATHFINDER_DEFAULT_IMAGE"])
 
     def _start_machine(self, node: LabNode, progress: Progress) -> None:
