@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections import Counter
 from datetime import UTC, datetime
+from typing import Any
 
 from pathfinder import __version__, telemetry
 from pathfinder.bootstrap import Process
@@ -12,7 +13,8 @@ from pathfinder.broker.depths import depths
 from pathfinder.controllers import overview as judging
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.status import BrokerStatus, NodeQueues, Overall, QueueStatus, SystemStatus
-from pathfinder.store import overview, roles
+from pathfinder.store import clusters, overview, roles
+from pathfinder.store.resilience import Surveys
 
 #: Whoever asks gets an answer no older than this.
 FRESH_SECONDS = 1.0
@@ -21,6 +23,9 @@ FRESH_SECONDS = 1.0
 BROKER_SECONDS = 2.0
 
 WORST = 5
+
+#: More clusters than anybody has.
+MANY = 10_000
 
 #: A scrape has no longer than this for the whole.
 COUNT_SECONDS = 4.0
@@ -40,6 +45,7 @@ class Overview:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._surveys = Surveys(process.database, process.settings.zone_label)
         self._looking = asyncio.Lock()
         self._at = float("-inf")
         self._seen: SystemStatus | None = None
@@ -97,8 +103,21 @@ class Overview:
             nodes=seen.nodes,
             containers=seen.containers,
             waiting=seen.waiting,
-            survivability=None,
+            survivability=await self._survivability(),
         )
+
+    async def _survivability(self) -> dict[str, Any]:
+        """Whether every cluster would survive the death of any one node, and the words for it."""
+        async with self._process.database.read() as connection:
+            known = [one for one in await clusters.page(connection, "", MANY) if one.nodes > 1]
+        surveys = {one.name: await self._surveys.of(one.id) for one in known}
+        lost = {
+            name: f"{name}: {worst.waiting} containers of {worst.name} would wait"
+            for name, survey in surveys.items()
+            if not survey.survives("node") and (worst := next(iter(survey.of("node")), None)) is not None
+        }
+        answers = {name: name not in lost for name in surveys}
+        return {"any_node": answers, "summary": "; ".join(lost.values()) or "any 1 node: yes"} if answers else {}
 
     async def _broker(self, ready: list[str]) -> tuple[BrokerStatus, list[str]]:
         """RabbitMQ and its queues, and the READY nodes whose queue nobody reads."""
