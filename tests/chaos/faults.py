@@ -12,6 +12,8 @@ LONG_SECONDS = (22.0, 35.0)
 GUARD_SECONDS = 15.0
 #: At most this share of the nodes is away at a time: more of them would be a fault of its own (see the brakes).
 AWAY_SHARE = 0.12
+#: The kinds that take nodes away for so long.
+AWAY = ("partition nodes", "power nodes off", "hang agents")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,12 @@ def plan(
     *,
     pause: float = 1.5,
     kinds: Kinds = KINDS,
+    warden: bool = False,
 ) -> list[Fault]:
-    """The faults of a run of that length, in order; about one every `pause` seconds."""
+    """The faults of a run of that length, in order; about one every `pause` seconds.
+
+    With a `warden` on each node agents may die or hang while they are cut off.
+    """
     draw = random.Random(f"faults/{seed}")
     faults: list[Fault] = []
     last: dict[str, float] = {}
@@ -68,10 +74,10 @@ def plan(
         kind = draw.choices(due, [kinds[one][0] for one in due])[0]
         length = _length(draw, kind)
         targets = _targets(draw, kind, nodes, roles, hosts)
-        if _spoils_the_guard(kind, at, faults):
+        if not warden and _spoils_the_guard(kind, at, faults):
             at += 0.1
             continue
-        if kind in ("partition nodes", "power nodes off"):
+        if kind in AWAY:
             away = [(end, count) for end, count in away if end > at]
             if sum(count for _, count in away) + len(targets) > max(1, AWAY_SHARE * len(nodes)):
                 at += 0.1
@@ -99,7 +105,7 @@ def _length(draw: random.Random, kind: str) -> float:
         return draw.uniform(2, 25)
     if kind == "make nodes sick":
         return draw.uniform(5, 15)
-    if kind in ("partition nodes", "power nodes off"):
+    if kind in AWAY:
         return draw.uniform(*LONG_SECONDS)
     return 0.0
 

@@ -37,6 +37,7 @@ KINDS: Kinds = {
     "kill agents": (4, 2),
     "freeze role": (2, 5),
     "freeze agents": (2, 5),
+    "hang agents": (2, 15),
     "partition nodes": (3, 10),
     "power nodes off": (3, 15),
     "crash postgres": (1, 20),
@@ -71,8 +72,8 @@ class Real:
     def plan(self, settings: Settings) -> list[Fault]:
         """What will be broken when."""
         nodes = self.lab.nodes()
-        pause = 2 * settings.pause
-        return faults.plan(settings.seed, settings.seconds, nodes, CONTROL_PLANE, nodes, pause=pause, kinds=KINDS)
+        seed, seconds, pause = settings.seed, settings.seconds, 2 * settings.pause
+        return faults.plan(seed, seconds, nodes, CONTROL_PLANE, nodes, pause=pause, kinds=KINDS, warden=True)
 
     def customer(self, settings: Settings, book: Ledger) -> Customer:
         """The client."""
@@ -216,6 +217,7 @@ _HOW: dict[str, Callable[[Real, Fault], Awaitable[None]]] = {
     "kill agents": Real._kill_agent,
     "freeze role": Real._freeze_role,
     "freeze agents": Real._freeze_agent,
+    "hang agents": Real._freeze_agent,
     "partition nodes": Real._partition,
     "power nodes off": Real._power_off,
     "crash postgres": Real._crash,
