@@ -40,7 +40,7 @@ def _one(fleet: str, arguments: argparse.Namespace, console: Console) -> int:
     # A short path, for the sockets in it; service accounts may pass.
     record = Path(tempfile.mkdtemp(prefix="pf-chaos-"))
     record.chmod(0o711)
-    settings = Settings(arguments.seed, arguments.minutes * 60, arguments.rate, arguments.pause)
+    settings = Settings(arguments.seed, arguments.minutes * 60, arguments.rate, arguments.pause, arguments.settle)
     if fleet == "lab":
         verdict = run_lab(settings, record)
     else:
@@ -117,6 +117,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--hosts", type=int, default=4, help="processes their agents share (default: 4)")
     parser.add_argument("--rate", type=float, default=10, help="requests a second (default: 10)")
     parser.add_argument("--pause", type=float, default=1.5, help="mean seconds between faults (default: 1.5)")
+    parser.add_argument("--settle", type=float, default=90, help="seconds to settle in, at most (default: 90)")
     return parser.parse_args()
 
 

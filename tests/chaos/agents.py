@@ -23,6 +23,8 @@ from pathfinder.store.database import Database
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.1
+#: The first time, machines are switched on so long after each other.
+FIRST_SECONDS = 0.06
 
 
 def main() -> None:
@@ -45,6 +47,8 @@ async def _node(root: Path, plan: wiring.Plan, number: int) -> None:
     name, directory = plan.node(number), plan.directory(root, number)
     settings = Settings(**plan.agent_settings(root, number))
     dead, sick = root / "faults" / "dead" / name, root / "faults" / "sick" / name
+    if not directory.exists():  # a fleet is not switched on all at once
+        await asyncio.sleep(FIRST_SECONDS * number)
     while True:
         machine = Machine(name, directory, number)
         if dead.exists():

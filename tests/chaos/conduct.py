@@ -25,18 +25,23 @@ from pathfinder.embedded.lxd_client import LxdRefused
 #: How long everything may take to come right once the faults are gone.
 SETTLE_SECONDS = 90.0
 LOOK_SECONDS = 1.0
+READY_SECONDS = 180.0
 #: What asking may meet while services are still coming back.
 NOT_YET = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, AMQPError, EmbeddedError, LxdRefused)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A run: its seed and length, the requests a second it aims at, and the mean pause between faults in seconds."""
+    """A run: its seed and length, the requests a second it aims at, and the mean pause between faults in seconds.
+
+    `settle`: how many seconds everything may take to come right once the faults are gone.
+    """
 
     seed: int
     seconds: float
     rate: float = 10.0
     pause: float = 1.5
+    settle: float = SETTLE_SECONDS
 
 
 @dataclass
@@ -121,7 +126,7 @@ class Verdict:
 async def conduct(fleet: Fleet, settings: Settings, record: Path) -> Verdict:
     """Run it; everything about it is kept in `record`."""
     log, book = Log(record / "faults.jsonl"), Ledger(record / "ledger.jsonl")
-    await _until(fleet.all_ready, 120)
+    await _until(fleet.all_ready, READY_SECONDS)
     customer, meddler = fleet.customer(settings, book), fleet.meddler(settings)
     watching = asyncio.create_task(fleet.watch())
     log.note("begin", seed=settings.seed, seconds=settings.seconds)
@@ -136,7 +141,7 @@ async def conduct(fleet: Fleet, settings: Settings, record: Path) -> Verdict:
         customer.stopping.set()
         gone = time.monotonic()
     book.close()
-    evidence, violations = await _settle(fleet, gone)
+    evidence, violations = await _settle(fleet, gone, settings.settle)
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     settled = None if violations else round(time.monotonic() - gone, 1)
@@ -181,11 +186,11 @@ async def _break(fleet: Fleet, plan: Sequence[Fault], seconds: float, log: Log) 
             raise result
 
 
-async def _settle(fleet: Fleet, gone: float) -> tuple[Evidence, Sequence[Violation]]:
-    """Look until nothing is wrong twice in a row, at most `SETTLE_SECONDS` after the faults were gone."""
+async def _settle(fleet: Fleet, gone: float, longest: float) -> tuple[Evidence, Sequence[Violation]]:
+    """Look until nothing is wrong twice in a row, at most `longest` seconds after the faults were gone."""
     evidence, violations = Evidence(), [Violation("evidence", "services", "could not be asked")]
     clean = 0
-    while clean < 2 and time.monotonic() - gone < SETTLE_SECONDS:
+    while clean < 2 and time.monotonic() - gone < longest:
         with suppress(*NOT_YET):
             evidence = await fleet.evidence()
             violations = check(evidence)
