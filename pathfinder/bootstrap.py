@@ -30,6 +30,10 @@ class Part:
         return self.words == OK
 
 
+#: Roles that run on nodes: they never talk to PostgreSQL.
+ON_NODES = frozenset({"agent", "warden"})
+
+
 @dataclass
 class Process:
     """What the roles of one process share.

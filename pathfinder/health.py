@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 
 from pathfinder import telemetry
-from pathfinder.bootstrap import OK, Part, Process
+from pathfinder.bootstrap import OK, ON_NODES, Part, Process
 from pathfinder.domain.errors import Unavailable
 
 #: A part that does not say within this time that it is well, is not.
@@ -20,8 +20,7 @@ NOT_CONNECTED = "not connected; trying again"
 async def check(process: Process) -> Mapping[str, Part]:
     """What each part says now: `postgresql`, `rabbitmq (ROLE)` for each role, and what the roles tell themselves."""
     said = dict(process.told)
-    # Agents never talk to PostgreSQL.
-    if process.roles != ("agent",):
+    if not process.roles or set(process.roles) - ON_NODES:
         said["postgresql"] = await _postgresql(process)
     for role, broker in process.brokers.items():
         said[f"rabbitmq ({role})"] = OK if broker.up else NOT_CONNECTED

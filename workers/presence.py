@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 
 from pathfinder import __version__, health, telemetry
-from pathfinder.bootstrap import Process
+from pathfinder.bootstrap import ON_NODES, Process
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.ids import uuid7
 from pathfinder.store import roles
@@ -25,7 +25,7 @@ class Presence:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._host = socket.gethostname()
-        self._ids = {role: uuid7() for role in process.roles if role != "agent"}
+        self._ids = {role: uuid7() for role in process.roles if role not in ON_NODES}
 
     async def run(self) -> None:
         """Say it until cancelled. While PostgreSQL is away nobody hears it, and nothing stops."""

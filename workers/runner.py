@@ -29,6 +29,8 @@ async def _run(roles: Mapping[str, Role], settings: Settings) -> int:
     shared = process(settings, roles)
     for role in roles:
         telemetry.ROLE.labels(role).set(1)
+        if role != "warden":  # the one that needs none; what is not there yet is not ready
+            shared.broker(role)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, shared.stopping.set)

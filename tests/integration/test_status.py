@@ -5,11 +5,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx2
+import pytest
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from sqlalchemy import text
 from workbench import Fleet, MakeProcess, eventually, serving
 
-from pathfinder.bootstrap import Process
+from pathfinder import health
+from pathfinder.bootstrap import ON_NODES, Process
 from pathfinder.broker import topology
 from pathfinder.domain.status import Overall, SystemStatus
 from pathfinder.store import tokens
@@ -136,13 +138,15 @@ async def test_a_process_says_when_it_comes_to_lead(process: Process, cluster: C
     await presence.leave()
 
 
-async def test_an_agent_needs_no_database_to_say_that_it_lives(make_process: MakeProcess) -> None:
-    """Its heartbeats do: nothing is written, and nothing waits for PostgreSQL."""
-    agent = make_process(database_url="postgresql+asyncpg://nobody@127.0.0.1:9/nothing")
-    agent.roles = ("agent",)
+@pytest.mark.parametrize("role", sorted(ON_NODES))
+async def test_what_runs_on_nodes_needs_no_database_to_say_that_it_lives(make_process: MakeProcess, role: str) -> None:
+    """Heartbeats do: nothing is written, and nothing waits for PostgreSQL."""
+    process = make_process(database_url="postgresql+asyncpg://nobody@127.0.0.1:9/nothing")
+    process.roles = (role,)
 
-    await Presence(agent).run()
-    await Presence(agent).leave()
+    await Presence(process).run()
+    await Presence(process).leave()
+    assert "postgresql" not in await health.check(process)
 
 
 async def test_open_problems_are_in_the_status(process: Process, cluster: Cluster, api: httpx2.AsyncClient) -> None:
