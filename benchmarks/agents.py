@@ -16,6 +16,9 @@ from pathfinder.runtime.simulated import SimulatedRuntime
 from pathfinder.settings import Settings
 from pathfinder.store.database import Database
 
+#: Machines are added to a fleet one after the other; it is their coming back that happens to all at once.
+START_SECONDS = 0.3
+
 
 def main() -> None:
     """Run the agents until killed."""
@@ -32,6 +35,7 @@ async def _all(numbers: range) -> None:
             directory = root / node_name(number)
             directory.mkdir(parents=True, exist_ok=True)
             group.create_task(_agent(number, directory))
+            await asyncio.sleep(START_SECONDS)
 
 
 async def _agent(number: int, directory: Path) -> None:
