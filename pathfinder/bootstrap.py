@@ -9,6 +9,7 @@ from datetime import datetime
 
 import structlog
 
+from pathfinder.broker import topology
 from pathfinder.broker.connection import Broker
 from pathfinder.settings import Settings
 from pathfinder.store.database import Database
@@ -56,7 +57,8 @@ class Process:
 
     def broker(self, role: str) -> Broker:
         """The role's own way to RabbitMQ; remembered, so that readiness can be told."""
-        return self.brokers.setdefault(role, Broker(self.settings.broker_url, f"pathfinder-{role}"))
+        declare = topology.declare_missing if role == "agent" else topology.declare_all
+        return self.brokers.setdefault(role, Broker(self.settings.broker_url, f"pathfinder-{role}", declare))
 
 
 def process(settings: Settings, roles: Iterable[str] = ()) -> Process:

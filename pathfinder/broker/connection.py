@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import aio_pika
 import aiormq
 import structlog
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import AMQPError
 
 from pathfinder import telemetry
@@ -39,18 +39,21 @@ FIRST_DELAY_SECONDS = 0.1
 MAX_DELAY_SECONDS = 5.0
 
 Serve = Callable[[AbstractConnection], Awaitable[None]]
+Declare = Callable[[AbstractChannel], Awaitable[None]]
 
 
 class Broker:
     """One role's way to RabbitMQ. `connection` is the one that stands, if any does.
 
-    `urls`, the nodes of a cluster, are tried in turn, from any one on: so clients spread over the nodes.
+    `urls`, the nodes of a cluster, are tried in turn, from any one on: so clients spread over the nodes. `declare` is
+    what has exchanges and queues ready on each new connection.
     """
 
-    def __init__(self, urls: str, name: str) -> None:
+    def __init__(self, urls: str, name: str, declare: Declare = topology.declare_all) -> None:
         self._urls = [url.strip() for url in urls.split(",") if url.strip()]
         self._next = random.randrange(len(self._urls)) if self._urls else 0  # noqa: S311 - not a secret
         self._name = name
+        self._declare = declare
         self._gauge = telemetry.BROKER_UP.labels(name.removeprefix("pathfinder-"))
         self.connection: AbstractConnection | None = None
 
@@ -96,7 +99,7 @@ class Broker:
         )
         try:
             async with asyncio.timeout(READY_SECONDS), connection.channel() as channel:
-                await topology.declare_all(channel)
+                await self._declare(channel)
         except BaseException:
             await connection.close()
             raise

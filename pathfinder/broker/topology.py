@@ -28,7 +28,7 @@ from typing import Any
 
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractQueue
-from aio_pika.exceptions import ChannelPreconditionFailed
+from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 
 from pathfinder.domain.messages import REQUESTS, SUPPLY, Exchange, Report
 
@@ -165,3 +165,16 @@ async def declare_all(channel: AbstractChannel) -> None:
     await declare_exchanges(channel)
     for queue in SHARED:
         await declare(channel, queue)
+
+
+async def declare_missing(channel: AbstractChannel) -> None:
+    """The same where nobody has declared anything yet, else one question.
+
+    For agents: hundreds may come back at once, each declaration costs RabbitMQ a transaction, and the roles that
+    consume the shared queues declare them anyway.
+    """
+    try:
+        await channel.declare_exchange(list(EXCHANGES)[-1], passive=True)
+    except ChannelNotFoundEntity:
+        await channel.reopen()  # the refusal closed it
+        await declare_all(channel)
