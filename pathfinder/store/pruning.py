@@ -11,9 +11,6 @@ from pathfinder.settings import Settings
 #: Most rows one transaction removes.
 BATCH = 2000
 
-#: How long an idempotency key is worth something: nobody repeats a request that late.
-KEY_DAYS = 1.0
-
 #: How long a role that was not heard of is remembered.
 ROLE_DAYS = 1.0
 
@@ -25,7 +22,7 @@ def steps(settings: Settings) -> Mapping[str, Prune]:
     history = settings.keep_history_days
     found: dict[str, Prune] = {
         "containers": partial(_run, _CONTAINERS, days=settings.keep_deleted_days),
-        "idempotency_keys": partial(_run, _KEYS, days=KEY_DAYS),
+        "idempotency_keys": partial(_run, _KEYS, days=settings.keep_keys_days),
         "attempts": partial(_run, _ATTEMPTS, days=history),
         "problems": partial(_run, _PROBLEMS, days=history),
         "roles": partial(_run, _ROLES, days=ROLE_DAYS),

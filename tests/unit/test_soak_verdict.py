@@ -36,3 +36,10 @@ def test_what_grows_only_while_it_warms_up_is_flat() -> None:
     values = [10.0 * min(at, WARM_UP_SECONDS) for at in TIMES]
 
     assert judge("events", "rows", TIMES, values).figures[-1] == FLAT
+
+
+def test_rows_that_are_pruned_now_and_then_are_flat() -> None:
+    """They swing, and a third may happen to begin higher than another."""
+    values = [1000 + 100 * (at // EVERY_SECONDS % 6) + (130 if at > 1200 else 0) for at in TIMES]
+
+    assert judge("events", "rows", TIMES, values).figures[-1] == FLAT
