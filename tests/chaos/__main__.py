@@ -18,11 +18,13 @@ from chaos.conduct import Settings, Verdict, conduct
 from chaos.real import SETTINGS, Real
 from chaos.simulated import Simulated
 from chaos.stage import Stage
+from pathfinder.embedded.errors import EmbeddedError
 from pathfinder.embedded.lab import Lab
 
 RESULTS = Path(__file__).parent / "results"
 #: Violations that are told in words; the rest is in the file.
 TOLD = 40
+UP_TRIES = 3
 
 
 def main() -> int:
@@ -69,10 +71,20 @@ def run_lab(settings: Settings, record: Path) -> Verdict:
     """A run on a lab of its own, in `record`."""
     lab = Lab(record / "lab", SETTINGS)
     try:
-        lab.up(nodes=3)
+        _up(lab)
         return asyncio.run(conduct(Real(lab, record), settings, record))
     finally:
         lab.down()
+
+
+def _up(lab: Lab) -> None:
+    """Start it; where the machine is too busy for its patience, again: what runs already is left running."""
+    for _ in range(UP_TRIES - 1):
+        try:
+            return lab.up(nodes=3)
+        except EmbeddedError as failure:
+            sys.stderr.write(f"again: {failure}\n")
+    return lab.up(nodes=3)
 
 
 def show(verdict: Verdict, console: Console) -> None:
