@@ -14,7 +14,7 @@ from pathfinder.runtime.simulated import SimulatedRuntime
 from pathfinder.settings import Settings
 from pathfinder.store.database import Database
 from workers.agent.admission import Admission, Membership
-from workers.agent.lease import Lease
+from workers.agent.lease import Lease, now
 from workers.agent.pulse import Pulse
 
 ADMISSION = Admission("n", "node-01", "c", "token", 0, 5.0, 15.0)
@@ -73,6 +73,30 @@ async def test_an_api_that_hears_nobody_renews_no_lease(status: str, tmp_path: P
         lease = await lease_after_a_beat(f"{deaf},{deaf}", tmp_path)
 
     assert not lease.stands
+
+
+@pytest.mark.parametrize("admitted", [True, False])
+async def test_a_lease_that_ran_out_is_renewed_only_after_registering_anew(
+    admitted: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Meanwhile the node may have been given up: its new epoch tells which commands in its queue are void."""
+    asked = []
+
+    async def rejoin(self: Membership) -> bool:
+        asked.append(lease.stands)
+        return admitted
+
+    monkeypatch.setattr(Membership, "rejoin", rejoin)
+    async with api("204 No Content") as hearing:
+        settings = Settings(api_url=hearing, state_dir=tmp_path)
+        membership = Membership(settings, SimulatedRuntime())
+        membership._admission = ADMISSION
+        lease = Lease(tmp_path / "lease.json")
+        lease.renew("c", now() - 60, 15)
+        await Pulse(settings, membership, SimulatedRuntime(), lease).beat()
+
+    assert asked == [False]
+    assert lease.stands == admitted
 
 
 async def test_an_agent_whose_beats_break_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

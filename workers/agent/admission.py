@@ -43,6 +43,7 @@ class Membership:
         self._settings = settings
         self._runtime = runtime
         self._admission: Admission | None = None
+        self._tries = 0
 
     @property
     def now(self) -> Admission:
@@ -56,6 +57,21 @@ class Membership:
         if admission is not None:
             self._admission = admission
         return admission is not None
+
+    async def rejoin(self) -> bool:
+        """Register again, now; whether that succeeded."""
+        try:
+            self._admission = await _register(self._settings, self._runtime, self._api_url())
+        except (httpx2.HTTPError, RuntimeUnreachable, Invalid) as error:
+            log.warning("not admitted again yet", error=str(error) or type(error).__name__)
+            return False
+        return True
+
+    def _api_url(self) -> str:
+        """Another of the APIs each time."""
+        urls = [url.strip() for url in self._settings.api_url.split(",")]
+        self._tries += 1
+        return urls[self._tries % len(urls)]
 
 
 async def admit(settings: Settings, runtime: Runtime, stopping: asyncio.Event) -> Admission | None:

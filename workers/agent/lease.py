@@ -47,6 +47,11 @@ class Lease:
         write(self._path, self._right)
 
     @property
+    def lapsed(self) -> bool:
+        """Whether this node had the right, and has it no more: it may have been given up meanwhile."""
+        return self._right is not None and self._right.overdue_seconds >= 0
+
+    @property
     def stands(self) -> bool:
         """Whether this node may start containers now."""
         return self._right is not None and self._right.overdue_seconds < 0

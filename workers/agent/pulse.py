@@ -32,6 +32,9 @@ class Pulse:
     The lease is renewed if the beat was taken by RabbitMQ or, while that is away, by the API; and if it can be told
     that nobody could declare this node dead: the API answers that the database does not, or every RabbitMQ refuses
     connections. Silence from all of them is what a node that is cut off hears, so that ends the lease.
+
+    A lease that has run out is renewed only after registering anew. The node may be DOWN by now, and what it was told
+    before still lie in its queue: only its new epoch tells that this is void.
     """
 
     def __init__(self, settings: Settings, membership: Membership, runtime: Runtime, kept: Lease) -> None:
@@ -57,10 +60,10 @@ class Pulse:
         """One beat over the first way that is open."""
         at = lease.now()
         admission = self._membership.now
-        if await self._over_broker() or await self._over_api() or await self._no_broker_anywhere():
-            self._lease.renew(admission.cluster_id, at, admission.lease_seconds)
-        else:
+        if not (await self._over_broker() or await self._over_api() or await self._no_broker_anywhere()):
             log.warning("nobody hears this node")
+        elif not self._lease.lapsed or await self._membership.rejoin():
+            self._lease.renew(admission.cluster_id, at, admission.lease_seconds)
 
     async def _over_broker(self) -> bool:
         if (reporter := self.reporter) is None:
