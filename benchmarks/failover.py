@@ -153,8 +153,8 @@ async def _reconnect(fleet: Fleet, rounds: int, findings: Findings) -> None:
     samples, usage = await reconnect.measure(fleet, store, rounds)
     await store.close()
     fault = f"kill -9 RabbitMQ, {len(fleet.nodes)} nodes"
-    findings.add(fault, reconnect.ALL_BACK, samples[reconnect.ALL_BACK], FLEET_REACH)
-    for name in (reconnect.BROKER, reconnect.FROM_BROKER, reconnect.CREATE):
+    findings.add(fault, reconnect.FROM_BROKER, samples[reconnect.FROM_BROKER], FLEET_REACH)
+    for name in (reconnect.BROKER, reconnect.ALL_BACK, reconnect.CREATE):
         findings.add("", name, samples[name])
     findings.count("", reconnect.DOWN, samples[reconnect.DOWN])
     for name, figures in usage.items():

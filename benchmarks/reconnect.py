@@ -19,8 +19,8 @@ from pathfinder.embedded.supervisor import wait_until
 LIMIT_SECONDS = 180.0
 #: How long is looked for nodes that are called DOWN late: a lease, and two heartbeats.
 AFTER_SECONDS = 25.0
-ALL_BACK = "killed → every agent consumes again, every node READY"
-FROM_BROKER = "RabbitMQ back → the same"
+FROM_BROKER = "RabbitMQ back → every agent consumes, every node READY"
+ALL_BACK = "killed → the same"
 BROKER = "killed → RabbitMQ back"
 CREATE = "killed → next create PROVISIONED"
 DOWN = "nodes wrongly DOWN"
