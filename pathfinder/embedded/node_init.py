@@ -15,6 +15,8 @@ from pathfinder.embedded.supervisor import wait_until
 
 _CARD_SECONDS = 10.0
 CGROUPS = Path("/sys/fs/cgroup")
+#: Where a daemon keeps everything.
+LXD = "/var/lib/lxd"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def _inherit_cpus(group: Path) -> None:
 
 
 def _mount(order: NodeOrder) -> None:
+    _forget_hosts_lxd()
     # A fresh /sys shows this namespace's network cards, but hides the cgroups mounted below the old one.
     _run("mount", "--rbind", str(CGROUPS), order.scratch)
     _run("mount", "-t", "sysfs", "sysfs", "/sys")
@@ -84,7 +87,20 @@ def _mount(order: NodeOrder) -> None:
     _run("umount", "-l", order.scratch)
     _run("mount", "-t", "proc", "proc", "/proc")
     _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
-    _run("mount", "--bind", order.lxd_directory, "/var/lib/lxd")
+    _run("mount", "--bind", order.lxd_directory, LXD)
+
+
+def _forget_hosts_lxd() -> None:
+    """Let go of what the host's own LXD has mounted, and take no more of it.
+
+    A daemon asks `mountpoint` whether its pool is mounted. That would find the host's pool, hidden below the node's own
+    directory but with the same path, and the daemon would run without any.
+    """
+    mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for target in reversed([each for each in mounted if each == LXD or each.startswith(f"{LXD}/")]):
+        _run("umount", "-l", target)
+    below = subprocess.run(["findmnt", "-n", "-o", "TARGET", "-T", LXD], capture_output=True, text=True, check=True)
+    _run("mount", "--make-private", below.stdout.strip())
 
 
 def _configure_card(order: NodeOrder) -> None:

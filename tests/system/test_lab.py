@@ -115,6 +115,28 @@ def test_a_machine_that_dies_takes_everything_along_and_comes_back_with_its_disk
         lxd.call("DELETE", "instances/survivor")
 
 
+def test_a_node_sees_nothing_of_what_the_hosts_own_lxd_has_mounted(lab: Lab) -> None:
+    """Neither what is mounted when it boots nor later: its daemon would take the host's pool for its own."""
+    mounts = [Path(f"/var/lib/lxd/pathfinder-test-{name}") for name in ("before", "after")]
+    before, after = mounts
+    try:
+        for mount in mounts:
+            mount.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(before)], check=True)
+        lab.kill("node-01")
+        lab.start("node-01")
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(after)], check=True)
+
+        seen = Path(f"/proc/{_process_1(lab)}/mountinfo").read_text()
+
+        assert "pathfinder-test" not in seen
+        assert " /var/lib/lxd/storage-pools/default " in seen
+    finally:
+        for mount in mounts:
+            subprocess.run(["umount", str(mount)], check=False, capture_output=True)
+            mount.rmdir()
+
+
 def test_a_node_that_is_cut_off_runs_on_and_is_reached_again_when_healed(lab: Lab) -> None:
     """A partition is not a death."""
     assert reaches(lab.address("node-03"))
