@@ -87,7 +87,7 @@ async def test_an_image_without_a_remote_is_taken_from_the_nodes_store(
     [
         {"config": {"no.such": "key"}},
         {"devices": {"x": {"type": "no-such-type"}}},
-        {"config": {"boot.autostart": "perhaps"}},
+        {"config": {"security.nesting": "perhaps"}},
         {"profiles": ()},
         {"hostname": "not_a_name"},
     ],

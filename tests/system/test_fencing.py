@@ -127,9 +127,10 @@ async def test_a_late_provision_after_the_delete_brings_nothing_back(wire: Wire)
 
 
 async def test_a_late_provision_for_an_agent_that_forgot_is_undone(wire: Wire) -> None:
-    """A new agent cannot know what the former one deleted, but its report is answered with a delete."""
+    """One that lost its notes cannot know what was deleted, but its report is answered with a delete."""
     await wire.harness.client.containers.delete("said-twice")
     await wire.harness.gone("said-twice")
+    (wire.harness.lab.home.root / "nodes" / NODE / "agent" / "fences.jsonl").unlink()
     wire.harness.lab.kill_role("agent", NODE)
 
     await wire.command(wire.provision)
