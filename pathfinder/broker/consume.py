@@ -6,7 +6,7 @@ wraps the next. A batch is acknowledged when the outermost policy returns.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -14,12 +14,16 @@ from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
 from pathfinder import telemetry
 from pathfinder.broker import topology
-from pathfinder.broker.connection import BrokerLost, backoff, consists_of
+from pathfinder.broker.connection import BROKEN, BrokerLost, backoff, consists_of
 from pathfinder.broker.dead import Aside, deliveries
 from pathfinder.domain.errors import MalformedMessage, Unavailable
 from pathfinder.domain.messages import Envelope, decode
 
 log = structlog.get_logger()
+
+
+#: How long a channel may take to close; the end of its connection closes it, too.
+CLOSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,11 @@ async def _arrivals(
         yield arrived
     finally:
         watching.cancel()
+        # The connection may live on, as a former leader's does: a consumer left on it would go on taking messages that
+        # nobody works on. Closed, its channel gives them back.
+        with suppress(TimeoutError, *BROKEN):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await channel.close()
 
 
 def _expect(stopping: asyncio.Event, queue: topology.Queue) -> None:
