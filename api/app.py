@@ -10,6 +10,7 @@ from api.routes import clusters, containers, dead, events, health, nodes, resili
 from api.tail import Tail
 from pathfinder import __version__
 from pathfinder.bootstrap import Process
+from pathfinder.store.resilience import Surveys
 
 PREFIX = "/api/v3"
 
@@ -26,7 +27,8 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> Fast
     )
     app.state.process, app.state.tail = process, tail
     app.state.gauge = gauge or Gauge(process)
-    app.state.overview = Overview(process)
+    app.state.surveys = Surveys(process.database, process.settings.zone_label)
+    app.state.overview = Overview(process, app.state.surveys)
     app.include_router(health.router)
     for noun in (containers, nodes, clusters, events, status, dead, webhooks, resilience):
         app.include_router(noun.router, prefix=PREFIX)

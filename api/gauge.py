@@ -7,6 +7,7 @@ from pathfinder import telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import pause
+from pathfinder.broker.depths import messages
 from pathfinder.controllers.backpressure import Pressure
 from pathfinder.domain.errors import Overloaded, Unavailable
 from pathfinder.store import outbox
@@ -56,8 +57,7 @@ class Gauge:
         try:
             while not self._process.stopping.is_set():
                 for queue in QUEUES:
-                    found = await channel.declare_queue(queue.name, passive=True)
-                    self._note(queue.name, found.declaration_result.message_count or 0)
+                    self._note(queue.name, await messages(channel, queue.name))
                 await pause(self._process.stopping, REFRESH_SECONDS)
         finally:
             for queue in QUEUES:  # nothing is known of them any more

@@ -43,9 +43,9 @@ _LABELLED = (
 class Overview:
     """One api process's view of the whole."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, surveys: Surveys) -> None:
         self._process = process
-        self._surveys = Surveys(process.database, process.settings.zone_label)
+        self._surveys = surveys
         self._looking = asyncio.Lock()
         self._at = float("-inf")
         self._seen: SystemStatus | None = None
@@ -114,7 +114,7 @@ class Overview:
         lost = {
             name: f"{name}: {worst.waiting} containers of {worst.name} would wait"
             for name, survey in surveys.items()
-            if not survey.survives("node") and (worst := next(iter(survey.of("node")), None)) is not None
+            if (worst := survey.worst_node) is not None
         }
         answers = {name: name not in lost for name in surveys}
         return {"any_node": answers, "summary": "; ".join(lost.values()) or "any 1 node: yes"} if answers else {}

@@ -14,6 +14,7 @@ from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import backoff, pause
 from pathfinder.broker.consume import Delivery, consume
+from pathfinder.broker.depths import messages
 from pathfinder.controllers import healing as decide
 from pathfinder.controllers import liveness
 from pathfinder.controllers.liveness import Clocks
@@ -110,8 +111,7 @@ class Monitor:
                 return
         # What has arrived here already is written within this time; it may be the heartbeat that is missing.
         await asyncio.sleep(2 * BATCH_SECONDS)
-        queue = await channel.declare_queue(topology.HEARTBEATS.name, passive=True)
-        unread = queue.declaration_result.message_count or 0
+        unread = await messages(channel, topology.HEARTBEATS.name)
         async with self._lead.begin() as tx:
             down = liveness.judge(await nodes.expired(tx), unread)
             if down:

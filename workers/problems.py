@@ -11,6 +11,7 @@ from aio_pika.abc import AbstractConnection
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import pause
+from pathfinder.broker.depths import messages
 from pathfinder.controllers import problems as engine
 from pathfinder.controllers.noticing import News, Noticing
 from pathfinder.controllers.situation import Survival
@@ -44,11 +45,7 @@ class Queues:
         channel = await connection.channel()
         try:
             while not process.stopping.is_set():
-                depths = {}
-                for queue in topology.SHARED:
-                    answer = await channel.declare_queue(queue.name, passive=True)
-                    depths[queue.name] = answer.declaration_result.message_count or 0
-                self.depths = depths
+                self.depths = {queue.name: await messages(channel, queue.name) for queue in topology.SHARED}
                 await pause(process.stopping, LOOK_SECONDS)
         finally:
             self.depths, self._answered = None, time.monotonic()

@@ -59,7 +59,7 @@ class Watch:
 
 def words(survey: Survey) -> str:
     """The worst that one node's death would do."""
-    worst = next(iter(survey.of("node")), None)
-    if worst is None or not worst.waiting:
+    worst = survey.worst_node
+    if worst is None:
         return ""
     return f"{worst.waiting} containers of {worst.name} would fit nowhere else."

@@ -115,8 +115,6 @@ async def uncordon(
 ) -> views.Node:
     """Allow placements on a node again; also on one that was set aside."""
     async with process.database.begin() as tx:
-        node = await nodes.find(tx, (await clusters.find(tx, cluster)).id, hostname)
-        await journal.record(tx, await standing.restore(tx, node.id, asking.actor, trace_id))
         return await _set_schedulable(tx, cluster, hostname, True, asking.actor, trace_id)
 
 
@@ -131,6 +129,8 @@ async def _set_schedulable(
 ) -> views.Node:
     found = await clusters.find(tx, cluster)
     node = await nodes.find(tx, found.id, hostname)
+    if schedulable:
+        await journal.record(tx, await standing.restore(tx, node.id, actor, trace_id))
     await nodes.set_schedulable(tx, node, schedulable, actor, trace_id, reboot_seconds)
     return await listing.node(tx, cluster, hostname)
 

@@ -42,6 +42,17 @@ Serve = Callable[[AbstractConnection], Awaitable[None]]
 Declare = Callable[[AbstractChannel], Awaitable[None]]
 
 
+class _Connection(aio_pika.Connection):
+    """One that is closed also where it was never made; the library's would try to, whenever it is collected."""
+
+    async def connect(self, timeout: float | None = None) -> None:
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            await self.close()
+            raise
+
+
 class Broker:
     """One role's way to RabbitMQ. `connection` is the one that stands, if any does.
 
@@ -96,6 +107,7 @@ class Broker:
             timeout=CONNECT_SECONDS,
             client_properties={"connection_name": self._name},
             heartbeat=HEARTBEAT_SECONDS,
+            connection_class=_Connection,
         )
         try:
             async with asyncio.timeout(READY_SECONDS), connection.channel() as channel:

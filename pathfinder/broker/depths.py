@@ -14,6 +14,12 @@ from pathfinder.domain.status import QueueStatus
 CHANNELS = 8
 
 
+async def messages(channel: AbstractChannel, queue: str) -> int:
+    """How many messages wait in a queue that is there."""
+    found = await channel.declare_queue(queue, passive=True)
+    return found.declaration_result.message_count or 0
+
+
 async def depths(connection: AbstractConnection, names: Sequence[str], seconds: float) -> dict[str, QueueStatus]:
     """What each queue holds, by its name. One that is not there is left out, as is what was not told in time."""
     found: dict[str, QueueStatus] = {}

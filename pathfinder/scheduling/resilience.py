@@ -60,6 +60,11 @@ class Survey:
         """Whether nothing stateless would wait, whichever one died."""
         return not any(one.waiting for one in self.of(kind))
 
+    @property
+    def worst_node(self) -> Loss | None:
+        """The node whose death would leave the most waiting; None where none would leave any."""
+        return next((one for one in self.of("node") if one.waiting), None)
+
 
 def survey(nodes: Sequence[NodeState], residents: Iterable[Resident], policy: Policy, zone_label: str) -> Survey:
     """What each loss would mean. Pure, and the same for the same arguments."""

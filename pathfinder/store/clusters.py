@@ -13,6 +13,7 @@ from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.specs import ClusterPatch
+from pathfinder.store import nodes
 from pathfinder.store.journal import Fact, record
 
 
@@ -150,7 +151,7 @@ async def change(tx: AsyncConnection, name: str, patch: ClusterPatch, usual: Rhy
     rhythm.check()
     told = {}
     if patch.heartbeat_seconds is not None or patch.lease_seconds is not None:
-        members = await tx.execute(text("SELECT id, hostname FROM nodes WHERE cluster_id = :id"), {"id": row.id})
+        members = await nodes.of_cluster(tx, row.id)
         told = {node.hostname: [commands.rejoin(str(row.id), str(node.id))] for node in members}
     body = patch.model_dump(exclude_none=True) | {"policy": row.policy, "default_image": row.default_image}
     await record(tx, [_fact(Kind.CLUSTER_UPDATED, row.id, name, actor, trace_id, body)], told)

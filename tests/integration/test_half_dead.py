@@ -28,7 +28,7 @@ from pathfinder.store.leadership import Leadership
 from workers.leadership import while_leading
 
 # aiormq forgets a connection that was stuck without closing it; whoever's turn it is when it is collected hears of it.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 #: What is promised, and a little for the machine of the tests.
 NOTICED_SECONDS = 15 + 5
@@ -83,8 +83,6 @@ async def a_silent_connection_to_rabbitmq_is_replaced_and_its_message_delivered_
             assert await taken.get() == 2
         stopping.set()
         await running
-    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
-        gc.collect()  # aiormq forgets a connection that was stuck without closing it; here is where it is closed
 
 
 async def a_transaction_over_a_connection_that_falls_silent_fails_and_the_next_one_works(
@@ -152,6 +150,15 @@ SCENES: tuple[Scene, ...] = (
     a_silent_listener_is_replaced,
     a_leader_whose_connection_falls_silent_stops_and_another_takes_over,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def collected() -> AsyncIterator[None]:
+    """What aiormq forgot is collected here, and not in the middle of somebody else's test."""
+    yield
+    await asyncio.sleep(0.5)  # their other ends are closed by now, and this is heard of
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        gc.collect()
 
 
 @pytest.fixture(scope="module")
