@@ -70,9 +70,9 @@ class Work:
             for id_, after in self.changed.items()
             if before[id_].claims and not after.claims and id_ not in self.left
         ]
-        freed = [(one.node_id, one.resources) for one in self.departed]
-        freed += [(one.node_id, one.resources) for one in ended if one.node_id]
-        self.facts += await standing.judge(tx, self.outcomes, [node_id for node_id, _ in freed])
+        freed = [(one.node_id, one.resources, one.stateful) for one in self.departed]
+        freed += [(one.node_id, one.resources, one.stateful) for one in ended if one.node_id]
+        self.facts += await standing.judge(tx, self.outcomes, [node_id for node_id, *_ in freed])
         await claims.depart(tx, list(self.left.values()))
         await claims.give_back(tx, claims.total(freed))
         await journal.record(tx, self.facts, self.commands)

@@ -38,8 +38,6 @@ ACTOR = "scheduler"
 #: Events after which something may be due at a later moment.
 LATER = frozenset({Kind.CONTAINER_PROVISION_FAILED})
 
-BEGINNING = UUID(int=0)
-
 #: How often one batch is decided again because another scheduler was faster.
 CONFLICT_TRIES = 5
 
@@ -99,7 +97,7 @@ class _Outcome:
     """
 
     taken: int = 0
-    last: UUID = BEGINNING
+    last: Container | None = None
     conflicts: int = 0
     supply: int = 0
     unplaceable: int = 0
@@ -123,7 +121,8 @@ async def place_pending(process: Process, cluster_id: UUID, *, waiting: bool) ->
     A container that is let to wait must not miss room that appeared while it was judged: whoever made that room may
     have looked before it was marked. So the fleet's `supply` is read again after the mark is committed.
     """
-    after, left = BEGINNING, False
+    after: Container | None = None
+    left = False
     while True:
         with telemetry.timed(telemetry.PLACEMENT_SECONDS):
             async with process.database.begin() as tx:
@@ -135,20 +134,22 @@ async def place_pending(process: Process, cluster_id: UUID, *, waiting: bool) ->
         if outcome.unplaceable:
             async with process.database.begin() as tx:
                 if await nodes.supply(tx, cluster_id) != outcome.supply:
-                    after, waiting = BEGINNING, True
+                    after, waiting = None, True
                     continue
         if outcome.taken < process.settings.scheduler_batch and not outcome.conflicts:
             return left
-        after = BEGINNING if outcome.conflicts else outcome.last
+        after = None if outcome.conflicts else outcome.last
 
 
-async def _place_batch(tx: AsyncConnection, cluster_id: UUID, waiting: bool, after: UUID, limit: int) -> _Outcome:
+async def _place_batch(
+    tx: AsyncConnection, cluster_id: UUID, waiting: bool, after: Container | None, limit: int
+) -> _Outcome:
     outcome = _Outcome()
     pending = await containers.take_pending(tx, cluster_id, waiting=waiting, after=after, limit=limit)
     chosen = await clusters.policy_of(tx, cluster_id) if pending else None
     if chosen is None:
         return outcome
-    outcome.taken, outcome.last = len(pending), pending[-1].id
+    outcome.taken, outcome.last = len(pending), pending[-1]
     outcome.failed = await attempts.failed_nodes(tx, pending)
     for attempt in range(CONFLICT_TRIES):
         pending = await _decide(tx, cluster_id, pending, policy.named(chosen), outcome, wait=attempt == 0)
@@ -173,7 +174,9 @@ async def _decide(
     ]
     decisions = place(Fleet.of(states), requests, chosen, seed)
     chosen_ids = [None if one.index is None else UUID(states[one.index].id) for one in decisions]
-    wanted = claims.total((id_, one.resources) for id_, one in zip(chosen_ids, pending, strict=True) if id_)
+    wanted = claims.total(
+        (id_, one.resources, one.stateful) for id_, one in zip(chosen_ids, pending, strict=True) if id_
+    )
     generations = {UUID(one.id): one.generation for one in states}
     won = await claims.take(tx, wanted, generations, wait=wait) if wanted else set()
     lost = []

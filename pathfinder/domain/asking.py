@@ -9,6 +9,9 @@ from pathfinder.domain.selectors import Selector
 #: The topology in which each node is a domain of its own. Any other topology is a node label: `zone`, `rack`.
 NODE = "node"
 
+#: A container's priority is between minus this and this.
+MOST_PRIORITY = 1000
+
 #: Every weight of a wish is between 0 and this.
 MOST_WEIGHT = 100.0
 

@@ -1,6 +1,7 @@
 """A container as decisions see it: its row, while it is locked."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,7 @@ class Container:
 
     `attempts` counts the provisions in a row that failed; it is not placed before `retry_at`. `takeover` is set by an
     operator who wants a LOST container elsewhere although its disk is on the lost node, `decided` by a scheduler on
-    what it decided just now.
+    what it decided just now. No `policy`: its cluster's.
     """
 
     id: UUID
@@ -41,12 +42,20 @@ class Container:
     attempts: int = 0
     retry_at: datetime | None = None
     takeover: bool = False
+    priority: int = 0
+    policy: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
     decided: bool = False
 
     @property
     def claims(self) -> bool:
         """Whether its placement's claim on the node stands."""
         return self.node_id is not None and self.status in CLAIMING
+
+    @property
+    def stateful(self) -> bool:
+        """Whether its disk is worth keeping."""
+        return self.type == ContainerType.STATEFUL
 
     @property
     def max_attempts(self) -> int:

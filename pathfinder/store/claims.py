@@ -19,33 +19,44 @@ from pathfinder.store import bulk
 
 @dataclass(slots=True)
 class Claim:
-    """An amount on one node: cpu in millicores, memory and disk in bytes, and the number of placements."""
+    """An amount on one node: cpu in millicores, memory and disk in bytes, the number of placements, and how many of
+    them are stateful.
+    """
 
     cpu: int = 0
     memory: int = 0
     disk: int = 0
     containers: int = 0
+    stateful: int = 0
 
-    def add(self, resources: Resources) -> None:
+    def add(self, resources: Resources, stateful: bool) -> None:
         """One more placement of this size."""
         self.cpu += resources.cpu_millicores
         self.memory += resources.memory_bytes
         self.disk += resources.disk_bytes
         self.containers += 1
+        self.stateful += stateful
 
 
 Claims = dict[UUID, Claim]
 
 
-def total(placements: Iterable[tuple[UUID, Resources]]) -> Claims:
-    """The claims of `(node id, size)` pairs, summed for each node."""
+def total(placements: Iterable[tuple[UUID, Resources, bool]]) -> Claims:
+    """The claims of `(node id, size, whether stateful)`, summed for each node."""
     claims: Claims = defaultdict(Claim)
-    for node_id, resources in placements:
-        claims[node_id].add(resources)
+    for node_id, resources, stateful in placements:
+        claims[node_id].add(resources, stateful)
     return claims
 
 
-_AMOUNTS: bulk.Columns = {"id": "uuid", "cpu": "bigint", "memory": "bigint", "disk": "bigint", "containers": "bigint"}
+_AMOUNTS: bulk.Columns = {
+    "id": "uuid",
+    "cpu": "bigint",
+    "memory": "bigint",
+    "disk": "bigint",
+    "containers": "bigint",
+    "stateful": "bigint",
+}
 _GUARDED: bulk.Columns = {**_AMOUNTS, "generation": "bigint"}
 
 # Rows are locked in the order of their ids, so that two writers cannot wait for each other; PostgreSQL looks at the
@@ -59,7 +70,8 @@ _TAKE = f"""
     )
     UPDATE nodes AS n
     SET cpu_claimed = n.cpu_claimed + w.cpu, memory_claimed = n.memory_claimed + w.memory,
-        disk_claimed = n.disk_claimed + w.disk, containers = n.containers + w.containers, generation = n.generation + 1
+        disk_claimed = n.disk_claimed + w.disk, containers = n.containers + w.containers,
+        stateful = n.stateful + w.stateful, generation = n.generation + 1
     FROM held JOIN wanted AS w ON w.id = held.id WHERE n.id = held.id
     RETURNING n.id
 """  # noqa: S608 - the text is put together from the constants above
@@ -72,6 +84,7 @@ _GIVE_BACK = text(f"""
     UPDATE nodes AS n
     SET cpu_claimed = n.cpu_claimed - f.cpu, memory_claimed = n.memory_claimed - f.memory,
         disk_claimed = n.disk_claimed - f.disk, containers = n.containers - f.containers,
+        stateful = n.stateful - f.stateful,
         generation = n.generation + 1, supply = n.supply + 1
     FROM held JOIN freed AS f ON f.id = held.id WHERE n.id = held.id
 """)  # noqa: S608 - the text is put together from the constants above
@@ -96,7 +109,13 @@ async def give_back(tx: AsyncConnection, claims: Claims) -> None:
 
 
 def _columns(claim: Claim) -> dict[str, int]:
-    return {"cpu": claim.cpu, "memory": claim.memory, "disk": claim.disk, "containers": claim.containers}
+    return {
+        "cpu": claim.cpu,
+        "memory": claim.memory,
+        "disk": claim.disk,
+        "containers": claim.containers,
+        "stateful": claim.stateful,
+    }
 
 
 _LEAVING: bulk.Columns = {
@@ -106,10 +125,11 @@ _LEAVING: bulk.Columns = {
     "cpu": "bigint",
     "memory": "bigint",
     "disk": "bigint",
+    "stateful": "boolean",
 }
 _DEPART = text(f"""
-    INSERT INTO departures (container_id, generation, node_id, cpu_millicores, memory_bytes, disk_bytes)
-    SELECT container_id, generation, node_id, cpu, memory, disk FROM {bulk.rows(_LEAVING, "d")}
+    INSERT INTO departures (container_id, generation, node_id, cpu_millicores, memory_bytes, disk_bytes, stateful)
+    SELECT container_id, generation, node_id, cpu, memory, disk, stateful FROM {bulk.rows(_LEAVING, "d")}
 """)  # noqa: S608 - the text is put together from the constants above
 
 
@@ -124,6 +144,7 @@ async def depart(tx: AsyncConnection, leaving: Sequence[Container]) -> None:
                 "cpu": one.resources.cpu_millicores,
                 "memory": one.resources.memory_bytes,
                 "disk": one.resources.disk_bytes,
+                "stateful": one.stateful,
             }
             for one in leaving
         ]
@@ -138,13 +159,14 @@ class Departure:
     generation: int
     node_id: UUID
     resources: Resources
+    stateful: bool = False
 
 
 _PLACEMENT: bulk.Columns = {"container_id": "uuid", "generation": "bigint", "node_id": "uuid"}
 _FINISH = text(f"""
     DELETE FROM departures AS d USING {bulk.rows(_PLACEMENT, "g")}
     WHERE d.container_id = g.container_id AND d.generation <= g.generation AND d.node_id = g.node_id
-    RETURNING d.container_id, d.generation, d.node_id, d.cpu_millicores, d.memory_bytes, d.disk_bytes
+    RETURNING d.container_id, d.generation, d.node_id, d.cpu_millicores, d.memory_bytes, d.disk_bytes, d.stateful
 """)  # noqa: S608 - the text is put together from the constants above
 
 
@@ -154,7 +176,7 @@ async def finish_departures(tx: AsyncConnection, gone: Iterable[tuple[UUID, int,
     if not items:
         return []
     result = await tx.execute(_FINISH, bulk.parameters(_PLACEMENT, items))
-    return [Departure(row[0], row[1], row[2], Resources(*row[3:6])) for row in result]
+    return [Departure(row[0], row[1], row[2], Resources(*row[3:6]), row[6]) for row in result]
 
 
 async def open_departures(tx: AsyncConnection, node_id: UUID) -> list[tuple[UUID, int]]:

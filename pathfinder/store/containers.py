@@ -8,6 +8,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pathfinder.domain.asking import MOST_PRIORITY
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import AlreadyExists
 from pathfinder.domain.ids import uuid7
@@ -15,6 +16,8 @@ from pathfinder.domain.lifecycle import ContainerType, Status
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.store import bulk
+
+_BEGINNING = UUID(int=0)
 
 #: What `spec` holds of what was asked for.
 _SPEC = {"profiles", "config", "devices", "node_labels", "max_attempts"}
@@ -83,7 +86,8 @@ async def insert(
 _STATE = """
     SELECT c.id, c.cluster_id, c.hostname, c.image, c.type, c.status, c.generation, c.node_id, n.hostname AS node,
            c.ipaddress, c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.spec, c.waiting, c.message, c.explanation,
-           c.trace_id, c.status_at, c.attempts, c.retry_at, c.takeover
+           c.trace_id, c.status_at, c.attempts, c.retry_at, c.takeover,
+           c.priority, c.policy, c.labels
     FROM containers AS c LEFT JOIN nodes AS n ON n.id = c.node_id
 """
 _BY_ID = text(f"{_STATE} WHERE c.id = ANY(:ids) ORDER BY c.id FOR UPDATE OF c")
@@ -92,9 +96,10 @@ _BY_NAME = text(
 )
 _OF_NODE = text(f"{_STATE} WHERE c.node_id = :node_id AND c.status <> 'DELETED' ORDER BY c.id FOR UPDATE OF c")
 _PENDING = text(f"""
-    {_STATE} WHERE c.cluster_id = :cluster_id AND c.status = 'PENDING' AND (NOT c.waiting OR :waiting) AND c.id > :after
+    {_STATE} WHERE c.cluster_id = :cluster_id AND c.status = 'PENDING' AND (NOT c.waiting OR :waiting)
+      AND (-c.priority, c.id) > (CAST(:urgency AS bigint), CAST(:after AS uuid))
       AND (c.retry_at IS NULL OR c.retry_at <= now())
-    ORDER BY c.id LIMIT :limit FOR UPDATE OF c SKIP LOCKED
+    ORDER BY -c.priority, c.id LIMIT :limit FOR UPDATE OF c SKIP LOCKED
 """)
 
 
@@ -116,12 +121,14 @@ async def lock_of_node(tx: AsyncConnection, node_id: UUID) -> list[Container]:
 
 
 async def take_pending(
-    tx: AsyncConnection, cluster_id: UUID, *, waiting: bool, after: UUID, limit: int
+    tx: AsyncConnection, cluster_id: UUID, *, waiting: bool, after: Container | None, limit: int
 ) -> list[Container]:
-    """Lock the next PENDING containers that nobody else works on, oldest first; with `waiting`, also those that
-    could not be placed before. Those that are to be tried again later are left alone.
+    """Lock the next PENDING containers that nobody else works on, in the order of their priority and age, those that
+    come `after` this one; with `waiting`, also those that could not be placed before. Those that are to be tried again
+    later are left alone.
     """
-    given = {"cluster_id": cluster_id, "waiting": waiting, "after": after, "limit": limit}
+    urgency, last = (-MOST_PRIORITY - 1, _BEGINNING) if after is None else (-after.priority, after.id)
+    given = {"cluster_id": cluster_id, "waiting": waiting, "urgency": urgency, "after": last, "limit": limit}
     return [_container(row) for row in await tx.execute(_PENDING, given)]
 
 
@@ -147,6 +154,9 @@ def _container(row: Any) -> Container:
         attempts=row.attempts,
         retry_at=row.retry_at,
         takeover=row.takeover,
+        priority=row.priority,
+        policy=row.policy,
+        labels=row.labels,
     )
 
 

@@ -59,6 +59,10 @@ class Cluster(SQLModel, table=True):
     #: Seconds; None where the processes' settings apply.
     heartbeat_seconds: float | None = Field(default=None, sa_type=Double)
     lease_seconds: float | None = Field(default=None, sa_type=Double)
+    #: The most its containers may ask for together: cpu_millicores, memory_bytes, disk_bytes, containers; any may lack.
+    quota: dict[str, int] | None = Field(default=None, sa_type=JSONB)
+    #: How often cpu, memory and disk of its nodes may be promised; what is missing is as the policy says.
+    overcommit: dict[str, float] = _json()
     #: New containers count generations from here at least: the greatest of those whose rows were pruned.
     generation_floor: int = _count()
     created_at: datetime = _now()
@@ -74,6 +78,10 @@ class Node(SQLModel, table=True):
     `fenced_at` once somebody else has made sure that nothing runs there. Until `reboot_until` its silence is expected.
     `failures` counts provisions in a row, of different containers, that failed by the node's fault; until `aside_until`
     it gets no placement for `aside_reason`, and after it one at a time.
+
+    `labels` are what its agent says, `own_labels` what an operator set: they win. `stateful` is how many of its
+    `containers` are stateful; None for `max_containers` or `max_stateful` is no limit. `overcommit` is as of clusters,
+    and goes before it. `capabilities` and `images` are what its agent found there.
     """
 
     __tablename__ = "nodes"
@@ -91,6 +99,14 @@ class Node(SQLModel, table=True):
     pool_driver: str = _words()
     agent_version: str = _words()
     labels: dict[str, str] = _json()
+    own_labels: dict[str, str] = _json()
+    pool: str = _words("default")
+    taints: list[str] = _json("[]")
+    overcommit: dict[str, float] = _json()
+    max_containers: int | None = Field(default=None, sa_type=BigInteger)
+    max_stateful: int | None = Field(default=None, sa_type=BigInteger)
+    capabilities: list[str] = _json("[]")
+    images: list[str] = _json("[]")
     cpu_millicores: int = _count()
     memory_bytes: int = _count()
     disk_bytes: int = _count()
@@ -98,6 +114,7 @@ class Node(SQLModel, table=True):
     memory_claimed: int = _count()
     disk_claimed: int = _count()
     containers: int = _count()
+    stateful: int = _count()
     generation: int = _count()
     supply: int = _count()
     epoch: int = _count()
@@ -124,9 +141,11 @@ class Container(SQLModel, table=True):
     """One wanted container and its present placement.
 
     `waiting` marks a PENDING container that a scheduler could not place: it is looked at again when room appears.
-    `spec` holds profiles, config, devices, node_labels and max_attempts as they were asked for. `attempts` counts the
-    provisions in a row that failed; a PENDING container is not placed before `retry_at`. `takeover` marks a LOST
-    container that an operator wants elsewhere although its disk is on the lost node.
+    `spec` holds what else was asked for: profiles, config and devices, and what its placement must heed. `attempts`
+    counts the provisions in a row that failed; a PENDING container is not placed before `retry_at`. `takeover` marks a
+    LOST container that an operator wants elsewhere although its disk is on the lost node. `averse` says that its spec
+    has a rule to be apart from others. `policy` is None where its cluster's applies; `decision_id` is what put it where
+    it is, or left it waiting.
     """
 
     __tablename__ = "containers"
@@ -153,6 +172,10 @@ class Container(SQLModel, table=True):
     attempts: int = _count()
     retry_at: datetime | None = _moment()
     takeover: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    priority: int = _count()
+    policy: str | None = Field(default=None, sa_type=Text)
+    averse: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    decision_id: UUID | None = None
     trace_id: str = _words("")
     created_at: datetime = _now()
     status_at: datetime = _now()
@@ -163,7 +186,14 @@ class Container(SQLModel, table=True):
         ),
         Index("ix_containers_generation", "cluster_id", "hostname", "generation"),
         Index("ix_containers_node", "node_id", postgresql_where=text("node_id IS NOT NULL")),
-        Index("ix_containers_pending", "cluster_id", "id", postgresql_where=text("status = 'PENDING'")),
+        Index(
+            "ix_containers_pending",
+            "cluster_id",
+            text("(- priority)"),
+            "id",
+            postgresql_where=text("status = 'PENDING'"),
+        ),
+        Index("ix_containers_averse", "cluster_id", postgresql_where=text("averse AND node_id IS NOT NULL")),
         Index("ix_containers_deleted", "status_at", postgresql_where=text("status = 'DELETED'")),
         Index("ix_containers_retry", "retry_at", postgresql_where=text("retry_at IS NOT NULL")),
         Index("ix_containers_troubled", "cluster_id", postgresql_where=text("status = 'LOST' OR attempts > 0")),
@@ -182,6 +212,7 @@ class Departure(SQLModel, table=True):
     cpu_millicores: int = _count()
     memory_bytes: int = _count()
     disk_bytes: int = _count()
+    stateful: bool = Field(sa_column_kwargs={"server_default": text("false")})
     created_at: datetime = _now()
 
 
@@ -200,6 +231,34 @@ class Attempt(SQLModel, table=True):
     at: datetime = _now()
 
     __table_args__: ClassVar[tuple[Any, ...]] = (Index("ix_attempts_at", "at"),)
+
+
+class Policy(SQLModel, table=True):
+    """One version of a policy that somebody wrote; versions of a name only grow, and none is ever changed."""
+
+    __tablename__ = "policies"
+
+    name: str = Field(primary_key=True, sa_type=Text)
+    version: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    document: dict[str, Any] = _json()
+    actor: str = _words()
+    created_at: datetime = _now()
+
+
+class Decision(SQLModel, table=True):
+    """Why a group of equal containers of one batch went where they went, or nowhere."""
+
+    __tablename__ = "decisions"
+
+    id: UUID = Field(primary_key=True)
+    cluster_id: UUID = _cluster()
+    at: datetime = _now()
+    policy: str = _words()
+    policy_version: int = _count()
+    seed: int = _count()
+    document: dict[str, Any] = _json()
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (Index("ix_decisions_at", "cluster_id", "at"),)
 
 
 class Event(SQLModel, table=True):

@@ -204,7 +204,11 @@ def _by_container(instances: Sequence[Instance]) -> dict[str, list[Instance]]:
 def claims_add_up(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """What a node says is claimed is the sum over its placements and departures, and no more than it has."""
     sums: dict[str | None, Amount] = defaultdict(Amount)
-    placements = [(row.node, row.size) for row in evidence.containers if row.status in CLAIMING]
+    placements = [
+        (row.node, row.size._replace(stateful=int(row.type == "STATEFUL")))
+        for row in evidence.containers
+        if row.status in CLAIMING
+    ]
     for where, size in [*placements, *((one.node, one.size) for one in evidence.departures)]:
         sums[where] = sums[where].plus(size._replace(containers=1))
     for node in evidence.nodes:
@@ -215,7 +219,7 @@ def claims_add_up(evidence: Evidence) -> Iterator[tuple[str, str]]:
 
 
 def _words(amount: Amount) -> str:
-    return f"{amount.cpu}m, {amount.memory} and {amount.disk} bytes for {amount.containers}"
+    return f"{amount.cpu}m, {amount.memory} and {amount.disk} bytes for {amount.containers}, {amount.stateful} stateful"
 
 
 def nothing_is_left_to_do(evidence: Evidence) -> Iterator[tuple[str, str]]:

@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 
 class Amount(NamedTuple):
-    """Cpu in millicores, memory and disk in bytes, and a number of placements."""
+    """Cpu in millicores, memory and disk in bytes, a number of placements, and how many of them are stateful."""
 
     cpu: int = 0
     memory: int = 0
     disk: int = 0
     containers: int = 0
+    stateful: int = 0
 
     def plus(self, other: "Amount") -> "Amount":
         """The sum."""

@@ -17,11 +17,12 @@ _CONTAINERS = """
 """
 _NODES = """
     SELECT id::text, hostname, status, schedulable, cpu_millicores, memory_bytes, disk_bytes, cpu_claimed,
-           memory_claimed, disk_claimed, containers
+           memory_claimed, disk_claimed, containers, stateful
     FROM nodes
 """
 _DEPARTURES = """
-    SELECT d.container_id::text, d.generation, n.hostname AS node, d.cpu_millicores, d.memory_bytes, d.disk_bytes
+    SELECT d.container_id::text, d.generation, n.hostname AS node, d.cpu_millicores, d.memory_bytes, d.disk_bytes,
+           d.stateful
     FROM departures AS d JOIN nodes AS n ON n.id = d.node_id
 """
 _EVENTS = """
@@ -39,7 +40,10 @@ async def tables(database_url: str) -> Evidence:
                 containers=[_container(row) for row in await connection.fetch(_CONTAINERS)],
                 nodes=[_node(row) for row in await connection.fetch(_NODES)],
                 departures=[
-                    Departure(row["container_id"], row["generation"], row["node"], _size(row))
+                    Departure(
+                        *(row["container_id"], row["generation"], row["node"]),
+                        _size(row)._replace(stateful=int(row["stateful"])),
+                    )
                     for row in await connection.fetch(_DEPARTURES)
                 ],
                 events=[_event(row) for row in await connection.fetch(_EVENTS)],
@@ -89,7 +93,9 @@ def _node(row: Any) -> Node:
         hostname=row["hostname"],
         status=row["status"],
         capacity=_size(row),
-        claimed=Amount(row["cpu_claimed"], row["memory_claimed"], row["disk_claimed"], row["containers"]),
+        claimed=Amount(
+            *(row["cpu_claimed"], row["memory_claimed"], row["disk_claimed"], row["containers"], row["stateful"])
+        ),
         schedulable=row["schedulable"],
     )
 

@@ -11,7 +11,7 @@ from workbench import Fleet
 
 from pathfinder.bootstrap import Process
 from pathfinder.domain.messages import Command, Exchange, decode
-from pathfinder.store import nodes, outbox, requests
+from pathfinder.store import claims, containers, nodes, outbox, requests
 from pathfinder.store.requests import Asker
 from workers.scheduler import place_pending
 
@@ -223,3 +223,41 @@ async def test_a_cluster_without_pending_containers_costs_no_change(fleet: Fleet
     await place_pending(process, fleet.cluster_id, waiting=True)
 
     assert await fleet.rows("SELECT count(*) FROM events") == before
+
+
+async def test_the_scheduler_takes_what_is_urgent_first_then_what_is_older(fleet: Fleet, process: Process) -> None:
+    """Page by page, each page going on where the one before it ended."""
+    ids = sorted(await fleet.ask(*(f"c-{number}" for number in range(6))))
+    for number, priority in ((1, 5), (2, -3), (4, 1000), (5, 5)):
+        update = "UPDATE containers SET priority = :priority WHERE id = :id RETURNING id"
+        await fleet.rows(update, priority=priority, id=ids[number])
+
+    order, last = [], None
+    async with process.database.begin() as tx:
+        while page := await containers.take_pending(tx, fleet.cluster_id, waiting=False, after=last, limit=2):
+            order += [ids.index(one.id) for one in page]
+            last = page[-1]
+
+    assert order == [4, 1, 5, 0, 3, 2]
+
+
+async def test_nodes_count_their_stateful_containers(fleet: Fleet, process: Process) -> None:
+    """Placed, on their way out, and gone."""
+    await fleet.node("node-01")
+    await fleet.ask("db-1", "db-2", type="STATEFUL", cpu=1)
+    await fleet.ask("web", cpu=1)
+    await place_pending(process, fleet.cluster_id, waiting=False)
+    assert await fleet.rows("SELECT containers, stateful FROM nodes") == [(3, 2)]
+
+    await fleet.rows("UPDATE containers SET status = 'PROVISIONED' RETURNING id")
+    async with process.database.begin() as tx:
+        await requests.reschedule(tx, fleet.cluster_id, "db-1", ASKER)
+    assert await fleet.rows("SELECT containers, stateful FROM nodes") == [(3, 2)]
+    await fleet.assert_claims_add_up()
+
+    (id_, generation, node_id) = (await fleet.rows("SELECT container_id, generation, node_id FROM departures"))[0]
+    async with process.database.begin() as tx:
+        gone = await claims.finish_departures(tx, [(id_, generation, node_id)])  # type: ignore[list-item]
+        await claims.give_back(tx, claims.total((one.node_id, one.resources, one.stateful) for one in gone))
+    assert await fleet.rows("SELECT containers, stateful FROM nodes") == [(2, 1)]
+    await fleet.assert_claims_add_up()

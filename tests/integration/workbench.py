@@ -30,7 +30,7 @@ MakeProcess = Callable[..., Process]
 
 EMPTY = text(
     "TRUNCATE clusters, nodes, leases, containers, departures, events, outbox, tokens, idempotency_keys, "
-    "dead_letters, roles, problems, webhooks, deliveries CASCADE"
+    "dead_letters, roles, problems, webhooks, deliveries, policies, decisions CASCADE"
 )
 
 
@@ -84,16 +84,16 @@ class Fleet:
 
     async def assert_claims_add_up(self) -> None:
         """What nodes say is claimed is what their placements and departures sum up to, and it fits."""
-        columns = "cpu_claimed, memory_claimed, disk_claimed, containers"
+        columns = "cpu_claimed, memory_claimed, disk_claimed, containers, stateful"
         kept = await self.rows(f"SELECT hostname, {columns} FROM nodes ORDER BY hostname")  # noqa: S608
         scratch = await self.rows(
             """
             SELECT n.hostname, COALESCE(sum(p.cpu_millicores), 0), COALESCE(sum(p.memory_bytes), 0),
-                   COALESCE(sum(p.disk_bytes), 0), count(p.node_id)
+                   COALESCE(sum(p.disk_bytes), 0), count(p.node_id), count(p.node_id) FILTER (WHERE p.stateful)
             FROM nodes AS n LEFT JOIN (
-                SELECT node_id, cpu_millicores, memory_bytes, disk_bytes FROM containers
+                SELECT node_id, cpu_millicores, memory_bytes, disk_bytes, type = 'STATEFUL' AS stateful FROM containers
                 WHERE status NOT IN ('PENDING', 'PROVISION_ERROR', 'DELETED')
-                UNION ALL SELECT node_id, cpu_millicores, memory_bytes, disk_bytes FROM departures
+                UNION ALL SELECT node_id, cpu_millicores, memory_bytes, disk_bytes, stateful FROM departures
             ) AS p ON p.node_id = n.id GROUP BY n.hostname ORDER BY n.hostname
             """
         )

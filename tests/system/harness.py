@@ -43,12 +43,14 @@ Found = TypeVar("Found")
 Json = dict[str, Any]
 
 _BOOKS = """
-    SELECT n.hostname, n.cpu_claimed, n.memory_claimed, n.disk_claimed, n.containers,
+    SELECT n.hostname, n.cpu_claimed, n.memory_claimed, n.disk_claimed, n.containers, n.stateful,
            coalesce(sum(p.cpu_millicores), 0)::bigint AS cpu, coalesce(sum(p.memory_bytes), 0)::bigint AS memory,
-           coalesce(sum(p.disk_bytes), 0)::bigint AS disk, count(p.node_id) AS placements
+           coalesce(sum(p.disk_bytes), 0)::bigint AS disk, count(p.node_id) AS placements,
+           count(p.node_id) FILTER (WHERE p.stateful) AS wards
     FROM nodes AS n LEFT JOIN (
-        SELECT node_id, cpu_millicores, memory_bytes, disk_bytes FROM containers WHERE status = ANY($1)
-        UNION ALL SELECT node_id, cpu_millicores, memory_bytes, disk_bytes FROM departures
+        SELECT node_id, cpu_millicores, memory_bytes, disk_bytes, type = 'STATEFUL' AS stateful
+        FROM containers WHERE status = ANY($1)
+        UNION ALL SELECT node_id, cpu_millicores, memory_bytes, disk_bytes, stateful FROM departures
     ) AS p ON p.node_id = n.id
     GROUP BY n.id
 """
@@ -296,8 +298,8 @@ class Harness:
         return [
             row
             for row in await self.sql(_BOOKS, [status.value for status in CLAIMING])
-            if (row["cpu_claimed"], row["memory_claimed"], row["disk_claimed"], row["containers"])
-            != (row["cpu"], row["memory"], row["disk"], row["placements"])
+            if (row["cpu_claimed"], row["memory_claimed"], row["disk_claimed"], row["containers"], row["stateful"])
+            != (row["cpu"], row["memory"], row["disk"], row["placements"], row["wards"])
         ]
 
     # RabbitMQ
