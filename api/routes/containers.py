@@ -69,7 +69,8 @@ async def create_batch(
     """Ask for several containers: all are accepted, or none."""
     async with process.database.begin() as tx:
         found = await clusters.find(tx, cluster)
-        ids = await requests.create(tx, found, batch.containers, Asker(asking.actor, trace_id), key)
+        asker = Asker(asking.actor, trace_id)
+        ids = await requests.create(tx, found, batch.containers, asker, key, together=batch.together)
         made = await listing.containers_by_id(tx, ids)
         point("api.create.written")
     point("api.create.committed")

@@ -27,6 +27,16 @@ class Wishes(TypedDict, total=False):
     config: Mapping[str, str]
     devices: Mapping[str, Mapping[str, str]]
     max_attempts: int
+    limits: Mapping[str, str | float]
+    architecture: str
+    constraints: Sequence[str]
+    pool: str
+    tolerations: Sequence[str]
+    affinity: Sequence[Mapping[str, Any]]
+    spread: Sequence[Mapping[str, Any]]
+    budget: Mapping[str, Any]
+    priority: int
+    policy: str
 
 
 class Containers(Noun):
@@ -44,14 +54,14 @@ class Containers(Noun):
             repeatable=True,
         )
 
-    async def create_batch(self, containers: Sequence[Mapping[str, Any]]) -> list[Container]:
-        """Ask for several containers: all are accepted or none."""
+    async def create_batch(self, containers: Sequence[Mapping[str, Any]], *, together: bool = False) -> list[Container]:
+        """Ask for several containers: all are accepted or none; `together`, all are placed at once or none."""
         answer = await self._connection.ask(
             Page[Container],
             "POST",
             "/containers/batch",
             params=self._cluster,
-            body={"containers": list(containers)},
+            body={"containers": list(containers), **({"together": True} if together else {})},
             headers=_once(),
             repeatable=True,
         )

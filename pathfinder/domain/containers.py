@@ -11,6 +11,7 @@ from pathfinder.domain.attempts import DEFAULT_ATTEMPTS
 from pathfinder.domain.instances import InstanceOrder
 from pathfinder.domain.lifecycle import CLAIMING, ContainerType, Status
 from pathfinder.domain.resources import Resources
+from pathfinder.domain.rules import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Container:
 
     `attempts` counts the provisions in a row that failed; it is not placed before `retry_at`. `takeover` is set by an
     operator who wants a LOST container elsewhere although its disk is on the lost node, `decided` by a scheduler on
-    what it decided just now. No `policy`: its cluster's.
+    what it decided just now. No `policy`: its cluster's. Containers of one
+    `gang` are placed all at once or not at all.
     """
 
     id: UUID
@@ -45,6 +47,7 @@ class Container:
     priority: int = 0
     policy: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    gang: UUID | None = None
     decided: bool = False
 
     @property
@@ -63,6 +66,11 @@ class Container:
         return int(self.spec.get("max_attempts", DEFAULT_ATTEMPTS))
 
     @property
+    def limits(self) -> Resources:
+        """The most its instance may use; 0 where there is no limit."""
+        return Limits.kept(self.spec).over(self.resources)
+
+    @property
     def order(self) -> InstanceOrder:
         """What its node is told to make."""
         return InstanceOrder(
@@ -72,7 +80,7 @@ class Container:
             cluster_id=str(self.cluster_id),
             image=self.image,
             type=self.type,
-            resources=self.resources,
+            resources=self.limits,
             profiles=tuple(self.spec["profiles"]),
             config=self.spec["config"],
             devices=self.spec["devices"],

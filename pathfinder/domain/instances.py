@@ -28,7 +28,7 @@ class InstanceOrder:
     """One instance to be made.
 
     `image` is `[REMOTE:]ALIAS`; without a remote, an alias of the node's own image store is tried first, then the
-    `ubuntu` remote. Amounts of 0 mean no limit. `cluster_id` and `container_id` are uuids.
+    `ubuntu` remote. `resources` are its limits; amounts of 0 mean no limit. `cluster_id` and `container_id` are uuids.
     """
 
     hostname: str

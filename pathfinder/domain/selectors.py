@@ -25,6 +25,8 @@ class Operator(StrEnum):
 
 _NEGATIVE = frozenset({Operator.IS_NOT, Operator.NOT_IN, Operator.MISSING})
 _ORDERED = frozenset({Operator.LESS, Operator.AT_MOST, Operator.MORE, Operator.AT_LEAST})
+_LOWER = frozenset({Operator.MORE, Operator.AT_LEAST})
+_STRICT = frozenset({Operator.LESS, Operator.MORE})
 _FORMS = "write KEY, !KEY, KEY=VALUE, KEY!=VALUE, KEY in (A, B), KEY not in (A, B), KEY<NUMBER or KEY>NUMBER"
 _KEY = r"(?P<key>[^\s!=<>(),]+)"
 _PATTERNS = (
@@ -144,15 +146,12 @@ def contradiction(requirements: Iterable[Requirement]) -> str | None:
             return f"{words} contradict each other: {key} would have to be there and not be there"
         if listed and not any(all(one.holds(value) for one in ones) for value in set.union(*listed)):
             return f"{words} contradict each other: no value of {key} satisfies all of them"
-        least = max(
-            (_parts(one.values[0]) for one in ones if one.operator in (Operator.MORE, Operator.AT_LEAST)), default=None
-        )
-        most = min(
-            (_parts(one.values[0]) for one in ones if one.operator in (Operator.LESS, Operator.AT_MOST)), default=None
-        )
+        bounds = [(_parts(one.values[0]), one.operator) for one in ones if one.operator in _ORDERED]
+        least = max((bound for bound, operator in bounds if operator in _LOWER), default=None)
+        most = min((bound for bound, operator in bounds if operator not in _LOWER), default=None)
         if least is not None and most is not None:
-            touching = least == most and not any(one.operator in (Operator.LESS, Operator.MORE) for one in ones)
-            if least >= most and not touching:
+            excluded = any(bound == least and operator in _STRICT for bound, operator in bounds)
+            if least > most or (least == most and excluded):
                 return f"{words} contradict each other: no value of {key} satisfies all of them"
     return None
 

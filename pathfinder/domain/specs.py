@@ -2,54 +2,21 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
-from pathfinder.domain import names
+from pathfinder.domain import names, rules
+from pathfinder.domain.asking import MOST_PRIORITY
 from pathfinder.domain.attempts import DEFAULT_ATTEMPTS, MOST_ATTEMPTS
+from pathfinder.domain.fields import Body, Cpu, Disk, Hostname, Image, Labels, Memory
 from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.problems import ProblemKind
-from pathfinder.domain.resources import MIN_DISK_BYTES, MIN_MEMORY_BYTES, Resources, parse_bytes, parse_cpu
+from pathfinder.domain.resources import Resources, format_bytes, format_cpu
 from pathfinder.domain.webhooks import Format
 
 MAX_BATCH = 1000
 _RESERVED_CONFIG = ("user.pathfinder.", "volatile.", "limits.cpu", "limits.memory")
 
-Hostname = Annotated[str, AfterValidator(names.hostname)]
-Image = Annotated[str, AfterValidator(names.image)]
-LabelKey = Annotated[str, AfterValidator(names.label_key)]
-LabelValue = Annotated[str, AfterValidator(names.label_value)]
 WebhookUrl = Annotated[str, Field(max_length=2048), AfterValidator(names.web_address)]
-Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
-
-
-def _size(least: int) -> BeforeValidator:
-    def parse(value: Any) -> int | None:
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise ValueError("write a size like 512MiB, or a whole number of bytes")
-        return parse_bytes(value, least=least)
-
-    return BeforeValidator(parse, json_schema_input_type=str | int | None)
-
-
-def _cpu(value: Any) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError("write cores like 2 or 0.5, or millicores like 500m")
-    return parse_cpu(value)
-
-
-Cpu = Annotated[int | None, BeforeValidator(_cpu, json_schema_input_type=str | int | float | None)]
-Memory = Annotated[int | None, _size(MIN_MEMORY_BYTES)]
-Disk = Annotated[int | None, _size(MIN_DISK_BYTES)]
-
-
-class Body(BaseModel):
-    """A request body: unknown fields are refused, so that a typing mistake is never silently ignored."""
-
-    model_config = ConfigDict(extra="forbid", str_max_length=65_536)
 
 
 class ContainerSpec(Body):
@@ -64,6 +31,7 @@ class ContainerSpec(Body):
     cpu: Cpu = Field(None, description="Cores (2, 0.5) or millicores (500m); no limit if left out.")
     memory: Memory = Field(None, description="Size like 512MiB; no limit if left out.")
     disk: Disk = Field(None, description="Root disk like 10GiB; the pool's default if left out.")
+    limits: rules.Limits = Field(default_factory=rules.Limits, description="Where it may use more than it asks for.")
     labels: Labels = Field(default_factory=dict, description="Labels of the container, to select it by.")
     node_labels: Labels = Field(default_factory=dict, description="Labels a node must have to be chosen.")
     profiles: list[Annotated[str, Field(min_length=1, max_length=63)]] = Field(
@@ -82,6 +50,27 @@ class ContainerSpec(Body):
         description="How many failed provisions in a row end the tries; 1: it is never tried again.",
     )
 
+    architecture: rules.Architecture | None = Field(None, description="Only nodes like this: x86_64, aarch64.")
+    constraints: list[rules.ConstraintText] = Field(
+        default_factory=list,
+        max_length=64,
+        validate_default=True,
+        description="Conditions on the node's labels and attributes: `zone in (a, b)`, `!legacy`, `node.lxd>=5.21`.",
+    )
+    pool: rules.PoolWish = Field(rules.DEFAULT_POOL, description="Pool of nodes; * for any.")
+    tolerations: list[rules.TolerationText] = Field(
+        default_factory=list, max_length=64, description="Taints it puts up with: `KEY`, `KEY=VALUE`, `*`."
+    )
+    affinity: list[rules.AffinityRule] = Field(default_factory=list, max_length=16)
+    spread: list[rules.SpreadRule] = Field(default_factory=list, max_length=16)
+    budget: rules.BudgetRule | None = None
+    priority: int = Field(
+        0, ge=-MOST_PRIORITY, le=MOST_PRIORITY, description="Higher goes first, and may displace if the policy says so."
+    )
+    policy: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
+        None, description="Placement policy; the cluster's if left out."
+    )
+
     @field_validator("type", mode="before")
     @classmethod
     def _upper(cls, value: Any) -> Any:
@@ -95,16 +84,64 @@ class ContainerSpec(Body):
                 raise ValueError(f"{key!r} is set by Pathfinder; use the fields cpu and memory for limits")
         return value
 
+    @field_validator("limits")
+    @classmethod
+    def _not_below(cls, limits: rules.Limits, info: ValidationInfo) -> rules.Limits:
+        for name, write in (("cpu", format_cpu), ("memory", format_bytes), ("disk", format_bytes)):
+            limit, request = getattr(limits, name), info.data.get(name)
+            if limit is not None and request is not None and limit < request:
+                raise ValueError(f"the {name} limit {write(limit)} is below the {write(request)} that is asked for")
+        return limits
+
+    @field_validator("constraints")
+    @classmethod
+    def _possible(cls, constraints: list[str], info: ValidationInfo) -> list[str]:
+        rules.selector(constraints, info.data.get("node_labels"), info.data.get("architecture"))
+        return constraints
+
+    @field_validator("affinity")
+    @classmethod
+    def _consistent(cls, affinity: list[rules.AffinityRule]) -> list[rules.AffinityRule]:
+        rules.check_company(affinity)
+        return affinity
+
+    @field_validator("spread", "budget")
+    @classmethod
+    def _of_its_own(cls, value: Any, info: ValidationInfo) -> Any:
+        for one in value if isinstance(value, list) else [value] if value else []:
+            rules.check_member(one.of, info.data.get("labels", {}))
+        return value
+
+    @property
+    def averse(self) -> bool:
+        """Whether it keeps others away."""
+        return any(one.required and one.rule is rules.Company.APART for one in self.affinity)
+
+    def document(self) -> dict[str, Any]:
+        """What was asked for as plain JSON: where it goes only as far as somebody said something about it."""
+        return {**_USUAL, **self.model_dump(mode="json", exclude_defaults=True)}
+
     @property
     def resources(self) -> Resources:
         """What the container claims on its node; 0 where nothing was asked."""
         return Resources(self.cpu or 0, self.memory or 0, self.disk or 0)
 
 
+#: What is always told of a container, whether somebody asked for it or not.
+_USUAL = ContainerSpec(hostname="any").model_dump(
+    mode="json",
+    include={
+        *("image", "type", "cpu", "memory", "disk", "labels", "node_labels"),
+        *("profiles", "config", "devices", "max_attempts"),
+    },
+)
+
+
 class ContainerBatch(Body):
     """Several containers, accepted whole or refused whole."""
 
     containers: list[ContainerSpec] = Field(min_length=1, max_length=MAX_BATCH)
+    together: bool = Field(False, description="A gang: all of them are placed at once, or none.")
 
 
 class ClusterSpec(Body):

@@ -48,6 +48,23 @@ class Container(BaseModel):
     profiles: list[str]
     config: dict[str, str]
     devices: dict[str, dict[str, str]]
+    limits: Amounts | None = Field(None, description="The most it may use; 0 where there is no limit.")
+    priority: int = 0
+    policy: str | None = Field(None, description="Its own placement policy; null: the cluster's.")
+    architecture: str | None = Field(None, description="The only one it runs on.")
+    constraints: list[str] = Field(default_factory=list, description="Conditions on its node's labels and attributes.")
+    pool: str = Field("default", description="Pool of nodes it may go to; * for any.")
+    tolerations: list[str] = Field(default_factory=list, description="Taints it puts up with.")
+    affinity: list[dict[str, Any]] = Field(
+        default_factory=list, description="Company it must have or avoid, or would rather: as it was asked for."
+    )
+    spread: list[dict[str, Any]] = Field(
+        default_factory=list, description="Groups it is spread evenly with: as it was asked for."
+    )
+    budget: dict[str, Any] | None = Field(
+        None, description="How much of its group may be away at once: as it was asked for."
+    )
+    gang: dict[str, Any] | None = Field(None, description="id and size of the group it was to be placed with at once.")
     message: str | None = Field(description="Why it is not where it should be, in words; null when all is well.")
     failed_attempts: int = Field(0, description="How many provisions in a row have failed.")
     max_attempts: int = Field(DEFAULT_ATTEMPTS, description="How many may fail before it is not tried again.")

@@ -1,5 +1,6 @@
 """Containers: inserting, locking and changing them. Every change of status passes the lifecycle's table here."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,10 @@ from pathfinder.store import bulk
 _BEGINNING = UUID(int=0)
 
 #: What `spec` holds of what was asked for.
-_SPEC = {"profiles", "config", "devices", "node_labels", "max_attempts"}
+_SPEC = (
+    *("profiles", "config", "devices", "max_attempts", "limits", "node_labels", "architecture", "constraints"),
+    *("pool", "tolerations", "affinity", "spread", "budget"),
+)
 
 _INSERT: bulk.Columns = {
     "id": "uuid",
@@ -32,19 +36,29 @@ _INSERT: bulk.Columns = {
     "disk": "bigint",
     "labels": "text",
     "spec": "text",
+    "priority": "bigint",
+    "policy": "text",
+    "averse": "boolean",
 }
 
 
 async def insert(
-    tx: AsyncConnection, cluster_id: UUID, default_image: str, specs: Sequence[ContainerSpec], trace_id: str
+    tx: AsyncConnection,
+    cluster_id: UUID,
+    default_image: str,
+    specs: Sequence[ContainerSpec],
+    trace_id: str,
+    *,
+    together: bool = False,
 ) -> list[tuple[UUID, int]]:
     """Insert new PENDING containers, all or none; their ids and generations in the order of `specs`.
 
     A hostname that was used before goes on counting generations where it stopped, so that late messages about its
     predecessor are older than everything about its successor; where that was pruned, its cluster knows a number that
-    is great enough. Raises AlreadyExists.
+    is great enough. Those that go `together` are a gang. Raises AlreadyExists.
     """
     ids = [uuid7() for _ in specs]
+    gang = {"id": str(ids[0]), "size": len(ids)} if together else None
     new = [
         {
             "id": id_,
@@ -55,15 +69,19 @@ async def insert(
             "memory": spec.resources.memory_bytes,
             "disk": spec.resources.disk_bytes,
             "labels": orjson.dumps(spec.labels).decode(),
-            "spec": orjson.dumps(spec.model_dump(include=_SPEC)).decode(),
+            "spec": orjson.dumps(_kept(spec, gang)).decode(),
+            "priority": spec.priority,
+            "policy": spec.policy,
+            "averse": spec.averse,
         }
         for id_, spec in zip(ids, specs, strict=True)
     ]
     result = await tx.execute(
         text(f"""
             INSERT INTO containers (id, cluster_id, hostname, image, type, cpu_millicores, memory_bytes, disk_bytes,
-                                    labels, spec, trace_id, generation)
-            SELECT id, :cluster_id, hostname, image, type, cpu, memory, disk, labels::jsonb, spec::jsonb, :trace_id,
+                                    labels, spec, priority, policy, averse, gang, trace_id, generation)
+            SELECT id, :cluster_id, hostname, image, type, cpu, memory, disk, labels::jsonb, spec::jsonb,
+                   priority, policy, averse, CAST(:gang AS uuid), :trace_id,
                    GREATEST((SELECT generation_floor FROM clusters WHERE id = :cluster_id),
                             (SELECT max(c.generation) FROM containers AS c
                              WHERE c.cluster_id = :cluster_id AND c.hostname = n.hostname))
@@ -71,7 +89,12 @@ async def insert(
             ON CONFLICT (cluster_id, hostname) WHERE status <> 'DELETED' DO NOTHING
             RETURNING hostname, generation
         """),  # noqa: S608 - only constants are put into the text
-        {"cluster_id": cluster_id, "trace_id": trace_id, **bulk.parameters(_INSERT, new)},
+        {
+            "cluster_id": cluster_id,
+            "trace_id": trace_id,
+            "gang": ids[0] if together else None,
+            **bulk.parameters(_INSERT, new),
+        },
     )
     inserted = {row.hostname: row.generation for row in result}
     taken = [spec.hostname for spec in specs if spec.hostname not in inserted]
@@ -83,11 +106,17 @@ async def insert(
     return [(id_, inserted[spec.hostname]) for id_, spec in zip(ids, specs, strict=True)]
 
 
+def _kept(spec: ContainerSpec, gang: dict[str, Any] | None) -> dict[str, Any]:
+    document = spec.document()
+    kept = {name: document[name] for name in _SPEC if name in document}
+    return kept if gang is None else {**kept, "gang": gang}
+
+
 _STATE = """
     SELECT c.id, c.cluster_id, c.hostname, c.image, c.type, c.status, c.generation, c.node_id, n.hostname AS node,
            c.ipaddress, c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.spec, c.waiting, c.message, c.explanation,
            c.trace_id, c.status_at, c.attempts, c.retry_at, c.takeover,
-           c.priority, c.policy, c.labels
+           c.priority, c.policy, c.labels, c.gang
     FROM containers AS c LEFT JOIN nodes AS n ON n.id = c.node_id
 """
 _BY_ID = text(f"{_STATE} WHERE c.id = ANY(:ids) ORDER BY c.id FOR UPDATE OF c")
@@ -99,7 +128,18 @@ _PENDING = text(f"""
     {_STATE} WHERE c.cluster_id = :cluster_id AND c.status = 'PENDING' AND (NOT c.waiting OR :waiting)
       AND (-c.priority, c.id) > (CAST(:urgency AS bigint), CAST(:after AS uuid))
       AND (c.retry_at IS NULL OR c.retry_at <= now())
+      AND (c.gang IS NULL OR c.id = (
+          SELECT g.id FROM containers AS g WHERE g.gang = c.gang AND g.status = 'PENDING' ORDER BY g.id LIMIT 1
+      ))
     ORDER BY -c.priority, c.id LIMIT :limit FOR UPDATE OF c SKIP LOCKED
+""")  # noqa: S608 - the text is put together from the constant above
+
+# A gang is taken by its first container: whoever has that one has them all, but for one that is being deleted.
+_OF_GANGS = text(f"""
+    {_STATE} WHERE c.gang = ANY(:gangs) AND c.status = 'PENDING' ORDER BY c.id FOR UPDATE OF c SKIP LOCKED
+""")
+_GANG_SIZES = text("""
+    SELECT gang, count(*) AS size FROM containers WHERE gang = ANY(:gangs) AND status = 'PENDING' GROUP BY gang
 """)
 
 
@@ -125,11 +165,20 @@ async def take_pending(
 ) -> list[Container]:
     """Lock the next PENDING containers that nobody else works on, in the order of their priority and age, those that
     come `after` this one; with `waiting`, also those that could not be placed before. Those that are to be tried again
-    later are left alone.
+    later are left alone. Gangs come whole, before the rest. The last one is where the next page begins.
     """
     urgency, last = (-MOST_PRIORITY - 1, _BEGINNING) if after is None else (-after.priority, after.id)
     given = {"cluster_id": cluster_id, "waiting": waiting, "urgency": urgency, "after": last, "limit": limit}
-    return [_container(row) for row in await tx.execute(_PENDING, given)]
+    page = [_container(row) for row in await tx.execute(_PENDING, given)]
+    gangs = {one.gang for one in page if one.gang is not None}
+    if not gangs:
+        return page
+    members = [_container(row) for row in await tx.execute(_OF_GANGS, {"gangs": list(gangs)})]
+    sizes = {row.gang: row.size for row in await tx.execute(_GANG_SIZES, {"gangs": list(gangs)})}
+    taken = Counter(one.gang for one in members)
+    whole = {gang for gang in gangs if taken[gang] == sizes.get(gang)}
+    found = [one for one in members if one.gang in whole] + [one for one in page if one.gang is None]
+    return sorted(found, key=lambda one: one.id == page[-1].id)
 
 
 def _container(row: Any) -> Container:
@@ -157,6 +206,7 @@ def _container(row: Any) -> Container:
         priority=row.priority,
         policy=row.policy,
         labels=row.labels,
+        gang=row.gang,
     )
 
 
@@ -179,6 +229,7 @@ _UPDATE = text(f"""
     SET status = s.status, generation = s.generation, node_id = s.node_id, ipaddress = s.ipaddress,
         waiting = s.waiting, message = s.message, explanation = s.explanation::jsonb,
         attempts = s.attempts, retry_at = s.retry_at, takeover = s.takeover,
+        gang = CASE WHEN s.status = 'PENDING' THEN c.gang END,
         decided_at = CASE WHEN s.decided THEN now() ELSE c.decided_at END,
         status_at = CASE WHEN c.status = s.status THEN c.status_at ELSE now() END
     FROM {bulk.rows(_SAVE, "s")}

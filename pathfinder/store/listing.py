@@ -1,6 +1,6 @@
 """Containers and nodes as clients see them: one row or a page, ordered by hostname."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -8,10 +8,11 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pathfinder.domain import views
+from pathfinder.domain import rules, views
 from pathfinder.domain.attempts import DEFAULT_ATTEMPTS
 from pathfinder.domain.errors import NotFound
 from pathfinder.domain.lifecycle import ContainerType, Health, Status
+from pathfinder.domain.resources import Resources
 
 #: How many of a container's failed provisions are shown.
 ATTEMPTS = 200
@@ -62,7 +63,7 @@ _CONTAINER = """
     SELECT c.id, c.hostname, k.name AS cluster, c.image, c.type, c.status, c.health, n.hostname AS node,
            COALESCE(n.runtime = 'simulated', false) AS simulated, c.ipaddress, c.generation,
            c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.labels, c.spec, c.message, c.created_at, c.status_at,
-           c.explanation, c.decided_at, c.attempts, c.retry_at
+           c.explanation, c.decided_at, c.attempts, c.retry_at, c.priority, c.policy
     FROM containers AS c JOIN clusters AS k ON k.id = c.cluster_id LEFT JOIN nodes AS n ON n.id = c.node_id
 """
 _NODE = """
@@ -166,6 +167,10 @@ def _container(row: Any) -> views.Container:
         profiles=row.spec["profiles"],
         config=row.spec["config"],
         devices=row.spec["devices"],
+        limits=_limits(row),
+        priority=row.priority,
+        policy=row.policy,
+        **_placing(row.spec),
         message=row.message,
         failed_attempts=row.attempts,
         max_attempts=row.spec.get("max_attempts", DEFAULT_ATTEMPTS),
@@ -173,6 +178,26 @@ def _container(row: Any) -> views.Container:
         created_at=row.created_at,
         status_at=row.status_at,
     )
+
+
+def _limits(row: Any) -> views.Amounts:
+    request = Resources(row.cpu_millicores, row.memory_bytes, row.disk_bytes)
+    return views.Amounts(**asdict(rules.Limits.kept(row.spec).over(request)))
+
+
+def _placing(spec: dict[str, Any]) -> dict[str, Any]:
+    """What was asked of the placement, whole: what was left out is told as what it means."""
+    budget = spec.get("budget")
+    return {
+        "architecture": spec.get("architecture"),
+        "constraints": spec.get("constraints", []),
+        "pool": spec.get("pool", rules.DEFAULT_POOL),
+        "tolerations": spec.get("tolerations", []),
+        "affinity": [rules.AffinityRule(**one).model_dump(mode="json") for one in spec.get("affinity", [])],
+        "spread": [rules.SpreadRule(**one).model_dump(mode="json") for one in spec.get("spread", [])],
+        "budget": rules.BudgetRule(**budget).model_dump(mode="json") if budget else None,
+        "gang": spec.get("gang"),
+    }
 
 
 def _amounts(row: Any) -> views.Amounts:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -29,16 +30,23 @@ class Asker:
 
 
 async def create(
-    tx: AsyncConnection, cluster: Cluster, specs: Sequence[ContainerSpec], asker: Asker, key: str | None
+    tx: AsyncConnection,
+    cluster: Cluster,
+    specs: Sequence[ContainerSpec],
+    asker: Asker,
+    key: str | None,
+    *,
+    together: bool = False,
 ) -> list[UUID]:
     """Accept containers, all or none; their ids. With an idempotency `key`, the same request is accepted once.
+    Those that go `together` are also placed all or none.
 
     Raises Invalid, NeverFits, AlreadyExists, IdempotencyMismatch.
     """
-    if key is not None and (known := await _answered(tx, cluster.id, key, _digest(specs))) is not None:
+    if key is not None and (known := await _answered(tx, cluster.id, key, _digest(specs, together))) is not None:
         return known
     _check(cluster, specs)
-    made = await containers.insert(tx, cluster.id, cluster.default_image, specs, asker.trace_id)
+    made = await containers.insert(tx, cluster.id, cluster.default_image, specs, asker.trace_id, together=together)
     ids = [id_ for id_, _ in made]
     if key is not None:
         await _remember(tx, cluster.id, key, ids)
@@ -52,8 +60,7 @@ async def create(
             actor=asker.actor,
             generation=generation,
             trace_id=asker.trace_id,
-            body=spec.model_dump(mode="json")
-            | {"image": spec.image or cluster.default_image, "status": Status.PENDING},
+            body=spec.document() | {"image": spec.image or cluster.default_image, "status": Status.PENDING},
         )
         for (id_, generation), spec in zip(made, specs, strict=True)
     ]
@@ -169,10 +176,11 @@ async def _living(tx: AsyncConnection, cluster_id: UUID, hostname: str) -> Conta
     return container
 
 
-def _digest(specs: Sequence[ContainerSpec]) -> str:
-    return sha256(
-        orjson.dumps([spec.model_dump(mode="json") for spec in specs], option=orjson.OPT_SORT_KEYS)
-    ).hexdigest()
+def _digest(specs: Sequence[ContainerSpec], together: bool) -> str:
+    request: list[Any] = [spec.document() for spec in specs]
+    if together:
+        request.append("together")
+    return sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 async def _answered(tx: AsyncConnection, cluster_id: UUID, key: str, digest: str) -> list[UUID] | None:

@@ -145,7 +145,7 @@ class Container(SQLModel, table=True):
     counts the provisions in a row that failed; a PENDING container is not placed before `retry_at`. `takeover` marks a
     LOST container that an operator wants elsewhere although its disk is on the lost node. `averse` says that its spec
     has a rule to be apart from others. `policy` is None where its cluster's applies; `decision_id` is what put it where
-    it is, or left it waiting.
+    it is, or left it waiting. `gang` is the same for containers that are placed at once or not at all, until they are.
     """
 
     __tablename__ = "containers"
@@ -176,6 +176,7 @@ class Container(SQLModel, table=True):
     policy: str | None = Field(default=None, sa_type=Text)
     averse: bool = Field(sa_column_kwargs={"server_default": text("false")})
     decision_id: UUID | None = None
+    gang: UUID | None = None
     trace_id: str = _words("")
     created_at: datetime = _now()
     status_at: datetime = _now()
@@ -193,6 +194,7 @@ class Container(SQLModel, table=True):
             "id",
             postgresql_where=text("status = 'PENDING'"),
         ),
+        Index("ix_containers_gang", "gang", "id", postgresql_where=text("gang IS NOT NULL")),
         Index("ix_containers_averse", "cluster_id", postgresql_where=text("averse AND node_id IS NOT NULL")),
         Index("ix_containers_deleted", "status_at", postgresql_where=text("status = 'DELETED'")),
         Index("ix_containers_retry", "retry_at", postgresql_where=text("retry_at IS NOT NULL")),

@@ -11,7 +11,8 @@ from workbench import Fleet
 
 from pathfinder.bootstrap import Process
 from pathfinder.domain.messages import Command, Exchange, decode
-from pathfinder.store import claims, containers, nodes, outbox, requests
+from pathfinder.domain.specs import ContainerSpec
+from pathfinder.store import claims, clusters, containers, nodes, outbox, requests
 from pathfinder.store.requests import Asker
 from workers.scheduler import place_pending
 
@@ -261,3 +262,43 @@ async def test_nodes_count_their_stateful_containers(fleet: Fleet, process: Proc
         await claims.give_back(tx, claims.total((one.node_id, one.resources, one.stateful) for one in gone))
     assert await fleet.rows("SELECT containers, stateful FROM nodes") == [(2, 1)]
     await fleet.assert_claims_add_up()
+
+
+async def test_a_gang_is_taken_whole_and_once(fleet: Fleet, process: Process) -> None:
+    """Its first container stands for it in the queue, whatever the size of a page."""
+    await fleet.ask("lone")
+    await _gang(process, 3)
+
+    async with process.database.begin() as tx, process.database.begin() as other:
+        first = await containers.take_pending(tx, fleet.cluster_id, waiting=False, after=None, limit=2)
+        second = await containers.take_pending(other, fleet.cluster_id, waiting=False, after=None, limit=2)
+
+    assert {one.hostname for one in first} == {"lone", "g-0", "g-1", "g-2"}
+    assert second == []
+
+
+async def test_what_is_left_of_a_gang_is_a_gang(fleet: Fleet, process: Process) -> None:
+    """Also when it was the first of it that was deleted; a placed one is none any more."""
+    await fleet.node("node-01")
+    ids = await _gang(process, 3)
+    async with process.database.begin() as tx:
+        first = await containers.lock(tx, [min(ids)])
+        await requests.delete(tx, fleet.cluster_id, first[min(ids)].hostname, ASKER)
+    async with process.database.begin() as tx:
+        left = await containers.take_pending(tx, fleet.cluster_id, waiting=False, after=None, limit=1)
+    assert len(left) == 2
+
+    await place_pending(process, fleet.cluster_id, waiting=False)
+
+    assert await fleet.rows("SELECT DISTINCT status, gang FROM containers WHERE status <> 'DELETED'") == [
+        ("SCHEDULED", None)
+    ]
+    sizes = await fleet.rows("SELECT DISTINCT spec #> '{gang,size}' FROM containers")
+    assert sizes == [(3,)]
+
+
+async def _gang(process: Process, size: int) -> list[UUID]:
+    async with process.database.begin() as tx:
+        found = await clusters.find(tx, "default")
+        specs = [ContainerSpec(hostname=f"g-{number}", cpu=1) for number in range(size)]
+        return await requests.create(tx, found, specs, ASKER, None, together=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pathfinder.cli.pfi import parsing
+from pathfinder.cli.pfi import parsing, placing
 from pathfinder.cli.pfi.options import ResultOption, ResultOutput, TimeoutOption, WaitOption
 from pathfinder.cli.pfi.progress import display
 from pathfinder.cli.pfi.result import tell
@@ -58,6 +58,22 @@ def container(
     max_attempts: Annotated[
         int | None, typer.Option(metavar="N", help="Failed provisions before it is given up; 1: never tried again.")
     ] = None,
+    limit_cpu: placing.LimitCpu = None,
+    limit_memory: placing.LimitMemory = None,
+    limit_disk: placing.LimitDisk = None,
+    constraint: placing.Constraint = None,
+    arch: placing.Arch = None,
+    pool: placing.Pool = None,
+    toleration: placing.Toleration = None,
+    near: placing.Near = None,
+    apart: placing.Apart = None,
+    prefer_near: placing.PreferNear = None,
+    prefer_apart: placing.PreferApart = None,
+    spread: placing.Spread = None,
+    prefer_spread: placing.PreferSpread = None,
+    budget: placing.Budget = None,
+    priority: placing.Priority = None,
+    policy: placing.Policy = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = "10m",
     retry: Annotated[
@@ -88,6 +104,22 @@ def container(
         wishes["type"] = kind.value
     if max_attempts is not None:
         wishes["max_attempts"] = max_attempts
+    if constraint:
+        wishes["constraints"] = constraint
+    if arch is not None:
+        wishes["architecture"] = arch
+    if pool is not None:
+        wishes["pool"] = pool
+    if toleration:
+        wishes["tolerations"] = toleration
+    if priority is not None:
+        wishes["priority"] = priority
+    if policy is not None:
+        wishes["policy"] = policy
+    wishes.update(placing.limits(limit_cpu, limit_memory, limit_disk))
+    wishes.update(placing.company(near, apart, prefer_near, prefer_apart))
+    wishes.update(placing.shares(spread, prefer_spread))
+    wishes.update(placing.budget(budget))
     run(
         ctx,
         lambda client: _create(client, name, wishes, output, seconds if wait else None),

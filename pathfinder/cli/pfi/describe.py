@@ -16,6 +16,7 @@ from pathfinder.cli.pfi.table import MISSING, Table
 from pathfinder.cli.pfi.terminal import harmless, say
 from pathfinder.cli.pfi.verbs import group
 from pathfinder.client import Client, EventSelection
+from pathfinder.domain.rules import DEFAULT_POOL
 from pathfinder.domain.views import Attempt, Container, Event, Node
 
 #: How many of the newest events are shown.
@@ -84,7 +85,7 @@ async def _node(client: Client, name: str) -> DescribedNode:
 
 
 def _of_container(it: Container) -> Fields:
-    limits = it.resources
+    limits = it.limits or it.resources
     return (
         ("Hostname", it.hostname),
         ("Cluster", it.cluster),
@@ -97,11 +98,13 @@ def _of_container(it: Container) -> Fields:
         ("Ipaddress", it.ipaddress),
         ("Image", it.image),
         ("Type", it.type.value),
+        ("Asks for", words.amounts(it.resources)),
         ("CPU limit", words.cpu(limits.cpu_millicores)),
         ("Memory limit", words.size(limits.memory_bytes)),
         ("Disk limit", words.size(limits.disk_bytes)),
         ("Labels", words.pairs(it.labels)),
         ("Node labels", words.pairs(it.node_labels)),
+        *_placing(it),
         ("Profiles", ", ".join(it.profiles)),
         ("Config", words.pairs(it.config)),
         *((f"Device {name}", words.pairs(device)) for name, device in it.devices.items()),
@@ -109,6 +112,23 @@ def _of_container(it: Container) -> Fields:
         ("Created at", f"{words.moment(it.created_at)}, {words.age(it.created_at)} ago"),
         ("Id", str(it.id)),
     )
+
+
+def _placing(it: Container) -> Fields:
+    """What was asked of its placement; nothing of what was not."""
+    asked = (
+        ("Architecture", it.architecture),
+        ("Constraints", ", ".join(it.constraints)),
+        ("Pool", it.pool if it.pool != DEFAULT_POOL else None),
+        ("Tolerates", ", ".join(it.tolerations)),
+        *((words.company(one), words.topology(one, "to")) for one in it.affinity),
+        *(("Spread" if one["required"] else "Rather spread", words.share(one)) for one in it.spread),
+        ("Budget", f"at most {it.budget['max_unavailable']} of {it.budget['of']} away" if it.budget else None),
+        ("Priority", str(it.priority) if it.priority else None),
+        ("Policy", it.policy),
+        ("Gang", f"{it.gang['size']} containers placed at once" if it.gang else None),
+    )
+    return tuple((name, value) for name, value in asked if value)
 
 
 def _of_node(it: Node) -> Fields:

@@ -73,6 +73,23 @@ def amounts(of: Amounts) -> str:
     )
 
 
+def topology(rule: Mapping[str, Any], of: str) -> str:
+    """Whom a rule is about, and where: `app=web@zone`, and its weight where it is a wish."""
+    return f"{rule[of]}@{rule['over']}" + ("" if rule["required"] else f", weight {rule['weight']:g}")
+
+
+def company(rule: Mapping[str, Any]) -> str:
+    """What a rule or wish about other containers is called."""
+    where = "near" if rule["rule"] == "together" else "apart"
+    return where.capitalize() if rule["required"] else f"Rather {where}"
+
+
+def share(rule: Mapping[str, Any]) -> str:
+    """An even share: `app=web@zone, skew 1`, and the domains' weights."""
+    weights = ",".join(f"{name}:{weight:g}" for name, weight in sorted(rule["weights"].items()))
+    return f"{topology(rule, 'of')}, skew {rule['max_skew']}" + (f", shares {weights}" if weights else "")
+
+
 def details(event: Event) -> str:
     """What an event says beyond its kind, subject and node; all of its body where no words are known for its kind."""
     return _DETAILS.get(event.kind, _fields)(event.body)

@@ -268,3 +268,83 @@ def test_a_closed_pipe_is_no_error() -> None:
 def test_ages_have_their_two_largest_units(seconds: float, words_: str) -> None:
     """Enough to tell minutes from days."""
     assert words.span(seconds) == words_
+
+
+def test_a_create_says_where_it_may_go(api: FakeApi, pfi: Pfi) -> None:
+    """Each option is a field; a selector is written as one, its topology behind an @."""
+    api.on("POST", "/containers", found(container(status="PENDING", node=None, ipaddress=None), 201))
+
+    pfi(
+        "create", "container", "web-01", "--limit-cpu", "4", "--limit-memory", "2GiB", "--constraint", "zone in (a, b)",
+        "--constraint", "!legacy", "--arch", "arm64", "--pool", "*", "--toleration", "dedicated=db",
+        "--near", "app=db@zone", "--apart", "app=web", "--prefer-near", "tier in (a, b)@rack",
+        "--prefer-apart", "noisy",
+        "--spread", "app=web@zone:2", "--prefer-spread", "app=web", "--budget", "app=web:1", "--priority", "-5",
+        "--policy", "binpack",
+    )  # fmt: skip
+
+    assert json.loads(api.requests[0].content) == {
+        "hostname": "web-01",
+        "limits": {"cpu": "4", "memory": "2GiB"},
+        "constraints": ["zone in (a, b)", "!legacy"],
+        "architecture": "arm64",
+        "pool": "*",
+        "tolerations": ["dedicated=db"],
+        "affinity": [
+            {"to": "app=db", "over": "zone", "rule": "together", "required": True},
+            {"to": "app=web", "rule": "apart", "required": True},
+            {"to": "tier in (a, b)", "over": "rack", "rule": "together", "required": False},
+            {"to": "noisy", "rule": "apart", "required": False},
+        ],
+        "spread": [
+            {"of": "app=web", "over": "zone", "max_skew": 2, "required": True},
+            {"of": "app=web", "required": False},
+        ],
+        "budget": {"of": "app=web", "max_unavailable": 1},
+        "priority": -5,
+        "policy": "binpack",
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--near", "@zone"], ["--apart", "app=web@"], ["--spread", "app=web@zone:few"], ["--budget", "a:-1"]]
+)
+def test_a_rule_that_is_none_is_a_wrong_command_line(pfi: Pfi, arguments: list[str]) -> None:
+    """Told before anything is sent."""
+    assert pfi("create", "container", "web-01", *arguments).code == 2
+
+
+def test_describe_shows_all_that_was_asked_of_a_placement(api: FakeApi, pfi: Pfi) -> None:
+    """And nothing of what was not."""
+    asked = container(
+        constraints=["zone in (a, b)"],
+        pool="gpu",
+        tolerations=["dedicated=db"],
+        priority=7,
+        policy="binpack",
+        affinity=[{"to": "app=web", "over": "node", "rule": "apart", "required": True, "weight": 1.0}],
+        spread=[
+            {"of": "app=web", "over": "zone", "max_skew": 1, "required": False, "weight": 2.0, "weights": {"a": 2.0}}
+        ],
+        limits={"cpu_millicores": 4000, "memory_bytes": 1 << 30, "disk_bytes": 0},
+        gang={"id": "x", "size": 3},
+    )
+    api.on("GET", "/containers/web-01", found(asked), found(container()))
+    api.on("GET", "/containers/web-01/attempts", page(), page())
+    api.on("GET", "/events", page(), page())
+
+    told = {
+        line.partition(":")[0]: line.partition(":")[2].strip() for line in pfi("describe", "container", "web-01").lines
+    }
+    usual = {line.partition(":")[0] for line in pfi("describe", "container", "web-01").lines}
+
+    assert told["CPU limit"] == "4"
+    assert told["Constraints"] == "zone in (a, b)"
+    assert told["Pool"] == "gpu"
+    assert told["Tolerates"] == "dedicated=db"
+    assert told["Priority"] == "7"
+    assert told["Policy"] == "binpack"
+    assert told["Apart"] == "app=web@node"
+    assert told["Rather spread"] == "app=web@zone, weight 2, skew 1, shares a:2"
+    assert told["Gang"] == "3 containers placed at once"
+    assert not {"Constraints", "Pool", "Priority", "Policy", "Apart", "Gang", "Budget"} & usual

@@ -88,3 +88,92 @@ def test_a_cluster_is_named_like_a_host() -> None:
     """Its name stands in URLs."""
     with pytest.raises(ValidationError, match="host name"):
         ClusterSpec.model_validate({"name": "a/b"})
+
+
+def test_limits_are_the_request_where_nothing_else_is_said() -> None:
+    """And may be above it, each for itself."""
+    spec = ContainerSpec.model_validate(
+        {"hostname": "a", "cpu": 1, "memory": "1GiB", "limits": {"cpu": 4, "disk": "9GiB"}}
+    )
+
+    assert spec.limits.over(spec.resources) == Resources(4000, 1 << 30, 9 << 30)
+
+
+def test_what_is_asked_of_a_placement_is_kept_in_one_way_of_writing() -> None:
+    """However it was written."""
+    spec = ContainerSpec.model_validate(
+        {
+            "hostname": "a",
+            "labels": {"app": "web"},
+            "constraints": [" zone  in ( b,a ) ", "! legacy", "cores>8"],
+            "architecture": "amd64",
+            "tolerations": ["*", "dedicated = db".replace(" ", "")],
+            "affinity": [{"to": "app == web", "rule": "apart", "over": "node"}],
+            "spread": [{"of": "app=web", "over": "zone", "weights": {"a": 2}}],
+            "budget": {"of": "app=web"},
+        }
+    )
+
+    assert {key: spec.document()[key] for key in ("constraints", "tolerations", "affinity", "spread", "budget")} == {
+        "constraints": ["zone in (a, b)", "!legacy", "cores>8"],
+        "tolerations": ["*", "dedicated=db"],
+        "affinity": [{"to": "app=web", "rule": "apart"}],
+        "spread": [{"of": "app=web", "over": "zone", "weights": {"a": 2.0}}],
+        "budget": {"of": "app=web"},
+    }
+    assert spec.architecture == "x86_64"
+    assert spec.averse
+
+
+def test_a_container_that_asks_for_nothing_special_tells_of_nothing_special() -> None:
+    """Neither its row nor its event grow with what may be asked."""
+    document = ContainerSpec.model_validate({"hostname": "a"}).document()
+
+    assert set(document) == {
+        *("hostname", "image", "type", "cpu", "memory", "disk", "labels", "node_labels"),
+        *("profiles", "config", "devices", "max_attempts"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "fields", "words"),
+    [
+        ("limits", {"cpu": 2, "limits": {"cpu": 1}}, "below"),
+        ("limits.cores", {"limits": {"cores": 1}}, ""),
+        ("limits.memory", {"limits": {"memory": "lots"}}, "size"),
+        ("constraints", {"constraints": ["a=1", "a=2"]}, "contradict"),
+        ("constraints", {"constraints": ["a>5", "a<3"]}, "contradict"),
+        ("constraints", {"constraints": ["zone=a"], "node_labels": {"zone": "b"}}, "contradict"),
+        ("constraints", {"constraints": ["node.architecture=aarch64"], "architecture": "amd64"}, "contradict"),
+        ("constraints", {"node_labels": {"node.architecture": "s390x"}, "architecture": "amd64"}, "x86_64"),
+        ("constraints.0", {"constraints": ["a ~ b"]}, "write KEY"),
+        ("constraints.0", {"constraints": ["a > b"]}, "number"),
+        ("constraints.0", {"constraints": [""]}, "write KEY"),
+        ("tolerations.0", {"tolerations": ["a b"]}, "label key"),
+        ("pool", {"pool": "No"}, "host name"),
+        ("architecture", {"architecture": "x 86"}, "label value"),
+        ("affinity.0.to", {"affinity": [{"to": ""}]}, "at least one label"),
+        ("affinity.0.weight", {"affinity": [{"to": "a", "weight": float("nan")}]}, "finite"),
+        ("affinity.0.weight", {"affinity": [{"to": "a", "weight": -1}]}, "greater"),
+        ("affinity.0.rule", {"affinity": [{"to": "a", "rule": "near"}]}, "together"),
+        ("affinity.0.near", {"affinity": [{"to": "a", "near": True}]}, ""),
+        ("affinity", {"affinity": [{"to": "a"}, {"to": "a", "rule": "apart"}]}, "impossible"),
+        ("spread.0.max_skew", {"spread": [{"of": "a", "max_skew": 0}]}, "greater"),
+        ("spread.0.weights.x", {"spread": [{"of": "a", "weights": {"x": 0}}]}, "greater"),
+        ("spread.0.weights.x", {"spread": [{"of": "a", "weights": {"x": float("inf")}}]}, "finite"),
+        ("spread", {"spread": [{"of": "app=web"}]}, "own labels"),
+        ("budget", {"budget": {"of": "app=web"}}, "own labels"),
+        ("priority", {"priority": 1001}, "less"),
+        ("priority", {"priority": -1001}, "greater"),
+        ("policy", {"policy": ""}, "at least 1"),
+        ("gang", {"gang": {"id": "x", "size": 2}}, ""),
+    ],
+)
+def test_what_no_placement_could_heed_is_refused_with_its_field(field: str, fields: dict[str, Any], words: str) -> None:
+    """So that nobody waits for what cannot be."""
+    with pytest.raises(ValidationError) as refused:
+        ContainerSpec.model_validate({"hostname": "a", **fields})
+
+    (problem,) = refused.value.errors()
+    assert ".".join(str(part) for part in problem["loc"]) == field
+    assert words in problem["msg"]

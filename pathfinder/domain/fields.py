@@ -1,0 +1,44 @@
+"""The fields that request bodies are made of: how each is written, and what it is read as."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from pathfinder.domain import names
+from pathfinder.domain.resources import MIN_DISK_BYTES, MIN_MEMORY_BYTES, parse_bytes, parse_cpu
+
+Hostname = Annotated[str, AfterValidator(names.hostname)]
+Image = Annotated[str, AfterValidator(names.image)]
+LabelKey = Annotated[str, AfterValidator(names.label_key)]
+LabelValue = Annotated[str, AfterValidator(names.label_value)]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
+
+
+def _size(least: int) -> BeforeValidator:
+    def parse(value: Any) -> int | None:
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise ValueError("write a size like 512MiB, or a whole number of bytes")
+        return parse_bytes(value, least=least)
+
+    return BeforeValidator(parse, json_schema_input_type=str | int | None)
+
+
+def _cpu(value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("write cores like 2 or 0.5, or millicores like 500m")
+    return parse_cpu(value)
+
+
+Cpu = Annotated[int | None, BeforeValidator(_cpu, json_schema_input_type=str | int | float | None)]
+Memory = Annotated[int | None, _size(MIN_MEMORY_BYTES)]
+Disk = Annotated[int | None, _size(MIN_DISK_BYTES)]
+
+
+class Body(BaseModel):
+    """A request body: unknown fields are refused, so that a typing mistake is never silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", str_max_length=65_536)
