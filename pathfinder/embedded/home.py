@@ -115,9 +115,7 @@ class Home:
             return int(last)
         # Those of other services count as taken, though they may not run yet.
         others = {value for key, value in self._read().items() if key.startswith("port.") and key != f"port.{name}"}
-        port = free_port(last or preferred)
-        while port in others:
-            port = free_port(port + 1)
+        port = free_port(last or preferred, f"{name} of {self.root}", avoid=others)
         self.remember(f"port.{name}", port)
         return port
 

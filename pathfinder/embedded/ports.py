@@ -1,7 +1,9 @@
 """TCP ports of this machine: which are free, and who holds the others."""
 
 import socket
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,8 +12,13 @@ from pathfinder.embedded.errors import EmbeddedError
 LOOPBACK = "127.0.0.1"
 #: How far above the preferred port a free one is looked for.
 SEARCH = 100
+#: How long a port is nobody else's that was given to nobody in particular. Its service listens by then, or never will.
+RESERVED_SECONDS = 120.0
 #: State LISTEN in /proc/net/tcp.
 _LISTEN = "0A"
+#: What this process reserved: by port, for whom, since when, and the socket that tells other processes.
+_reserved: dict[int, tuple[str, float, socket.socket]] = {}
+_guard = threading.Lock()
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
@@ -35,12 +42,36 @@ def answers(port: int, host: str = LOOPBACK, timeout_seconds: float = 1.0) -> bo
     return True
 
 
-def free_port(preferred: int) -> int:
-    """`preferred`, or the next port above it that is free."""
+def free_port(preferred: int, owner: str = "", avoid: Collection[int] = ()) -> int:
+    """`preferred`, or the next port above it that is free, not to be avoided, and was not just given to somebody else.
+
+    Whoever is to listen there takes a while to start, and may crash and start again, so the port is reserved, on the
+    whole machine, while this process lives: for `owner`, who is given it again, or for `RESERVED_SECONDS` without one.
+    """
     for port in range(preferred, preferred + SEARCH):
-        if is_free(port):
+        if port not in avoid and is_free(port) and _reserve(port, owner):
             return port
     raise EmbeddedError(f"No free port on {LOOPBACK} between {preferred} and {preferred + SEARCH - 1}.")
+
+
+def _reserve(port: int, owner: str) -> bool:
+    now = time.monotonic()
+    with _guard:
+        for each, (former, since, sign) in list(_reserved.items()):
+            if not former and now - since > RESERVED_SECONDS:
+                del _reserved[each]
+                sign.close()
+        if port in _reserved:
+            return bool(owner) and _reserved[port][0] == owner
+        # An abstract name is seen by every process of this network namespace, as ports are, and ends with this one.
+        sign = socket.socket(socket.AF_UNIX)
+        try:
+            sign.bind(f"\0pathfinder-port-{port}")
+        except OSError:
+            sign.close()
+            return False
+        _reserved[port] = owner, now, sign
+        return True
 
 
 def holder(port: int) -> str:

@@ -5,7 +5,6 @@ import signal
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from pathlib import Path
 
 import chaos
@@ -14,7 +13,6 @@ from pathfinder.embedded import orphans, roles
 from pathfinder.embedded.account import remove_data_elsewhere
 from pathfinder.embedded.control_plane import ControlPlane
 from pathfinder.embedded.home import Home
-from pathfinder.embedded.ports import free_port
 from pathfinder.embedded.program import Program
 from pathfinder.embedded.progress import Silent
 from pathfinder.embedded.services import Services
@@ -24,6 +22,7 @@ from pathfinder.embedded.supervisor import Supervisor, wait_until
 ROLES = tuple(f"{role}-{number}" for role in roles.CONTROL_PLANE for number in (1, 2))
 SERVICES = ("postgres", "rabbitmq")
 START_SECONDS = 120.0
+API_PORT, WIRE_PORT = 25_300, 25_400
 #: What takes a minute in production takes seconds here; heartbeat and lease are as they come.
 SETTINGS = {
     "PATHFINDER_INVENTORY_SECONDS": "10",
@@ -51,10 +50,6 @@ class Stage:
     def up(self) -> None:
         """Start everything; return when every node is READY."""
         self.supervisor.home.create()
-        # Ports of this process's own: others start services on this machine at the same time.
-        self._ports = count(25_000 + os.getpid() % 250 * 25)
-        for name in ("postgres", "rabbitmq", "rabbitmq.nodes", "epmd"):
-            self.supervisor.home.remember(f"port.{name}", next(self._ports))
         for kind in ("cut", "torn", "dead", "sick"):
             (self.root / "faults" / kind).mkdir(parents=True)
         self.supervisor.ensure()
@@ -84,20 +79,20 @@ class Stage:
         remove_data_elsewhere(self.supervisor.home)
 
     def _write_plan(self) -> None:
-        ports = [free_port(next(self._ports)), free_port(next(self._ports))]
+        ports = [self._port(f"api-{number}", API_PORT) for number in (1, 2)]
         self.apis = [f"http://127.0.0.1:{port}" for port in ports]
         names = [*ROLES]
         links = {name: node_address(number) for number, name in enumerate(self.nodes, start=1)}
         links |= {name: role_address(number) for number, name in enumerate(names)}
         scheme, rest = self.broker_url.split("@")
         _, vhost = rest.split("/")
-        wire_port = free_port(next(self._ports))
+        wire_port = self._port("wire", WIRE_PORT)
         self.plan = Plan(
             nodes=len(self.nodes),
             hosts=len(self.hosts),
             links=links,
             broker_port=wire_port,
-            api_port=free_port(next(self._ports)),
+            api_port=self._port("wire.api", WIRE_PORT),
             broker_upstream=int(rest.split(":")[1].split("/")[0]),
             api_upstreams=ports,
             broker_url=f"{scheme}@{{host}}:{wire_port}/{vhost}",
@@ -105,6 +100,9 @@ class Stage:
             settings={"inventory_seconds": float(self._settings["PATHFINDER_INVENTORY_SECONDS"])},
         )
         self.plan.write(self.root)
+
+    def _port(self, name: str, preferred: int) -> int:
+        return self.supervisor.home.port(name, preferred, in_use=False)
 
     def _start_roles(self, settings: dict[str, str]) -> None:
         programs = []

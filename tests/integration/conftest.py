@@ -43,7 +43,7 @@ def database_url(service_directory: Path) -> Iterator[str]:
     if given := os.environ.get("PATHFINDER_TEST_DATABASE_URL"):
         yield given
         return
-    with start_postgres(service_directory / "postgres", free_port(24500 + os.getpid() % 100)) as url:
+    with start_postgres(service_directory / "postgres", free_port(24500)) as url:
         yield url
 
 
@@ -53,7 +53,7 @@ def broker_url(service_directory: Path) -> Iterator[str]:
     if given := os.environ.get("PATHFINDER_TEST_BROKER_URL"):
         yield given
         return
-    with start_rabbitmq(service_directory / "rabbitmq", free_port(24700 + os.getpid() % 100)) as url:
+    with start_rabbitmq(service_directory / "rabbitmq", free_port(24700)) as url:
         yield url
 
 

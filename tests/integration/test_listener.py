@@ -27,7 +27,7 @@ ROLES = ("relay", "scheduler", "recorder", "controller")
 @contextmanager
 def running(role: str, log: Path, **settings: str) -> Iterator[str]:
     """`pathfinder run ROLE` as a process; the address it was told to answer at."""
-    address = f"127.0.0.1:{free_port(25100 + os.getpid() % 80)}"
+    address = f"127.0.0.1:{free_port(25100)}"
     given = {f"PATHFINDER_{name.upper()}": value for name, value in settings.items()}
     environment = os.environ | {"PATHFINDER_HEALTH_LISTEN": address} | given
     program = (sys.executable, "-m", "pathfinder.cli.operator", "run", role)
@@ -173,7 +173,7 @@ async def test_two_processes_of_a_role_have_ports_of_their_own(make_process: obj
 
 async def test_a_role_works_without_a_listener_where_the_address_is_taken(make_process: object) -> None:
     """Work never waits for its watchers."""
-    address = f"127.0.0.1:{free_port(25200 + os.getpid() % 80)}"
+    address = f"127.0.0.1:{free_port(25200)}"
     first = listener(make_process, ("relay",), health_listen=address)
     second = listener(make_process, ("relay",), health_listen=address)
     async with listening(first), listening(second):

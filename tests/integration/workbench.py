@@ -128,8 +128,7 @@ def serving(
     database_url: str, broker_url: str, log: Path, *roles: str
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """`pathfinder run ROLE…` as a process, once its API answers: the API's URL and the process, ended at the end."""
-    # Not all test sessions of a machine begin at the same port: one would take the other's API for its own.
-    port = free_port(26000 + os.getpid() % 3000)
+    port = free_port(26000)
     environment = os.environ | {
         "PATHFINDER_DATABASE_URL": database_url,
         "PATHFINDER_BROKER_URL": broker_url,

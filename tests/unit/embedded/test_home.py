@@ -1,6 +1,8 @@
 """The directory of one embedded Pathfinder."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +58,19 @@ def test_a_port_somebody_has_is_stepped_over_and_its_holder_named() -> None:
         assert not is_free(port)
         assert free_port(port) > port
         assert "pid" in holder(port)
+
+
+def test_a_port_that_was_given_out_is_nobody_elses_though_nobody_listens_yet() -> None:
+    """Services take seconds to start; another process that looks for a port meanwhile finds another one."""
+    elsewhere = "from pathfinder.embedded.ports import free_port; print(free_port({}))"
+
+    mine = free_port(23950, "mine")
+
+    assert free_port(mine, "mine") == mine
+    assert free_port(mine) > mine
+    found = subprocess.run([sys.executable, "-c", elsewhere.format(mine)], capture_output=True, text=True, check=True)
+    assert int(found.stdout) > mine
+    assert is_free(mine)
 
 
 def test_a_running_service_keeps_its_port(tmp_path: Path) -> None:
