@@ -7,6 +7,8 @@ NODES ?= 3
 SEED ?= 1
 MINUTES ?= 5
 FLEET ?= both
+# Most tests wait most of the time: for processes to start, for leases to end.
+WORKERS ?= 3
 # Where nothing was ever installed, there is nothing to stop.
 STOP := [ ! -x $(BIN)/pathfinder ] || $(BIN)/pathfinder
 
@@ -35,7 +37,7 @@ lab-down: ## Remove the lab without a trace.
 	@$(STOP) lab down
 
 test: install ## Every test, real services included.
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n $(WORKERS)
 
 lint: install ## Style, types and layers.
 	@$(BIN)/ruff check .

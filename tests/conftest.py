@@ -1,4 +1,7 @@
-"""What the whole suite shares: which tests can run on this machine, and a place of its own for what tests start."""
+"""What the whole suite shares: which tests can run on this machine, and a place of its own for what tests start.
+
+With `-n 3`, as in `make test`, tests run in three processes; what shares a service stays in one of them.
+"""
 
 import os
 import shutil
@@ -7,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from pathfinder.embedded.home import Home
 from pathfinder.embedded.lxd import find_lxd
@@ -17,21 +23,36 @@ from pathfinder.embedded.stack import Stack
 #: Fixtures that need a real LXD daemon, besides the markers.
 LXD_FIXTURES = frozenset({"lab", "lxd_socket", "tiny_image"})
 
-_left_out: list[str] = []
+#: What takes longest; the others find their places beside these.
+LONGEST = ("tests/system/", "tests/chaos/test_chaos.py", "tests/integration/test_crash_points.py")
+
+#: Why tests were left out, and how many.
+_left_out: dict[str, int] = {}
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where LXD cannot run, leave out what needs it, unless PATHFINDER_RUNTIME=lxd demands it."""
-    reason = None if find_lxd() else why_no_lxd(read_facts())
-    if reason is None:
-        return
-    if os.environ.get("PATHFINDER_RUNTIME") == "lxd":
+def pytest_sessionstart() -> None:
+    """Where LXD cannot run and PATHFINDER_RUNTIME=lxd demands it, nothing is tested at all."""
+    if os.environ.get("PATHFINDER_RUNTIME") == "lxd" and (reason := _why_no_lxd()):
         pytest.exit(f"PATHFINDER_RUNTIME=lxd, but LXD cannot run here: {reason}", returncode=1)
-    needing = [item for item in items if _needs_lxd(item)]
-    items[:] = [item for item in items if item not in needing]
-    config.hook.pytest_deselected(items=needing)
-    _left_out.append(reason)
-    _left_out.extend(item.nodeid for item in needing)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where LXD cannot run, leave out what needs it; begin with what takes longest."""
+    if reason := _why_no_lxd():
+        needing = [item for item in items if _needs_lxd(item)]
+        items[:] = [item for item in items if item not in needing]
+        config.hook.pytest_deselected(items=needing)
+        _left_out[reason] = len(needing)
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    for item in items:
+        if item.name not in item.nodeid:  # schemathesis's have all the same, and xdist would run one of them
+            item._id = item.id.with_params(item.name.partition("[")[2].removesuffix("]"))
+    assert len({item.nodeid for item in items}) == len(items), "tests of the same name"
+
+
+def _why_no_lxd() -> str | None:
+    return None if find_lxd() else why_no_lxd(read_facts())
 
 
 def _needs_lxd(item: pytest.Item) -> bool:
@@ -41,10 +62,36 @@ def _needs_lxd(item: pytest.Item) -> bool:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly what was not tested."""
-    if _left_out:
-        reason, *tests = _left_out
+    for reason, tests in _left_out.items():
         terminalreporter.section("NOT TESTED: REAL LXD", sep="!", red=True, bold=True)
-        terminalreporter.line(f"{len(tests)} tests need a real LXD and were left out: {reason}")
+        terminalreporter.line(f"{tests} tests need a real LXD and were left out: {reason}")
+
+
+class ByService(LoadScopeScheduling):
+    """A file's tests run in one process, and so do those that share the lab, or this machine's own LXD."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        # The lab of test_failover.py is its own.
+        shared = file.startswith(("tests/system/", "tests/contract/")) and not file.endswith("test_failover.py")
+        return file.rsplit("/", 1)[0] if shared else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByService:
+    """Which process runs which test."""
+    config.option.loadscopereorder = False  # the order is that of collection
+    return ByService(config, log)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What only a worker knows, because it collected the tests: where xdist keeps such things."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["left_out"] = _left_out
+
+
+def pytest_testnodedown(node: WorkerController) -> None:
+    """Take it from there."""
+    _left_out.update(getattr(node, "workeroutput", {}).get("left_out", {}))
 
 
 @pytest.fixture(scope="session", autouse=True)

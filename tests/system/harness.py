@@ -23,6 +23,7 @@ from pathfinder.domain.views import Container, Event
 from pathfinder.embedded.lab import Lab
 from pathfinder.embedded.lxd_client import LxdRefused, connect
 from pathfinder.embedded.ports import answers
+from pathfinder.embedded.supervisor import wait_until
 from pathfinder.runtime.lxd_order import MARK_CLUSTER, MARK_CONTAINER, MARK_GENERATION
 from pathfinder.store.servers import Servers
 
@@ -98,7 +99,8 @@ class Harness:
     @asynccontextmanager
     async def of(cls, lab: Lab) -> AsyncIterator["Harness"]:
         """A harness with its connections open."""
-        broker_url = next(url for url in lab.broker_url.split(",") if answers(URL(url).port or 5672))
+        # A test that failed may have left it just starting.
+        broker_url = await asyncio.to_thread(_answering, lab.broker_url.split(","))
         async with (
             Client(",".join(lab.api_urls), lab.token) as client,
             await aio_pika.connect_robust(broker_url) as broker,
@@ -373,3 +375,15 @@ async def start_pfi(environment: Mapping[str, str], *arguments: str) -> asyncio.
 
 
 __all__ = ["DEADLINE_SECONDS", "Harness", "Run", "Spy", "start_pfi"]
+
+
+def _answering(urls: Sequence[str]) -> str:
+    """The first of these where somebody listens, once that is so."""
+    there: list[str] = []
+
+    def found() -> bool:
+        there[:] = [url for url in urls if answers(URL(url).port or 5672)]
+        return bool(there)
+
+    wait_until("RabbitMQ", found, DEADLINE_SECONDS)
+    return there[0]

@@ -5,14 +5,16 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from pathfinder.embedded.account import ELSEWHERE
 from pathfinder.embedded.control_plane import ControlPlane
 from pathfinder.embedded.lab import Lab
+from pathfinder.embedded.lab_network import LabNetwork
+from pathfinder.embedded.lab_node import lab_cgroup
 from pathfinder.embedded.lxd_client import connect, is_trusted
 from pathfinder.embedded.node_init import hierarchies
 from pathfinder.embedded.supervisor import wait_until
@@ -31,42 +33,54 @@ def reaches(address: str) -> bool:
     return True
 
 
-def traces() -> dict[str, set[str]]:
-    """What a lab could leave behind on this machine."""
+Traces = dict[str, set[str]]
+
+
+def traces() -> Traces:
+    """What labs could leave behind on this machine: everything there is of each kind."""
+    loops = subprocess.run(["losetup", "-lnO", "NAME,BACK-INO"], capture_output=True, text=True, check=True)
     return {
-        "processes": {
-            path.parent.name
-            for path in Path("/proc").glob("[0-9]*/cmdline")
-            if any(word in _read(path) for word in ("node_init", "supervisord", "epmd", "beam.smp", "[lxc monitor]"))
-        },
+        "processes": {path.name for path in Path("/proc").glob("[0-9]*")},
         "mounts": {line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()},
         "links": set(os.listdir("/sys/class/net")),
-        "namespaces": {os.readlink(path) for path in _readable(Path("/proc").glob("[0-9]*/ns/net"))},
+        "namespaces": set(filter(None, map(_network_of, Path("/proc").glob("[0-9]*")))),
         "cgroups": {str(path) for root in hierarchies() for path in root.glob("pathfinder-lab*")},
-        "loops": {str(path) for path in Path("/sys/block").glob("loop*/loop/backing_file")},
-        "directories": set(os.listdir("/var/lib")),
+        "loops": set(map(" ".join, map(str.split, loops.stdout.splitlines()))),
     }
 
 
-def left_since(before: dict[str, set[str]]) -> dict[str, set[str]]:
-    """What is here now and was not before."""
-    return {kind: found - before[kind] for kind, found in traces().items() if found - before[kind]}
+def traces_of(root: Path, network: LabNetwork) -> Traces:
+    """Those of one lab. Of what other tests start meanwhile it knows nothing."""
+    words = (str(root), f"/{lab_cgroup(network)}")
+    processes = [path for path in Path("/proc").glob("[0-9]*") if _mentions(path, *words)]
+    inodes = {str(path.stat().st_ino) for path in root.glob("nodes/*/lxd/disks/*.img")}
+    of = {
+        "processes": {path.name for path in processes}.__contains__,
+        "mounts": lambda name: name.startswith(words[0]),
+        "links": lambda name: name.startswith((network.bridge, network.cable(1))),
+        "namespaces": (set(map(_network_of, processes)) - {_network_of(Path("/proc/self"))}).__contains__,
+        "cgroups": lambda name: name.endswith(words[1]),
+        "loops": lambda name: name.split()[1] in inodes,
+    }
+    return {kind: set(filter(of[kind], found)) for kind, found in traces().items()}
+
+
+def _mentions(process: Path, *words: str) -> bool:
+    return any(word in _read(process / name) for name in ("cmdline", "environ", "cgroup") for word in words)
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return path.read_bytes().decode(errors="replace")
     except OSError:
         return ""
 
 
-def _readable(paths: Iterator[Path]) -> Iterator[Path]:
-    for path in paths:
-        try:
-            os.readlink(path)
-        except OSError:
-            continue
-        yield path
+def _network_of(process: Path) -> str:
+    try:
+        return os.readlink(process / "ns/net")
+    except OSError:
+        return ""
 
 
 def test_every_node_is_a_daemon_of_its_own_with_an_agent(lab: Lab) -> None:
@@ -162,10 +176,13 @@ def test_a_role_that_is_killed_comes_back(lab: Lab) -> None:
 
 def test_two_labs_run_side_by_side_and_one_that_was_battered_leaves_nothing(lab: Lab) -> None:
     """Not even when its supervisord and a daemon were killed before anybody asked it to end."""
-    before = traces()
     with tempfile.TemporaryDirectory(prefix="pf-") as directory:
         other = Lab(Path(directory) / "lab")
         other.up(nodes=1)
+        lab_of = other.home.root, LabNetwork(int(other.home.recall("network")))
+        its = traces_of(*lab_of)
+        assert all(its[kind] for kind in its.keys() - {"mounts"})
+        elsewhere = ELSEWHERE / other.home.digest
         node_lxd = next(each.pid for each in other.status() if each.name == "node-01/lxd")
         assert node_lxd is not None
         subprocess.run(["nsenter", "-t", _process_1(other), "-p", "-m", "sh", "-c", f"kill -9 {node_lxd}"], check=True)
@@ -174,9 +191,15 @@ def test_two_labs_run_side_by_side_and_one_that_was_battered_leaves_nothing(lab:
         other.down()
 
         assert not other.home.root.exists()
+        assert not elsewhere.exists()
+
+    def left() -> Traces:
+        there, new = traces(), traces_of(*lab_of)
+        return {kind: found for kind in its if (found := there[kind] & its[kind] | new[kind])}
+
     with suppress(TimeoutError):  # the kernel tidies up on its own time
-        wait_until("no trace", lambda: not left_since(before), 10)
-    assert left_since(before) == {}
+        wait_until("no trace", lambda: not left(), 10)
+    assert left() == {}
     assert all(ControlPlane(lab.api_url, lab.token).has_ready_node(node) for node in lab.nodes())
 
 
