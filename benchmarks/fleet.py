@@ -30,9 +30,24 @@ SERVICES = ("postgres", "rabbitmq")
 class Fleet:
     """One fleet in a directory of its own. `settings` (`PATHFINDER_…`) reach every role and agent."""
 
-    def __init__(self, root: Path, nodes: int, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        nodes: int,
+        settings: Mapping[str, str] | None = None,
+        *,
+        agents: bool = True,
+        copies: Mapping[str, int] | None = None,
+    ) -> None:
+        """Without `agents` the nodes are somebody else's to play. `copies`: how many processes of which role."""
         self.nodes = [node_name(number) for number in range(1, nodes + 1)]
         self.supervisor = Supervisor(Home(root))
+        self._with_agents = agents
+        self._roles = {
+            f"{role}-{number}" if number > 1 else role: role
+            for role in roles.CONTROL_PLANE
+            for number in range(1, (copies or {}).get(role, 1) + 1)
+        }
         self._settings = {"PATHFINDER_DEFAULT_IMAGE": "local:tiny", **(settings or {})}
         self._services = Services(self.supervisor, {})
         self.api_url = self.token = self.database_url = self.broker_url = ""
@@ -40,7 +55,7 @@ class Fleet:
     @property
     def programs(self) -> list[str]:
         """Everything that runs for it."""
-        return [*SERVICES, *roles.CONTROL_PLANE, *(one.name for one in self._agents())]
+        return [*SERVICES, *self._roles, *(one.name for one in self._agents())]
 
     @property
     def broker(self) -> RabbitMQ:
@@ -61,12 +76,11 @@ class Fleet:
         self.api_url = f"http://127.0.0.1:{port}"
         settings |= {"PATHFINDER_API_LISTEN": f"127.0.0.1:{port}"}
         with progress.step("roles") as step:
-            programs = [roles.role_program(role, (role,), settings) for role in roles.CONTROL_PLANE]
-            self._run(programs)
+            self.run([roles.role_program(name, (role,), settings) for name, role in self._roles.items()])
             api = ControlPlane(self.api_url, self.token)
             self.supervisor.wait("api", api.is_ready, START_SECONDS)
             api.set_default_image(self._settings["PATHFINDER_DEFAULT_IMAGE"])
-            self._run(self._agents())
+            self.run(self._agents())
             step.say(f"ready on {self.api_url}")
 
     def down(self) -> None:
@@ -90,6 +104,8 @@ class Fleet:
         return url
 
     def _agents(self) -> list[Program]:
+        if not self._with_agents:
+            return []
         environment = self._settings | {
             "PATHFINDER_API_URL": self.api_url,
             roles.BROKER_URL: self.broker_url,
@@ -104,7 +120,8 @@ class Fleet:
             made.append(Program(f"agents-{number}", command, 500, environment, stop_seconds=2))
         return made
 
-    def _run(self, programs: list[Program]) -> None:
+    def run(self, programs: list[Program]) -> None:
+        """Start programs beside the others."""
         self.supervisor.define(programs)
         for program in programs:
             self.supervisor.start(program.name)

@@ -1,0 +1,57 @@
+"""`python -m benchmarks.load URL TOKEN CONTAINERS BATCH AT_A_TIME`: ask for containers through the API's batch endpoint.
+
+A process of its own, so that what it costs is told apart. Prints the moments of the first request and of the last
+answer, and how often it was told to come back later.
+"""
+
+import asyncio
+import json
+import sys
+import time
+
+import httpx2
+import orjson
+import uvloop
+
+from benchmarks.shapes import container
+
+RETRY_SECONDS = 0.2
+
+
+def main() -> None:
+    """Ask, and print when."""
+    url, token, containers, batch, at_a_time = sys.argv[1], sys.argv[2], *(int(one) for one in sys.argv[3:6])
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        print(json.dumps(runner.run(_ask(url, token, containers, batch, at_a_time))), flush=True)
+
+
+async def _ask(url: str, token: str, containers: int, batch: int, at_a_time: int) -> dict[str, float]:
+    starts = iter(range(0, containers, batch))
+    refused = 0
+    async with httpx2.AsyncClient(
+        base_url=url,
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Prefer": "return=minimal"},
+        timeout=60,
+        trust_env=False,
+    ) as client:
+
+        async def user() -> None:
+            nonlocal refused
+            for start in starts:
+                asked = [container(number) for number in range(start, min(start + batch, containers))]
+                body = orjson.dumps({"containers": asked})
+                while (answer := await client.post("/api/v3/containers/batch", content=body)).status_code != 201:
+                    if answer.status_code != 503:
+                        raise SystemExit(f"{answer.status_code}: {answer.text[:500]}")
+                    refused += 1
+                    await asyncio.sleep(RETRY_SECONDS)
+
+        begin = time.time()
+        async with asyncio.TaskGroup() as users:
+            for _ in range(at_a_time):
+                users.create_task(user())
+        return {"first": begin, "last": time.time(), "refused": refused}
+
+
+if __name__ == "__main__":
+    main()
