@@ -31,10 +31,9 @@ LIMIT_SECONDS = 1800.0
 
 SETTINGS = {"PATHFINDER_HEARTBEAT_SECONDS": "5", "PATHFINDER_LOG_LEVEL": "warning"}
 
-_OPEN = """
-    SELECT EXISTS (SELECT FROM containers WHERE status = 'PENDING') AS pending, EXISTS (SELECT FROM outbox) AS unsent
+_ENDED = """
+    SELECT NOT EXISTS (SELECT FROM containers WHERE status = ANY($1)) AND NOT EXISTS (SELECT FROM outbox)
 """
-_ENDED = "SELECT NOT EXISTS (SELECT FROM containers WHERE status IN ('PENDING', 'SCHEDULED')) AND NOT EXISTS (SELECT FROM outbox)"
 
 
 def main() -> int:
@@ -81,11 +80,10 @@ async def _measure(fleet: Fleet, arguments: argparse.Namespace) -> Result:
     pids = {name: await asyncio.to_thread(fleet.supervisor.pid, name) for name in programs}
     before = _spent(pids)
     load = await _load(fleet, arguments)
-    while any((await store.rows(_OPEN))[0].values()) or load.returncode is None:
-        await asyncio.sleep(POLL_SECONDS)
+    output = (await load.communicate())[0]
+    await _none_left(store, "PENDING")
     scheduled = time.time()
     spent = {name: seconds - before[name] for name, seconds in _spent(pids).items()}
-    output = (await load.communicate())[0]
     if load.returncode:
         raise SystemExit("the load ended early")
     asked: dict[str, float] = json.loads(output)
@@ -94,14 +92,19 @@ async def _measure(fleet: Fleet, arguments: argparse.Namespace) -> Result:
     if not agents:
         agents = await asyncio.to_thread(estate.play, fleet, arguments.herds, beating=False)
     pids |= {name: await asyncio.to_thread(fleet.supervisor.pid, name) for name in agents}
-    async with asyncio.timeout(LIMIT_SECONDS):
-        while not await store.value(_ENDED):
-            await asyncio.sleep(POLL_SECONDS)
+    await _none_left(store, "PENDING", "SCHEDULED")
     provisioning = time.time() - begin
     later = {name: seconds - before.get(name, 0.0) for name, seconds in _spent(pids).items()}
     await store.close()
     memory = {name: vitals.memory_bytes(pid) / 2**20 for name, pid in pids.items()}
     return _result(arguments, asked, placing, provisioning, spent, later, memory)
+
+
+async def _none_left(store: Store, *statuses: str) -> None:
+    """Return once no container has these statuses and no message waits to be published."""
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while not await store.value(_ENDED, list(statuses)):  # noqa: ASYNC110 - it is in the database
+            await asyncio.sleep(POLL_SECONDS)
 
 
 async def _load(fleet: Fleet, arguments: argparse.Namespace) -> asyncio.subprocess.Process:

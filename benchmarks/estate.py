@@ -80,5 +80,3 @@ def play(fleet: Fleet, processes: int, *, beating: bool) -> list[str]:
         programs.append(Program(f"herd-{number + 1}", command, 500, environment, stop_seconds=2))
     fleet.run(programs)
     return [program.name for program in programs]
-
-

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.load URL TOKEN CONTAINERS BATCH AT_A_TIME`: ask for containers through the API's batch endpoint.
+"""`python -m benchmarks.load URL TOKEN CONTAINERS BATCH AT_A_TIME`: containers, through the API's batch endpoint.
 
 A process of its own, so that what it costs is told apart. Prints the moments of the first request and of the last
 answer, and how often it was told to come back later.

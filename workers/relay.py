@@ -26,6 +26,11 @@ log = structlog.get_logger()
 #: A joined message body stays below this, so that one message never holds up a channel.
 MAX_BODY_BYTES = 1 << 20
 
+#: After so many rows at once the relay rests: for twice as long as they took, but not long. What comes meanwhile and
+#: goes the same way travels as one message, and a message costs more than a placement.
+MANY = 1_000
+MAX_REST_SECONDS = 2.0
+
 #: An exchange, a routing key and a body.
 Parcel = tuple[str, str, bytes]
 
@@ -69,8 +74,12 @@ async def _serve(process: Process, wake: asyncio.Event, connection: AbstractConn
             wake.clear()
             try:
                 # What is committed from here on wakes us again, so only a full batch means that more may be waiting.
-                while await publish_some(process, publisher, holding) >= outbox.BATCH:
-                    pass
+                begin, rows = clock(), outbox.BATCH
+                while rows >= outbox.BATCH:
+                    rows = await publish_some(process, publisher, holding)
+                    if rows >= MANY:
+                        await pause(process.stopping, min(2 * (clock() - begin), MAX_REST_SECONDS))
+                        begin = clock()
             except Unavailable as error:
                 log.warning("waiting", reason=str(error))
                 await pause(process.stopping, backoff(3))
@@ -162,9 +171,12 @@ async def _retire(publisher: Publisher, hostnames: set[str]) -> None:
 def _joined(rows: Sequence[outbox.Message]) -> list[Parcel]:
     """Messages that go the same way as one, oldest first, each below `MAX_BODY_BYTES` where that is possible."""
     ways: dict[tuple[str, str], list[list[bytes]]] = defaultdict(lambda: [[]])
+    sizes: dict[tuple[str, str], int] = defaultdict(int)
     for row in rows:
-        parcels = ways[row.exchange, row.routing_key]
-        if parcels[-1] and sum(map(len, parcels[-1])) + len(row.body) > MAX_BODY_BYTES:
-            parcels.append([])
-        parcels[-1].append(row.body)
+        way = row.exchange, row.routing_key
+        if sizes[way] and sizes[way] + len(row.body) > MAX_BODY_BYTES:
+            ways[way].append([])
+            sizes[way] = 0
+        ways[way][-1].append(row.body)
+        sizes[way] += len(row.body)
     return [(*way, join(parcel)) for way, parcels in ways.items() for parcel in parcels]

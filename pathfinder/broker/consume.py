@@ -126,7 +126,7 @@ async def consume(
                     arrived.put_nowait(None)  # the end, for the loop outside
                     break
                 messages.append(another)
-            await _work(messages, handler, aside, read)
+            await _work(messages, handler, aside, read, in_order=True)
             if stopping.is_set():
                 return
         _expect(stopping, queue)
@@ -181,11 +181,13 @@ def _expect(stopping: asyncio.Event, queue: topology.Queue) -> None:
         raise ConnectionError(f"the broker ended the consumer of {queue.name}")
 
 
-async def _work(messages: Sequence[AbstractIncomingMessage], handler: Handler, aside: Aside, read: Reader) -> None:
+async def _work(
+    messages: Sequence[AbstractIncomingMessage], handler: Handler, aside: Aside, read: Reader, *, in_order: bool = False
+) -> None:
     readable = [delivery for message in messages if (delivery := await _read(message, aside, read)) is not None]
     if readable:
         await handler(readable)
-        await _acknowledge(readable)
+        await _acknowledge(readable, in_order)
 
 
 async def _read(message: AbstractIncomingMessage, aside: Aside, read: Reader) -> Delivery | None:
@@ -196,7 +198,8 @@ async def _read(message: AbstractIncomingMessage, aside: Aside, read: Reader) ->
         return None
 
 
-async def _acknowledge(handled: Sequence[Delivery]) -> None:
-    for delivery in handled:
-        if not delivery.message.processed:
-            await delivery.message.ack()
+async def _acknowledge(handled: Sequence[Delivery], in_order: bool) -> None:
+    """One word for all where nothing older is in hand; those that were set aside or given back are settled already."""
+    open_ = [delivery.message for delivery in handled if not delivery.message.processed]
+    for message in open_[-1:] if in_order else open_:
+        await message.ack(multiple=in_order)

@@ -1,16 +1,21 @@
 """Sending messages, each confirmed by the broker."""
 
 from collections.abc import Mapping
+from typing import cast
 from uuid import uuid4
 
-from aio_pika import DeliveryMode, Message
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aio_pika import DeliveryMode
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import DeliveryError, PublishError
+from aiormq import spec
+from aiormq.channel import Channel as Wire
 
 from pathfinder import telemetry
 from pathfinder.broker.connection import BROKEN, BrokerLost
 from pathfinder.domain.errors import PathfinderError
-from pathfinder.domain.messages import Exchange
+
+#: How long the broker may take to confirm a message.
+CONFIRM_SECONDS = 10
 
 
 class Unroutable(PathfinderError):
@@ -24,15 +29,19 @@ class QueueFull(PathfinderError):
 class Publisher:
     """A confirming channel. `publish` returns once the broker has the message, and raises if it has not."""
 
-    def __init__(self, channel: AbstractChannel, exchanges: dict[str, AbstractExchange]) -> None:
+    def __init__(self, channel: AbstractChannel, wire: Wire) -> None:
         self.channel = channel
-        self._exchanges = exchanges
+        self._wire = wire
 
     @classmethod
     async def open(cls, connection: AbstractConnection) -> "Publisher":
         """A publisher on a channel of its own."""
-        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        return cls(channel, {name: await channel.get_exchange(name, ensure=False) for name in Exchange})
+        return await cls.on(await connection.channel(publisher_confirms=True, on_return_raises=True))
+
+    @classmethod
+    async def on(cls, channel: AbstractChannel) -> "Publisher":
+        """A publisher on a channel that confirms."""
+        return cls(channel, cast(Wire, await channel.get_underlay_channel()))
 
     async def publish(
         self,
@@ -50,15 +59,23 @@ class Publisher:
         Raises Unroutable for a mandatory message without a queue, QueueFull where the broker refused it, BrokerLost
         where no confirm can come any more.
         """
-        message = Message(
-            body,
+        properties = spec.Basic.Properties(
             content_type="application/json",
             message_id=message_id or str(uuid4()),
             headers=dict(headers or {}),
             delivery_mode=DeliveryMode.PERSISTENT if persistent else DeliveryMode.NOT_PERSISTENT,
         )
         try:
-            await self._exchanges[exchange].publish(message, routing_key, mandatory=mandatory, timeout=10)
+            # aio_pika's own `publish` waits until each message is on the wire before it takes the next.
+            await self._wire.basic_publish(
+                body,
+                exchange=exchange,
+                routing_key=routing_key,
+                properties=properties,
+                mandatory=mandatory,
+                timeout=CONFIRM_SECONDS,
+                wait=False,
+            )
         except PublishError as error:
             telemetry.PUBLISH_FAILED.labels(exchange).inc()
             raise Unroutable(f"no queue is bound to {exchange} for {routing_key}") from error

@@ -1,9 +1,14 @@
 """The commands a node is given."""
 
-from dataclasses import asdict
+from dataclasses import fields
+from operator import attrgetter
 
 from pathfinder.domain.containers import Container
+from pathfinder.domain.instances import InstanceOrder
 from pathfinder.domain.messages import Command, Envelope
+
+_ORDER = [field.name for field in fields(InstanceOrder)]
+_values = attrgetter(*_ORDER)
 
 
 def provision(container: Container, epoch: int) -> Envelope:
@@ -17,7 +22,7 @@ def provision(container: Container, epoch: int) -> Envelope:
         subject=str(container.id),
         generation=container.generation,
         trace_id=container.trace_id,
-        body={**asdict(container.order), "epoch": epoch},
+        body={**dict(zip(_ORDER, _values(container.order), strict=True)), "epoch": epoch},
     )
 
 

@@ -11,7 +11,6 @@ from pathfinder.domain import commands, views
 from pathfinder.domain.errors import AlreadyExists, FieldProblem, Invalid, NotFound
 from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
-from pathfinder.domain.resources import Resources
 from pathfinder.domain.specs import ClusterPatch
 from pathfinder.store import nodes
 from pathfinder.store.journal import Fact, record
@@ -19,7 +18,7 @@ from pathfinder.store.journal import Fact, record
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster, and the different sizes its nodes have."""
+    """A cluster."""
 
     id: UUID
     name: str
@@ -27,18 +26,6 @@ class Cluster:
     default_image: str
     heartbeat_seconds: float | None
     lease_seconds: float | None
-    sizes: tuple[Resources, ...]
-
-    @property
-    def largest(self) -> Resources | None:
-        """The most of each resource that any of its nodes has; None while it has no node."""
-        if not self.sizes:
-            return None
-        return Resources(
-            max(size.cpu_millicores for size in self.sizes),
-            max(size.memory_bytes for size in self.sizes),
-            max(size.disk_bytes for size in self.sizes),
-        )
 
 
 #: A lease must outlast a heartbeat that is lost and one that is late.
@@ -63,11 +50,7 @@ class Rhythm:
 
 
 _FIND = text("""
-    SELECT k.id, k.name, k.policy, k.default_image, k.heartbeat_seconds, k.lease_seconds,
-           COALESCE(jsonb_agg(DISTINCT jsonb_build_array(n.cpu_millicores, n.memory_bytes, n.disk_bytes))
-                    FILTER (WHERE n.id IS NOT NULL), '[]'::jsonb) AS sizes
-    FROM clusters AS k LEFT JOIN nodes AS n ON n.cluster_id = k.id
-    WHERE k.name = :name GROUP BY k.id
+    SELECT id, name, policy, default_image, heartbeat_seconds, lease_seconds FROM clusters WHERE name = :name
 """)
 
 _VIEW = """
@@ -83,8 +66,7 @@ async def find(tx: AsyncConnection, name: str) -> Cluster:
     row = (await tx.execute(_FIND, {"name": name})).one_or_none()
     if row is None:
         raise NotFound("cluster", name, "`pfi get clusters` lists those there are.")
-    sizes = tuple(Resources(*size) for size in row.sizes)
-    return Cluster(row.id, row.name, row.policy, row.default_image, row.heartbeat_seconds, row.lease_seconds, sizes)
+    return Cluster(*row)
 
 
 async def policy_of(tx: AsyncConnection, cluster_id: UUID) -> str | None:

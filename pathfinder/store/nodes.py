@@ -1,6 +1,6 @@
 """Nodes: registration, leases, cordons, and the snapshot the scheduler decides on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -72,6 +72,32 @@ def _state(row: Any) -> NodeState:
         slots=UNLIMITED if row.slots is None else row.slots,
         aside=row.aside_reason,
     )
+
+
+_SIZE: bulk.Columns = {"cpu": "bigint", "memory": "bigint", "disk": "bigint"}
+_TOO_LARGE = text(f"""
+    SELECT w.cpu, w.memory, w.disk FROM {bulk.rows(_SIZE, "w")}
+    WHERE NOT EXISTS (
+        SELECT FROM nodes AS n WHERE n.cluster_id = :cluster_id
+          AND n.cpu_millicores >= w.cpu AND n.memory_bytes >= w.memory AND n.disk_bytes >= w.disk
+    )
+""")  # noqa: S608 - the text is put together from the constants above
+
+
+async def too_large(tx: AsyncConnection, cluster_id: UUID, sizes: Iterable[Resources]) -> set[Resources]:
+    """Those of these sizes that no node of a cluster has, even empty. Each is looked for only until it is found."""
+    items = [{"cpu": one.cpu_millicores, "memory": one.memory_bytes, "disk": one.disk_bytes} for one in sizes]
+    result = await tx.execute(_TOO_LARGE, {"cluster_id": cluster_id, **bulk.parameters(_SIZE, items)})
+    return {Resources(*row) for row in result}
+
+
+async def sizes(tx: AsyncConnection, cluster_id: UUID) -> list[Resources]:
+    """The different sizes that nodes of a cluster have."""
+    result = await tx.execute(
+        text("SELECT DISTINCT cpu_millicores, memory_bytes, disk_bytes FROM nodes WHERE cluster_id = :cluster_id"),
+        {"cluster_id": cluster_id},
+    )
+    return [Resources(*row) for row in result]
 
 
 _IDENTITY = "SELECT id, cluster_id, hostname, epoch, status = 'DOWN' AS down FROM nodes"

@@ -17,7 +17,7 @@ from pathfinder.domain.lifecycle import RESCHEDULABLE, ContainerType, Status
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.resources import Resources, format_bytes, format_cpu
 from pathfinder.domain.specs import ContainerSpec
-from pathfinder.store import claims, containers, journal
+from pathfinder.store import claims, containers, journal, nodes
 from pathfinder.store.clusters import Cluster
 
 
@@ -45,7 +45,7 @@ async def create(
     """
     if key is not None and (known := await _answered(tx, cluster.id, key, _digest(specs, together))) is not None:
         return known
-    _check(cluster, specs)
+    await _check(tx, cluster, specs)
     made = await containers.insert(tx, cluster.id, cluster.default_image, specs, asker.trace_id, together=together)
     ids = [id_ for id_, _ in made]
     if key is not None:
@@ -68,38 +68,42 @@ async def create(
     return ids
 
 
-def _check(cluster: Cluster, specs: Sequence[ContainerSpec]) -> None:
+async def _check(tx: AsyncConnection, cluster: Cluster, specs: Sequence[ContainerSpec]) -> None:
     seen: set[str] = set()
-    largest = cluster.largest
     for index, spec in enumerate(specs):
-        field = f"containers[{index}]." if len(specs) > 1 else ""
         if spec.hostname in seen:
             words = f"{spec.hostname!r} is in this batch twice"
-            raise Invalid("Each hostname may be asked for once.", [FieldProblem(f"{field}hostname", words)])
+            field = f"{_field(specs, index)}hostname"
+            raise Invalid("Each hostname may be asked for once.", [FieldProblem(field, words)])
         seen.add(spec.hostname)
-        if largest is not None:
-            _check_size(cluster, largest, spec, field)
+    too_large = await nodes.too_large(tx, cluster.id, {spec.resources for spec in specs})
+    if too_large and (there := await nodes.sizes(tx, cluster.id)):  # without any node yet, anything may come to fit
+        index = next(index for index, spec in enumerate(specs) if spec.resources in too_large)
+        raise _never_fits(cluster, there, specs[index], _field(specs, index))
 
 
-def _check_size(cluster: Cluster, largest: Resources, spec: ContainerSpec, field: str) -> None:
+def _field(specs: Sequence[ContainerSpec], index: int) -> str:
+    return f"containers[{index}]." if len(specs) > 1 else ""
+
+
+def _never_fits(cluster: Cluster, sizes: Sequence[Resources], spec: ContainerSpec, field: str) -> NeverFits:
     for name, wanted, most, write in (
-        ("cpu", spec.cpu, largest.cpu_millicores, format_cpu),
-        ("memory", spec.memory, largest.memory_bytes, format_bytes),
-        ("disk", spec.disk, largest.disk_bytes, format_bytes),
+        ("cpu", spec.cpu, max(size.cpu_millicores for size in sizes), format_cpu),
+        ("memory", spec.memory, max(size.memory_bytes for size in sizes), format_bytes),
+        ("disk", spec.disk, max(size.disk_bytes for size in sizes), format_bytes),
     ):
         if wanted is not None and wanted > most:
             words = f"{write(wanted)} is more than any node has; the largest has {write(most)}"
-            raise NeverFits(
+            return NeverFits(
                 f"No node of cluster {cluster.name!r} could ever hold {spec.hostname!r}: {name} {words}. "
                 "Ask for less, or add a larger node first.",
                 [FieldProblem(field + name, words)],
             )
-    if not any(spec.resources.within(size) for size in cluster.sizes):
-        raise NeverFits(
-            f"No node of cluster {cluster.name!r} could ever hold {spec.hostname!r}: some have the CPU, some the "
-            "memory, some the disk it asks for, but none has all of it. Ask for less, or add a larger node first.",
-            [FieldProblem(field + "cpu", "no node has this together with the memory and disk asked for")],
-        )
+    return NeverFits(
+        f"No node of cluster {cluster.name!r} could ever hold {spec.hostname!r}: some have the CPU, some the "
+        "memory, some the disk it asks for, but none has all of it. Ask for less, or add a larger node first.",
+        [FieldProblem(field + "cpu", "no node has this together with the memory and disk asked for")],
+    )
 
 
 async def delete(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker: Asker) -> UUID:

@@ -334,7 +334,7 @@ async def test_heartbeats_of_a_node_that_was_given_up_call_it_back(
         beat = Envelope(
             Report.HEARTBEAT, str(bench.fleet.cluster_id), str(bench.node_id), body={"usage": {}, "epoch": 0}
         )
-        publisher = Publisher(channel, {name: await channel.get_exchange(name, ensure=False) for name in Exchange})
+        publisher = await Publisher.on(channel)
         await publisher.publish(Exchange.REPORTS, Report.HEARTBEAT, encode([beat]), persistent=False)
 
         async def called() -> bool:

@@ -57,7 +57,7 @@ async def relaying(process: Process, broker_url: str) -> AsyncIterator[None]:
 
 async def fill(channel: AbstractChannel, exchange: str, key: str, body: bytes) -> int:
     """Publish until the queue refuses; how many it took. Its bound is soft."""
-    publisher, taken = Publisher(channel, {exchange: await channel.get_exchange(exchange)}), 0
+    publisher, taken = await Publisher.on(channel), 0
     while True:
         try:
             await publisher.publish(exchange, key, body)
