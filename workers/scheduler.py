@@ -22,7 +22,7 @@ from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.lifecycle import Status
 from pathfinder.domain.messages import SUPPLY, Envelope, Kind
 from pathfinder.failpoints import point
-from pathfinder.scheduling import explain, policy
+from pathfinder.scheduling import asking, explain, policy
 from pathfinder.scheduling.fleet import Fleet, NodeState
 from pathfinder.scheduling.place import Decision, place
 from pathfinder.scheduling.policy import Policy
@@ -170,7 +170,8 @@ async def _decide(
     states, outcome.supply = await nodes.snapshot(tx, cluster_id)
     seed = pending[0].id.int & 0xFFFF_FFFF
     requests = [
-        Request(str(one.id), one.resources, one.spec["node_labels"], outcome.failed.get(one.id, ())) for one in pending
+        Request(str(one.id), asking.ask(one.resources, one.type, one.image, one.spec), outcome.failed.get(one.id, ()))
+        for one in pending
     ]
     decisions = place(Fleet.of(states), requests, chosen, seed)
     chosen_ids = [None if one.index is None else UUID(states[one.index].id) for one in decisions]

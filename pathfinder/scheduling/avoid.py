@@ -17,7 +17,7 @@ def avoided(fleet: Fleet, request: Request, possible: Mask) -> Mask | None:
     """
     if not request.avoid:
         return None
-    failed = [row for host in request.avoid if (row := fleet.index_of.get(host)) is not None and possible[row]]
+    failed = [row for host in request.avoid if (row := fleet.names.index_of.get(host)) is not None and possible[row]]
     if len(failed) == np.count_nonzero(possible):
         failed = failed[1:]
     if not failed:

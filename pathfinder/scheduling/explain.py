@@ -12,7 +12,10 @@ def document(decision: Decision, policy: str, seed: int, nodes: int) -> dict[str
         "seed": seed,
         "nodes_considered": nodes,
         "rejections": [{"filter": r.filter, "nodes": r.nodes, "reason": r.reason} for r in decision.rejected],
-        "candidates": [{"node": c.node, "score": c.score, "scores": c.scores} for c in decision.candidates],
+        "candidates": [
+            {"node": c.node, "score": round(c.score, 4), "scores": {name: round(s, 4) for name, s in c.scores.items()}}
+            for c in decision.candidates
+        ],
     }
 
 

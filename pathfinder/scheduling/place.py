@@ -1,18 +1,29 @@
-"""The decision itself: `place(fleet, requests, policy, seed)`."""
+"""The decision itself: `place(fleet, requests, policy, seed)`.
 
-from collections.abc import Sequence
+Requests are placed by priority, and those of equal asks one after the other: the first of each kind says where in line
+its kind is. So a kind is evaluated once for the whole fleet, and every further container costs a few operations on one
+node. The result is what placing them one by one, each on the whole fleet, gives in that order.
+"""
+
+import heapq
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pathfinder.scheduling import avoid
-from pathfinder.scheduling.fleet import Fleet, Mask, Scores, amounts
-from pathfinder.scheduling.policy import Policy
-from pathfinder.scheduling.request import Request, Shape
+from pathfinder.scheduling.fleet import Counts, Fleet, Mask, amounts
+from pathfinder.scheduling.ladder import Ladder, possible, scored, weighted
+from pathfinder.scheduling.policy import Policy, Ties
+from pathfinder.scheduling.relations import Relations, remember
+from pathfinder.scheduling.request import Ask, Gang, Request
 
 #: How many of the best nodes a decision remembers, for explanations.
 REMEMBERED = 3
+
+#: What explanations call the rule that gangs are whole, as if it were a filter.
+GANG = "gang"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +37,21 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A node that was possible: its weighted score, and what each scorer gave it."""
+    """A node that was possible: its score, what each scorer gave it, and its turn among equals: the lowest is taken."""
 
     node: str
     score: float
     scores: dict[str, float]
+    turn: int
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer for one request: row `index` of the fleet, or None with the reasons."""
+    """The answer for one request: row `index` of the fleet, the first of the `candidates`; or None with the reasons.
+
+    `rejected` tells of the fleet as it was before the first request of this kind, or for one that cannot be placed, as
+    it was then.
+    """
 
     request: Request
     index: int | None
@@ -43,100 +59,254 @@ class Decision:
     candidates: tuple[Candidate, ...]
 
 
-@dataclass(slots=True)
-class _Evaluation:
-    """What is known about one shape: kept true row by row as containers are placed."""
-
-    mask: Mask
-    scores: Scores
-
-
 def place(
     fleet: Fleet, requests: Sequence[Request], policy: Policy, seed: int, *, explain: bool = True
 ) -> list[Decision]:
-    """Choose a node for each request, in order, each seeing the claims of those before it.
+    """Choose a node for each request; the decisions in the order of the requests.
 
     Pure: equal arguments give equal decisions. Never overfills a node. `seed` breaks ties. Without `explain` the
     decisions are the same, and have no reasons.
     """
-    working = fleet.working_copy()
-    ties = np.random.default_rng(seed)
-    known: dict[Shape, tuple[Request, _Evaluation]] = {}
-    decisions = []
-    for request in requests:
-        if request.shape not in known:
-            known[request.shape] = (request, _evaluate(working, request, policy))
-        _, evaluation = known[request.shape]
-        shunned = avoid.avoided(working, request, evaluation.mask)
-        index = _best(evaluation, shunned, ties)
-        if explain:
-            decisions.append(_decide(working, request, policy, evaluation, shunned, index))
-        else:
-            decisions.append(Decision(request, index, (), ()))
-        if index is not None:
-            working.claimed[index] += amounts(request.resources)
-            working.containers[index] += 1
-            working.slots[index] -= 1
-            _refresh(working, index, policy, known)
-    return decisions
+    board = _Board(fleet, policy, seed, explain)
+    found: dict[int, Decision] = {}
+    for gang, kinds in _in_line(requests):
+        before = board.state() if gang else None
+        part = [board.place(requests[kind[0]].ask, [requests[position] for position in kind]) for kind in kinds]
+        decided = {
+            position: one
+            for kind, ones in zip(kinds, part, strict=True)
+            for position, one in zip(kind, ones, strict=True)
+        }
+        if gang is not None and before is not None:
+            missing = gang.size - sum(one.index is not None for one in decided.values())
+            if missing > 0:
+                board.back_to(before)
+                decided = {position: _not_alone(one, gang, missing) for position, one in decided.items()}
+        found |= decided
+    return [found[position] for position in range(len(requests))]
 
 
-def _evaluate(fleet: Fleet, request: Request, policy: Policy) -> _Evaluation:
-    mask = np.ones(len(fleet), dtype=np.bool_)
-    for rule in policy.filters:
-        mask &= rule.mask(fleet, request)
-    scores = np.zeros(len(fleet))
-    for scorer, weight in policy.scorers:
-        scores += weight * scorer.score(fleet, request)
-    return _Evaluation(mask, np.where(mask, scores, -np.inf))
+def order(requests: Sequence[Request]) -> list[int]:
+    """The positions of the requests in the order in which `place` decides on them."""
+    return [position for _, kinds in _in_line(requests) for kind in kinds for position in kind]
 
 
-def _refresh(fleet: Fleet, index: int, policy: Policy, known: dict[Shape, tuple[Request, _Evaluation]]) -> None:
-    row = fleet.row(index)
-    for request, evaluation in known.values():
-        fresh = _evaluate(row, request, policy)
-        evaluation.mask[index], evaluation.scores[index] = fresh.mask[0], fresh.scores[0]
+def _in_line(requests: Sequence[Request]) -> Iterable[tuple[Gang | None, list[list[int]]]]:
+    """The positions of requests that are placed together, in the order in which that is done.
+
+    Those of one kind make a unit; those of one gang make one unit of several kinds.
+    """
+    units: dict[object, dict[object, list[int]]] = {}
+    for position, request in enumerate(requests):
+        kind = request.ask, bool(request.avoid)
+        units.setdefault(request.gang or kind, {}).setdefault(kind, []).append(position)
+    first = {key: min(kind[0] for kind in kinds.values()) for key, kinds in units.items()}
+    urgent = {key: max(requests[kind[0]].ask.priority for kind in kinds.values()) for key, kinds in units.items()}
+    for key in sorted(units, key=lambda key: (-urgent[key], first[key])):
+        yield key if isinstance(key, Gang) else None, list(units[key].values())
 
 
-def _best(evaluation: _Evaluation, shunned: Mask | None, ties: np.random.Generator) -> int | None:
-    if not evaluation.mask.any():
-        return None
-    scores = evaluation.scores if shunned is None else np.where(shunned, -np.inf, evaluation.scores)
-    best: NDArray[np.intp] = np.flatnonzero(scores == scores.max())
-    return int(best[0] if len(best) == 1 else ties.choice(best))
+def _not_alone(decision: Decision, gang: Gang, missing: int) -> Decision:
+    if decision.index is None and decision.rejected:
+        return decision
+    why = Rejected(GANG, 0, f"{missing} of the {gang.size} that belong together have no place")
+    return Decision(decision.request, None, (why,), ())
 
 
-def _decide(
-    fleet: Fleet, request: Request, policy: Policy, evaluation: _Evaluation, shunned: Mask | None, index: int | None
-) -> Decision:
-    rejected = _rejections(fleet, request, policy) if not evaluation.mask.all() or not len(fleet) else []
-    if shunned is not None:
-        rejected.append(Rejected(avoid.NAME, int(shunned.sum()), avoid.REASON))
-        evaluation = _Evaluation(evaluation.mask & ~shunned, np.where(shunned, -np.inf, evaluation.scores))
-    return Decision(request, index, tuple(rejected), tuple(_candidates(fleet, request, policy, evaluation, index)))
+_State = tuple[dict[str, NDArray[np.int64]], dict[object, Counts], dict[object, Counts]]
 
 
-def _rejections(fleet: Fleet, request: Request, policy: Policy) -> list[Rejected]:
-    left = np.ones(len(fleet), dtype=np.bool_)
-    rejections = []
-    for rule in policy.filters:
-        rejected: Mask = left & ~rule.mask(fleet, request)
-        if rejected.any():
-            rejections.append(Rejected(rule.name, int(rejected.sum()), rule.reason(fleet, request, rejected)))
-            left &= ~rejected
-    return rejections
+class _Board:
+    """The fleet while containers are placed on it."""
+
+    def __init__(self, fleet: Fleet, policy: Policy, seed: int, explain: bool) -> None:
+        self._fleet = fleet.working(policy.overcommit)
+        self._policy, self._explain = policy, explain
+        self._random = np.random.default_rng(seed)
+        self._turn = self._random.permutation(len(fleet))
+
+    def state(self) -> _State:
+        """What `back_to` goes back to."""
+        copies = [{key: one.copy() for key, one in kept.items()} for kept in (self._fleet.tallies, self._fleet.averse)]
+        return self._fleet.changed(), copies[0], copies[1]  # type: ignore[return-value]
+
+    def back_to(self, state: _State) -> None:
+        """Undo everything since then."""
+        columns, tallies, averse = state
+        for name, column in columns.items():
+            getattr(self._fleet, name)[:] = column
+        for ours, before in ((self._fleet.tallies, tallies), (self._fleet.averse, averse)):
+            for key, counts in ours.items():
+                counts[:] = before.get(key, 0)
+
+    def place(self, ask: Ask, requests: Sequence[Request]) -> list[Decision]:
+        """Decide on requests of one ask, all that avoid nodes or all that do not."""
+        mask = possible(self._fleet, ask, self._policy)
+        picky = requests[0].avoid or self._policy.ties is Ties.RANDOM or Relations.any(self._fleet, ask)
+        way = _OneByOne if picky else _AllAtOnce
+        rejected = self._rejected(ask) if self._explain else ()
+        picks = way(self._fleet, ask, self._policy, mask, self._turn, self._random).pick(requests)
+        chosen = np.array([pick.index for pick in picks if pick.index is not None], dtype=np.intp)
+        rows, counts = np.unique(chosen, return_counts=True)
+        for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+            self._fleet.add(row, amounts(ask.resources), ask.stateful, count)
+        remember(self._fleet, ask, chosen)
+        if not self._explain:
+            return [Decision(one, pick.index, (), ()) for one, pick in zip(requests, picks, strict=True)]
+        # Whoever comes last finds the fleet as it is now: nothing was placed since the first that found no place.
+        full = self._rejected(ask) if len(chosen) < len(requests) else ()
+        return [self._decision(one, pick, rejected, full) for one, pick in zip(requests, picks, strict=True)]
+
+    def _decision(
+        self, request: Request, pick: "_Pick", rejected: tuple[Rejected, ...], full: tuple[Rejected, ...]
+    ) -> Decision:
+        if pick.index is None:
+            return Decision(request, None, full, ())
+        if pick.shunned:
+            rejected = (*rejected, Rejected(avoid.NAME, pick.shunned, avoid.REASON))
+        return Decision(request, pick.index, rejected, tuple(self._candidate(*seen) for seen in pick.seen))
+
+    def _candidate(self, index: int, score: float, parts: Sequence[float]) -> Candidate:
+        names = [scorer.name for scorer, _ in self._policy.scorers] + ["wishes"]
+        scores = dict(zip(names, parts, strict=False))
+        return Candidate(str(self._fleet.hostnames[index]), score, scores, int(self._turn[index]))
+
+    def _rejected(self, ask: Ask) -> tuple[Rejected, ...]:
+        """Each node by the first filter, or then rule, that rejects it."""
+        left = np.ones(len(self._fleet), dtype=np.bool_)
+        rejections = []
+        for rule in self._policy.filters:
+            rejected: Mask = left & ~rule.mask(self._fleet, ask)
+            if rejected.any():
+                reason = rule.reason(self._fleet, ask, rejected)
+                rejections.append(Rejected(rule.name, int(rejected.sum()), reason))
+                left &= ~rejected
+        for relation in Relations(self._fleet, ask, self._policy).rules:
+            rejected = left & ~relation.mask()
+            if rejected.any():
+                rejections.append(Rejected(relation.name, int(rejected.sum()), relation.reason()))
+                left &= ~rejected
+        return tuple(rejections)
 
 
-def _candidates(
-    fleet: Fleet, request: Request, policy: Policy, evaluation: _Evaluation, chosen: int | None
-) -> list[Candidate]:
-    if chosen is None:
-        return []
-    others = np.argsort(-evaluation.scores, kind="stable")[: REMEMBERED + 1]
-    best = [chosen, *(int(i) for i in others if i != chosen and evaluation.mask[i])][:REMEMBERED]
-    found = []
-    for index in best:
-        row = fleet.row(index)
-        scores = {scorer.name: round(float(scorer.score(row, request)[0]), 4) for scorer, _ in policy.scorers}
-        found.append(Candidate(str(fleet.hostnames[index]), round(float(evaluation.scores[index]), 4), scores))
-    return found
+@dataclass(frozen=True, slots=True)
+class _Pick:
+    """The row that was chosen, and what was seen of it and the next best: row, score and what each scorer gave.
+
+    `shunned` nodes were possible, but the request had failed there.
+    """
+
+    index: int | None = None
+    seen: tuple[tuple[int, float, Sequence[float]], ...] = ()
+    shunned: int = 0
+
+
+_NOWHERE = _Pick()
+
+
+class _AllAtOnce:
+    """Requests for which only the nodes themselves matter: a queue of nodes, the best first."""
+
+    def __init__(
+        self, fleet: Fleet, ask: Ask, policy: Policy, mask: Mask, turn: NDArray[np.intp], _: np.random.Generator
+    ) -> None:
+        self._fleet, self._ask, self._policy, self._mask, self._turn = fleet, ask, policy, mask, turn
+
+    def pick(self, requests: Sequence[Request]) -> list[_Pick]:
+        """One after the other."""
+        rows = self._best(len(requests) + REMEMBERED - 1)
+        if not len(rows):
+            return [_NOWHERE] * len(requests)
+        ladder = Ladder(self._fleet, rows, self._ask, self._policy, min(2 * len(requests) // len(rows) + 1, 16))
+        indices, turns = rows.tolist(), self._turn[rows].tolist()
+        queue = [(-ladder.score(one, 0), turns[one], one, 0) for one in range(len(rows))]
+        heapq.heapify(queue)
+        picks = []
+        for _ in requests:
+            if not queue:
+                picks.append(_NOWHERE)
+                continue
+            _, turn, one, rung = best = queue[0]
+            seen = [best, *sorted(queue[1:3])[:1], *sorted(queue[1:7])[1:2]]
+            picks.append(
+                _Pick(indices[one], tuple((indices[i], -score, ladder.parts(i, at)) for score, _, i, at in seen))
+            )
+            if (score := ladder.score(one, rung + 1)) > -np.inf:
+                heapq.heapreplace(queue, (-score, turn, one, rung + 1))
+            else:
+                heapq.heappop(queue)
+        return picks
+
+    def _best(self, count: int) -> NDArray[np.intp]:
+        """The best `count` rows. No other can be chosen: of these, one that nobody took yet is always as good."""
+        rows = np.flatnonzero(self._mask)
+        if len(rows) <= count:
+            return rows
+        scores = weighted(scored(self._fleet, self._ask, self._policy), self._policy)[rows]
+        least = -np.partition(-scores, count - 1)[count - 1]
+        better, equal = rows[scores > least], rows[scores == least]
+        return np.concatenate([better, equal[np.argsort(self._turn[equal])][: count - len(better)]])
+
+
+class _OneByOne:
+    """Requests for which it matters what else is where, or where they failed: all nodes are looked at for each."""
+
+    def __init__(
+        self, fleet: Fleet, ask: Ask, policy: Policy, mask: Mask, turn: NDArray[np.intp], random: np.random.Generator
+    ) -> None:
+        self._fleet, self._policy, self._mask, self._turn, self._random = fleet, policy, mask.copy(), turn, random
+        self._relations = Relations(fleet, ask, policy)
+        self._parts = scored(fleet, ask, policy)
+        self._scores = weighted(self._parts, policy)
+        self._ask = ask
+        self._ladders: dict[int, tuple[Ladder, int]] = {}
+
+    def pick(self, requests: Sequence[Request]) -> list[_Pick]:
+        """One after the other."""
+        picks = []
+        for request in requests:
+            pick = self._pick(request)
+            picks.append(pick)
+            if pick.index is not None:
+                self._relations.placed(pick.index)
+                self._climb(pick.index)
+        return picks
+
+    def _pick(self, request: Request) -> _Pick:
+        allowed = self._relations.mask()
+        allowed = self._mask if allowed is None else self._mask & allowed
+        shunned = avoid.avoided(self._fleet, request, allowed)
+        if shunned is not None:
+            allowed = allowed & ~shunned
+        wishes = self._relations.score()
+        scores = self._scores if wishes is None else self._scores + self._policy.wishes * wishes
+        scores = np.where(allowed, scores, -np.inf)
+        best = scores.max(initial=-np.inf)
+        if best == -np.inf:
+            return _NOWHERE
+        equal = np.flatnonzero(scores == best)
+        index = int(
+            self._random.choice(equal) if self._policy.ties is Ties.RANDOM else equal[np.argmin(self._turn[equal])]
+        )
+        seen = [(index, float(best), self._told(index, wishes))]
+        scores[index] = -np.inf
+        for _ in range(REMEMBERED - 1):
+            other = int(scores.argmax())
+            if scores[other] > -np.inf:
+                seen.append((other, float(scores[other]), self._told(other, wishes)))
+                scores[other] = -np.inf
+        return _Pick(index, tuple(seen), 0 if shunned is None else int(shunned.sum()))
+
+    def _told(self, index: int, wishes: "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None") -> list[float]:
+        parts: list[float] = self._parts[:, index].tolist()
+        return parts if wishes is None else [*parts, float(wishes[index])]
+
+    def _climb(self, index: int) -> None:
+        """The next rung of a row that got a container."""
+        if index not in self._ladders:
+            self._ladders[index] = Ladder(self._fleet, np.array([index]), self._ask, self._policy, 2), 0
+        ladder, rung = self._ladders[index]
+        self._ladders[index] = ladder, rung + 1
+        self._scores[index] = ladder.score(0, rung + 1)
+        self._mask[index] = self._scores[index] > -np.inf
+        self._parts[:, index] = ladder.parts(0, rung + 1) if self._mask[index] else 0.0

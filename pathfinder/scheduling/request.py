@@ -3,26 +3,56 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pathfinder.domain.asking import Affinity, Spread, Toleration
 from pathfinder.domain.resources import Resources
+from pathfinder.domain.selectors import Selector
 
-#: Requests of equal shape can go to the same nodes with the same scores, so they share one evaluation.
-Shape = tuple[Resources, tuple[tuple[str, str], ...]]
+#: The pool of nodes, and of containers, that name none; and what a container names that goes to any.
+DEFAULT_POOL = "default"
+ANY_POOL = "*"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """All that a placement depends on. Requests with equal asks can go to the same nodes with the same scores.
+
+    `constraints` are on the attributes of nodes. `labels` are the container's own: company is chosen by them.
+    """
+
+    resources: Resources = field(default_factory=Resources)
+    stateful: bool = False
+    constraints: Selector = field(default_factory=Selector)
+    tolerations: tuple[Toleration, ...] = ()
+    affinities: tuple[Affinity, ...] = ()
+    spreads: tuple[Spread, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    priority: int = 0
+    image: str = ""
+    pool: str = DEFAULT_POOL
+
+    @property
+    def own_labels(self) -> Mapping[str, str]:
+        """`labels` as a mapping."""
+        return dict(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Gang:
+    """Containers that are placed all together or not at all: `size` of them, whether they are in this batch or not."""
+
+    id: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """One container waiting for a placement. `node_labels` are the labels a node must have.
+    """One container waiting for a placement.
 
     `avoid` are the hostnames of nodes where it failed, the latest last: other nodes are preferred to them, and the
-    earlier ones to the later. That is no part of its shape: it chooses among the nodes that the shape allows.
+    earlier ones to the later.
     """
 
     id: str
-    resources: Resources = field(default_factory=Resources)
-    node_labels: Mapping[str, str] = field(default_factory=dict)
+    ask: Ask = field(default_factory=Ask)
     avoid: tuple[str, ...] = ()
-
-    @property
-    def shape(self) -> Shape:
-        """What placement depends on."""
-        return self.resources, tuple(sorted(self.node_labels.items()))
+    gang: Gang | None = None

@@ -12,13 +12,15 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from pathfinder.scheduling.filters import FILTERS
 from pathfinder.scheduling.fleet import Fleet, NodeState, amounts
 from pathfinder.scheduling.place import place
 from pathfinder.scheduling.policy import Policy
+from pathfinder.scheduling.relations import Relations
 from pathfinder.scheduling.request import Request
 
 #: Filters that look at nothing but the node, its labels and how much is left; with others everything is placed.
-_PLAIN = frozenset({"ready", "schedulable", "set-aside", "labels", "fits"})
+_PLAIN = frozenset(FILTERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +119,17 @@ def _surely_fits(fleet: Fleet, moving: list[Request], policy: Policy) -> bool:
     """
     if not _PLAIN.issuperset(rule.name for rule in policy.filters):
         return False
-    shapes = {request.shape: request for request in moving}.values()
+    asks = {request.ask for request in moving}
+    if any(Relations.any(fleet, ask) for ask in asks):
+        return False
     mask = np.ones(len(fleet), dtype=np.bool_)
     for rule in policy.filters:
-        if rule.name != "fits":
-            for request in shapes:
-                mask &= rule.mask(fleet, request)
-    largest: NDArray[np.int64] = np.max([amounts(request.resources) for request in shapes], axis=0)
+        if rule.name not in ("fits", "counts"):
+            for ask in asks:
+                mask &= rule.mask(fleet, ask)
+    largest: NDArray[np.int64] = np.max([amounts(ask.resources) for ask in asks], axis=0)
     wanted = largest > 0
-    free = np.maximum(fleet.capacity - fleet.claimed, 0)[mask][:, wanted]
+    free = np.maximum(fleet.working(policy.overcommit).room - fleet.claimed, 0)[mask][:, wanted]
     places = (free // largest[wanted]).min(axis=1, initial=len(moving))
-    return int(np.minimum(places, fleet.slots[mask]).sum()) >= len(moving)
+    slots = np.minimum(fleet.slots, np.maximum(fleet.max_containers - fleet.containers, 0))[mask]
+    return int(np.minimum(places, slots).sum()) >= len(moving)

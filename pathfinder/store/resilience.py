@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain.lifecycle import CLAIMING, ContainerType, Status
 from pathfinder.domain.resources import Resources
-from pathfinder.scheduling import policy, resilience
-from pathfinder.scheduling.request import Request
+from pathfinder.scheduling import asking, policy, resilience
+from pathfinder.scheduling.request import Ask, Request
 from pathfinder.scheduling.resilience import Resident, Survey
 from pathfinder.store import nodes
 from pathfinder.store.database import Database
@@ -24,7 +24,7 @@ _VERSION = text("""
     FROM clusters AS k LEFT JOIN nodes AS n ON n.cluster_id = k.id WHERE k.id = :cluster_id GROUP BY k.id
 """)
 _RESIDENTS = text("""
-    SELECT id, node_id, type, cpu_millicores, memory_bytes, disk_bytes, spec -> 'node_labels' AS node_labels
+    SELECT id, node_id, type, image, cpu_millicores, memory_bytes, disk_bytes, spec
     FROM containers
     WHERE cluster_id = :cluster_id AND node_id IS NOT NULL AND status = ANY(:statuses) ORDER BY id
 """)
@@ -60,10 +60,13 @@ async def _residents(tx: AsyncConnection, cluster_id: UUID) -> list[Resident]:
     return [
         Resident(
             str(row.node_id),
-            Request(
-                str(row.id), Resources(row.cpu_millicores, row.memory_bytes, row.disk_bytes), row.node_labels or {}
-            ),
+            Request(str(row.id), _ask(row)),
             row.type == ContainerType.STATEFUL,
         )
         for row in result
     ]
+
+
+def _ask(row: Any) -> Ask:
+    resources = Resources(row.cpu_millicores, row.memory_bytes, row.disk_bytes)
+    return asking.ask(resources, ContainerType(row.type), row.image, row.spec)

@@ -4,25 +4,30 @@ import numpy as np
 
 from pathfinder.domain.resources import format_bytes, format_cpu
 from pathfinder.scheduling.fleet import CPU, DISK, MEMORY, Fleet, Mask, amounts
-from pathfinder.scheduling.request import Request
+from pathfinder.scheduling.request import Ask
 
 
 class Fits:
-    """Rejects nodes on which any claimed resource would exceed the capacity."""
+    """Rejects nodes on which any claimed resource would exceed the room for it."""
 
     name = "fits"
-    wakes = frozenset({"node.registered", "container.deleted", "container.provision_failed", "container.departed"})
+    lasting = False
+    wakes = frozenset(
+        {"node.registered", "node.updated", "container.deleted", "container.provision_failed", "container.departed"}
+    )
 
-    def mask(self, fleet: Fleet, request: Request) -> Mask:
+    def mask(self, fleet: Fleet, ask: Ask) -> Mask:
         """Nodes whose unclaimed amounts hold the request; a resource that is not asked for is not looked at."""
-        wanted = amounts(request.resources)
-        mask: Mask = ((fleet.claimed + wanted <= fleet.capacity) | (wanted == 0)).all(axis=1)
+        mask = np.ones(len(fleet), dtype=np.bool_)
+        for column, wanted in enumerate(amounts(ask.resources)):
+            if wanted:
+                mask &= fleet.claimed[:, column] + wanted <= fleet.room[:, column]
         return mask
 
-    def reason(self, fleet: Fleet, request: Request, rejected: Mask) -> str:
+    def reason(self, fleet: Fleet, ask: Ask, rejected: Mask) -> str:
         """Which resources are short, and the most that any rejected node has free of them."""
-        wanted = amounts(request.resources)
-        free = (fleet.capacity - fleet.claimed)[rejected]
+        wanted = amounts(ask.resources)
+        free = (fleet.room - fleet.claimed)[rejected]
         short = []
         for column, name, write in (
             (CPU, "cpu", format_cpu),

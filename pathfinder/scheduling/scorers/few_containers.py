@@ -3,7 +3,7 @@
 import numpy as np
 
 from pathfinder.scheduling.fleet import Fleet, Scores
-from pathfinder.scheduling.request import Request
+from pathfinder.scheduling.request import Ask
 
 
 class FewContainers:
@@ -11,6 +11,6 @@ class FewContainers:
 
     name = "few-containers"
 
-    def score(self, fleet: Fleet, request: Request) -> Scores:
+    def score(self, fleet: Fleet, ask: Ask) -> Scores:
         """1 / (1 + containers on the node)."""
         return 1.0 / (1.0 + fleet.containers.astype(np.float64))

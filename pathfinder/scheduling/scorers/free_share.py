@@ -1,7 +1,7 @@
 """Prefer nodes that the request would leave emptiest."""
 
 from pathfinder.scheduling.fleet import Fleet, Scores
-from pathfinder.scheduling.request import Request
+from pathfinder.scheduling.request import Ask
 from pathfinder.scheduling.scorers.used_share import UsedShare
 
 
@@ -13,7 +13,7 @@ class FreeShare:
     def __init__(self) -> None:
         self._used = UsedShare()
 
-    def score(self, fleet: Fleet, request: Request) -> Scores:
+    def score(self, fleet: Fleet, ask: Ask) -> Scores:
         """1 for an empty node, 0 for a full one."""
-        scores: Scores = 1.0 - self._used.score(fleet, request)
+        scores: Scores = 1.0 - self._used.score(fleet, ask)
         return scores

@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
+from pathfinder.domain.asking import Effect, Taint, Toleration
 from pathfinder.domain.resources import Resources
+from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling import policy
 from pathfinder.scheduling.filters import FILTERS, Filter
+from pathfinder.scheduling.filters.memory_in_use import MemoryInUse
 from pathfinder.scheduling.fleet import Fleet, NodeState
 from pathfinder.scheduling.policy import POLICIES
-from pathfinder.scheduling.request import Request
+from pathfinder.scheduling.request import Ask
 from pathfinder.scheduling.scorers import SCORERS, Scorer
 
 GIB = 1 << 30
@@ -30,48 +33,107 @@ def node(name: str, **changes: object) -> NodeState:
     return NodeState(**(usual | changes))  # type: ignore[arg-type]
 
 
-def taken(name: str, *nodes: NodeState, request: Request) -> list[str]:
+def taken(name: str, *nodes: NodeState, ask: Ask) -> list[str]:
     """The hostnames that filter `name` lets through."""
     fleet = Fleet.of(nodes)
-    mask = FILTERS[name].mask(fleet, request)
+    mask = FILTERS[name].mask(fleet, ask)
     assert mask.shape == (len(nodes),)
     return [str(one) for one in fleet.hostnames[mask]]
 
 
-ANY = Request("r")
+ANY = Ask()
 
 
 def test_ready_turns_down_nodes_that_are_down() -> None:
     """Their agents would not hear a command."""
-    assert taken("ready", node("up"), node("down", ready=False), request=ANY) == ["up"]
+    assert taken("ready", node("up"), node("down", ready=False), ask=ANY) == ["up"]
 
 
 def test_schedulable_turns_down_cordoned_nodes() -> None:
     """A cordon stops new placements."""
-    assert taken("schedulable", node("open"), node("cordoned", schedulable=False), request=ANY) == ["open"]
+    assert taken("schedulable", node("open"), node("cordoned", schedulable=False), ask=ANY) == ["open"]
 
 
 def test_set_aside_turns_down_nodes_without_a_slot_and_says_what_failed() -> None:
     """A half-open node has one, until it is taken."""
     nodes = (node("well"), node("half-open", slots=1, aside="no space"), node("aside", slots=0, aside="no space."))
 
-    assert taken("set-aside", *nodes, request=ANY) == ["well", "half-open"]
+    assert taken("set-aside", *nodes, ask=ANY) == ["well", "half-open"]
     reason = FILTERS["set-aside"].reason(Fleet.of(nodes), ANY, np.array([False, False, True]))
     assert reason == "node is set aside after failed provisions (no space); `pfi uncordon node NAME` opens it"
 
 
-def test_labels_wants_every_label_with_its_value() -> None:
-    """A node that lacks one of them, or has another value, is turned down."""
+def test_constraints_wants_every_one_satisfied() -> None:
+    """A node that lacks a label, or has another value, is turned down; and one that has what it must not have."""
     nodes = (
-        node("both", labels={"zone": "a", "disk": "ssd"}),
-        node("other", labels={"zone": "b", "disk": "ssd"}),
+        node("both", labels={"zone": "a", "disk": "ssd", "node.lxd": "5.0.2"}),
+        node("other", labels={"zone": "b", "disk": "ssd", "node.lxd": "6.1"}),
         node("half", labels={"zone": "a"}),
         node("none"),
     )
 
-    assert taken("labels", *nodes, request=Request("r", node_labels={"zone": "a", "disk": "ssd"})) == ["both"]
-    assert taken("labels", *nodes, request=Request("r", node_labels={"rack": "1"})) == []
-    assert len(taken("labels", *nodes, request=ANY)) == 4
+    def those(text: str) -> list[str]:
+        return taken("constraints", *nodes, ask=Ask(constraints=Selector.parse(text)))
+
+    assert those("zone=a,disk=ssd") == ["both"]
+    assert those("zone in (a, b)") == ["both", "other", "half"]
+    assert those("!zone") == ["none"]
+    assert those("node.lxd > 5.0") == ["both", "other"]
+    assert those("node.lxd > 5.0.2") == ["other"]
+    assert those("rack=1") == []
+    assert those("") == ["both", "other", "half", "none"]
+
+
+def test_constraints_says_which_fail_and_which_nobody_could_satisfy() -> None:
+    """A label that no node has is a typing mistake more often than a wish."""
+    fleet = Fleet.of([node("a", labels={"zone": "a"}), node("b", labels={"zone": "b"})])
+    ask = Ask(constraints=Selector.parse("zone=c,dsk=ssd"))
+
+    reason = FILTERS["constraints"].reason(fleet, ask, np.array([True, True]))
+
+    assert reason == "node does not satisfy dsk=ssd, zone=c (no node has a label dsk)"
+
+
+def test_taints_turns_down_what_is_not_tolerated_and_names_it() -> None:
+    """A soft taint turns nothing down."""
+    nodes = (
+        node("clean"),
+        node("db", taints=(Taint("dedicated", "db"),)),
+        node("soft", taints=(Taint("old", "", Effect.PREFER_NO_SCHEDULE),)),
+    )
+
+    assert taken("taints", *nodes, ask=ANY) == ["clean", "soft"]
+    assert len(taken("taints", *nodes, ask=Ask(tolerations=(Toleration("dedicated"),)))) == 3
+    assert len(taken("taints", *nodes, ask=Ask(tolerations=(Toleration("dedicated", "web"),)))) == 2
+    reason = FILTERS["taints"].reason(Fleet.of(nodes), ANY, np.array([False, True, False]))
+    assert reason == "node is tainted dedicated=db:NoSchedule"
+
+
+def test_counts_turns_down_full_nodes_and_those_full_of_stateful_ones() -> None:
+    """Each node has its own limits."""
+    nodes = (node("free", containers=3), node("full", containers=3, max_containers=3), node("kept", max_stateful=0))
+
+    assert taken("counts", *nodes, ask=ANY) == ["free", "kept"]
+    assert taken("counts", *nodes, ask=Ask(stateful=True)) == ["free"]
+
+
+def test_pool_keeps_the_nodes_of_a_pool_for_those_who_name_it() -> None:
+    """Or any."""
+    nodes = (node("usual"), node("fast", pool="fast"))
+
+    assert taken("pool", *nodes, ask=ANY) == ["usual"]
+    assert taken("pool", *nodes, ask=Ask(pool="fast")) == ["fast"]
+    assert taken("pool", *nodes, ask=Ask(pool="*")) == ["usual", "fast"]
+
+
+def test_memory_in_use_turns_down_nodes_above_the_threshold() -> None:
+    """A node that has not said is not judged."""
+    fleet = Fleet.of([node("half", memory_used=0.5), node("busy", memory_used=0.95), node("silent")])
+    rule = MemoryInUse(0.9)
+
+    assert rule.mask(fleet, ANY).tolist() == [True, False, True]
+    reason = rule.reason(fleet, ANY, np.array([False, True, False]))
+    assert reason == "node uses 95% of its memory or more, above the policy's 90%"
 
 
 @pytest.mark.parametrize(
@@ -86,23 +148,23 @@ def test_labels_wants_every_label_with_its_value() -> None:
 )
 def test_fits_turns_down_nodes_that_one_resource_would_overfill(claimed: Resources, fits: bool) -> None:
     """To the byte."""
-    wanted = Request("r", Resources(1000, GIB, 10 * GIB))
+    wanted = Ask(Resources(1000, GIB, 10 * GIB))
 
-    assert bool(taken("fits", node("n", claimed=claimed), request=wanted)) == fits
+    assert bool(taken("fits", node("n", claimed=claimed), ask=wanted)) == fits
 
 
 def test_fits_does_not_look_at_what_was_not_asked_for() -> None:
     """A container without limits goes on a full node too."""
     full = node("full", claimed=Resources(9000, 9 * GIB, 90 * GIB))
 
-    assert taken("fits", full, request=ANY) == ["full"]
-    assert taken("fits", full, request=Request("r", Resources(1, 0, 0))) == []
+    assert taken("fits", full, ask=ANY) == ["full"]
+    assert taken("fits", full, ask=Ask(Resources(1, 0, 0))) == []
 
 
 def test_fits_says_what_is_short_and_how_much_is_left() -> None:
     """In the words and units people write."""
     fleet = Fleet.of([node("a", claimed=Resources(3500, 0, 0)), node("b", claimed=Resources(3000, 0, 0))])
-    reason = FILTERS["fits"].reason(fleet, Request("r", Resources(2000, GIB, 0)), np.array([True, True]))
+    reason = FILTERS["fits"].reason(fleet, Ask(Resources(2000, GIB, 0)), np.array([True, True]))
 
     assert reason == "cpu 2 wanted, at most 1 free"
 
@@ -113,15 +175,16 @@ def test_every_filter_stands_under_its_name_takes_an_empty_fleet_and_has_words(r
     assert FILTERS[rule.name] is rule
     assert rule.mask(Fleet.of([]), ANY).shape == (0,)
     assert rule.wakes
-    request = Request("r", Resources(99_000, 0, 0), {"zone": "a"})
-    fleet = Fleet.of([node("n", ready=False, schedulable=False, slots=0)])
-    assert not rule.mask(fleet, request)[0]
-    assert rule.reason(fleet, request, np.array([True]))
+    ask = Ask(Resources(99_000, 0, 0), constraints=Selector.parse("zone=a"), pool="fast")
+    bad = {"slots": 0, "max_containers": 0, "memory_used": 1.1, "taints": (Taint("t"),)}
+    fleet = Fleet.of([node("n", ready=False, schedulable=False, **bad)])
+    assert not rule.mask(fleet, ask)[0]
+    assert rule.reason(fleet, ask, np.array([True]))
 
 
-def scores(name: str, *nodes: NodeState, request: Request = ANY) -> list[float]:
+def scores(name: str, *nodes: NodeState, ask: Ask = ANY) -> list[float]:
     """What scorer `name` gives each node."""
-    return [float(one) for one in SCORERS[name].score(Fleet.of(nodes), request)]
+    return [float(one) for one in SCORERS[name].score(Fleet.of(nodes), ask)]
 
 
 def test_few_containers_halves_with_the_first() -> None:
@@ -139,7 +202,7 @@ def test_free_share_prefers_the_emptier_and_used_share_the_fuller() -> None:
 
     assert scores("free-share", *nodes) == [1, 0.5, 0]
     assert scores("used-share", *nodes) == [0, 0.5, 1]
-    assert scores("used-share", *nodes[:1], request=Request("r", Resources(2000, 4 * GIB, 0))) == [0.5]
+    assert scores("used-share", *nodes[:1], ask=Ask(Resources(2000, 4 * GIB, 0))) == [0.5]
 
 
 def test_a_node_without_a_resource_counts_as_full_of_it() -> None:
@@ -155,18 +218,18 @@ def test_every_scorer_stands_under_its_name_and_stays_between_0_and_1(scorer: Sc
         node("b", claimed=Resources(9000, 9 * GIB, 0), containers=40),
         node("c", capacity=Resources(), containers=1),
     ]
-    request = Request("r", Resources(1000, GIB, 0))
+    ask = Ask(Resources(1000, GIB, 0))
 
-    given = scorer.score(Fleet.of(nodes), request)
+    given = scorer.score(Fleet.of(nodes), ask)
 
     assert SCORERS[scorer.name] is scorer
     assert ((given >= 0) & (given <= 1)).all()
-    assert [float(scorer.score(Fleet.of([one]), request)[0]) for one in nodes] == list(given)
-    assert scorer.score(Fleet.of([]), request).shape == (0,)
+    assert [float(scorer.score(Fleet.of([one]), ask)[0]) for one in nodes] == list(given)
+    assert scorer.score(Fleet.of([]), ask).shape == (0,)
 
 
 def test_policies_are_found_by_name() -> None:
     """And an unknown one is answered with those there are."""
     assert policy.named("binpack") is POLICIES["binpack"]
-    with pytest.raises(policy.Invalid, match="spread, binpack, random"):
+    with pytest.raises(policy.Invalid, match="spread, binpack, balanced, least-loaded, image-locality, random"):
         policy.named("best")

@@ -2,150 +2,167 @@
 
 from dataclasses import replace
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from model import POLICY, Model, asks, batches, fleets, steps
 
 from pathfinder.domain.resources import Resources
 from pathfinder.scheduling import explain
-from pathfinder.scheduling.fleet import UNLIMITED, Fleet, NodeState
-from pathfinder.scheduling.place import Decision, place
-from pathfinder.scheduling.policy import POLICIES, Policy
-from pathfinder.scheduling.request import Request
+from pathfinder.scheduling.fleet import Fleet, NodeState
+from pathfinder.scheduling.ladder import scored, weighted
+from pathfinder.scheduling.place import GANG, order, place
+from pathfinder.scheduling.policy import POLICIES, Policy, Ties
+from pathfinder.scheduling.relations import Relations
+from pathfinder.scheduling.request import Ask, Gang, Request
 
-SMALL = st.integers(0, 6)
-AMOUNTS = st.builds(Resources, SMALL, SMALL, SMALL)
-LABELS = st.dictionaries(st.sampled_from(["zone", "disk"]), st.sampled_from(["a", "b"]), max_size=2)
-POLICY = st.sampled_from(list(POLICIES.values()))
-
-
-def _nodes(parts: list[tuple[bool, bool, Resources, Resources, int, dict[str, str], int]]) -> list[NodeState]:
-    return [
-        NodeState(f"id-{n}", f"node-{n}", ready, schedulable, capacity, claimed, containers, 0, labels, slots)
-        for n, (ready, schedulable, capacity, claimed, containers, labels, slots) in enumerate(parts)
-    ]
+SEEDS = st.integers(0, 2**32)
+RESIDENTS = st.lists(st.tuples(st.integers(0, 4), asks()), max_size=4)
+MODELS = st.builds(Model.of, fleets(), RESIDENTS)
 
 
-MOSTLY = st.sampled_from([True, True, True, False])
-SLOTS = st.sampled_from([UNLIMITED, UNLIMITED, UNLIMITED, 0, 1])
-NODES = st.lists(st.tuples(MOSTLY, MOSTLY, AMOUNTS, AMOUNTS, SMALL, LABELS, SLOTS), max_size=5).map(_nodes)
-REQUESTS = st.lists(st.tuples(AMOUNTS, LABELS), max_size=8).map(
-    lambda parts: [Request(f"r-{n}", resources, labels) for n, (resources, labels) in enumerate(parts)]
-)
-
-
-def plus(node: NodeState, wanted: Resources) -> NodeState:
-    """The node with one container more."""
-    claimed = Resources(
-        node.claimed.cpu_millicores + wanted.cpu_millicores,
-        node.claimed.memory_bytes + wanted.memory_bytes,
-        node.claimed.disk_bytes + wanted.disk_bytes,
-    )
-    return replace(node, claimed=claimed, containers=node.containers + 1, slots=node.slots - 1)
-
-
-def could_take(node: NodeState, request: Request) -> bool:
-    """The rules, written down a second time and without NumPy."""
-    fits = all(
-        wanted == 0 or claimed + wanted <= capacity
-        for wanted, claimed, capacity in (
-            (request.resources.cpu_millicores, node.claimed.cpu_millicores, node.capacity.cpu_millicores),
-            (request.resources.memory_bytes, node.claimed.memory_bytes, node.capacity.memory_bytes),
-            (request.resources.disk_bytes, node.claimed.disk_bytes, node.capacity.disk_bytes),
-        )
-    )
-    open_ = node.ready and node.schedulable and node.slots > 0
-    return open_ and fits and request.node_labels.items() <= node.labels.items()
-
-
-def replay(nodes: list[NodeState], decisions: list[Decision]) -> list[list[NodeState]]:
-    """The fleet before each decision, and after the last."""
-    states = [list(nodes)]
-    for decision in decisions:
-        now = list(states[-1])
-        if decision.index is not None:
-            now[decision.index] = plus(now[decision.index], decision.request.resources)
-        states.append(now)
-    return states
-
-
-@given(NODES, REQUESTS, POLICY, st.integers(0, 2**32))
+@given(MODELS, batches(), POLICY, SEEDS)
 def test_a_container_goes_only_where_every_rule_lets_it(
-    nodes: list[NodeState], requests: list[Request], policy: Policy, seed: int
+    model: Model, requests: list[Request], policy: Policy, seed: int
 ) -> None:
-    """So no resource of any node is ever overfilled, whatever came before in the batch."""
-    decisions = place(Fleet.of(nodes), requests, policy, seed)
+    """No resource of any node is ever overfilled, no hard rule broken, whatever came before in the batch."""
+    decisions = place(model.fleet(requests), requests, policy, seed)
 
     assert [decision.request for decision in decisions] == requests
-    for before, decision in zip(replay(nodes, decisions), decisions, strict=False):
+    for before, decision in steps(model, requests, decisions):
         if decision.index is not None:
-            assert could_take(before[decision.index], decision.request)
+            assert before.allows(decision.index, decision.request.ask, policy)
 
 
-@given(NODES, REQUESTS, POLICY, st.integers(0, 2**32))
+@given(MODELS, batches(), POLICY, SEEDS)
 def test_unplaceable_means_that_no_node_could_take_it(
-    nodes: list[NodeState], requests: list[Request], policy: Policy, seed: int
+    model: Model, requests: list[Request], policy: Policy, seed: int
 ) -> None:
     """By trying every node."""
-    decisions = place(Fleet.of(nodes), requests, policy, seed)
+    decisions = place(model.fleet(requests), requests, policy, seed)
 
-    for before, decision in zip(replay(nodes, decisions), decisions, strict=False):
-        assert (decision.index is None) == (not any(could_take(node, decision.request) for node in before))
+    for before, decision in steps(model, requests, decisions):
+        assert (decision.index is None) == (not before.placeable(decision.request.ask, policy))
 
 
-@given(NODES, REQUESTS, POLICY, st.integers(0, 2**32))
+@given(MODELS, batches(), POLICY, SEEDS)
 def test_every_node_is_either_possible_or_rejected_once(
-    nodes: list[NodeState], requests: list[Request], policy: Policy, seed: int
+    model: Model, requests: list[Request], policy: Policy, seed: int
 ) -> None:
     """The counts of an explanation add up, and the sentence can be made of them."""
-    decisions = place(Fleet.of(nodes), requests, policy, seed)
+    decisions = place(model.fleet(requests), requests, policy, seed)
 
-    for before, decision in zip(replay(nodes, decisions), decisions, strict=False):
-        possible = sum(could_take(node, decision.request) for node in before)
-        assert sum(one.nodes for one in decision.rejected) + possible == len(nodes)
+    seen: set[Ask] = set()
+    for before, decision in steps(model, requests, decisions):
+        possible = len(before.placeable(decision.request.ask, policy))
         assert all(one.reason for one in decision.rejected)
         if decision.index is None:
-            assert explain.sentence(decision, len(nodes))
+            assert sum(one.nodes for one in decision.rejected) == len(model.nodes)
+            assert explain.sentence(decision, len(model.nodes))
             assert decision.candidates == ()
         else:
+            if decision.request.ask not in seen:
+                assert sum(one.nodes for one in decision.rejected) + possible == len(model.nodes)
             names = [candidate.node for candidate in decision.candidates]
-            assert names[0] == nodes[decision.index].hostname
-            assert len(names) == len(set(names)) <= possible
-            assert max(candidate.score for candidate in decision.candidates) == decision.candidates[0].score
+            assert names[0] == model.nodes[decision.index].hostname
+            assert len(names) == len(set(names)) == min(possible, 3)
+        seen.add(decision.request.ask)
 
 
-@given(NODES, REQUESTS, POLICY, st.integers(0, 2**32))
+@given(MODELS, batches(), POLICY, SEEDS)
 def test_equal_arguments_give_equal_decisions_and_the_fleet_is_left_alone(
-    nodes: list[NodeState], requests: list[Request], policy: Policy, seed: int
+    model: Model, requests: list[Request], policy: Policy, seed: int
 ) -> None:
     """Pure: a decision can be replayed from its explanation's seed."""
-    fleet = Fleet.of(nodes)
+    fleet, same = model.fleet(requests), model.fleet(requests)
 
-    assert place(fleet, requests, policy, seed) == place(fleet, requests, policy, seed)
-    assert (fleet.claimed == Fleet.of(nodes).claimed).all()
-    assert (fleet.containers == Fleet.of(nodes).containers).all()
-    assert (fleet.slots == Fleet.of(nodes).slots).all()
+    decisions = place(fleet, requests, policy, seed)
+
+    assert decisions == place(fleet, requests, policy, seed)
+    assert [one.index for one in place(fleet, requests, policy, seed, explain=False)] == [
+        one.index for one in decisions
+    ]
+    for name in ("claimed", "containers", "stateful", "slots"):
+        assert (getattr(fleet, name) == getattr(same, name)).all()
+    assert {key: list(counts) for key, counts in fleet.tallies.items()} == {
+        key: list(counts) for key, counts in same.tallies.items()
+    }
+    assert fleet.averse.keys() == same.averse.keys()
 
 
-@given(NODES, REQUESTS, POLICY, st.integers(0, 2**32))
-def test_a_batch_is_placed_as_if_one_by_one(
-    nodes: list[NodeState], requests: list[Request], policy: Policy, seed: int
+@given(MODELS, batches(), POLICY, SEEDS)
+def test_a_batch_is_placed_as_if_one_by_one_each_on_the_whole_fleet(
+    model: Model, requests: list[Request], policy: Policy, seed: int
 ) -> None:
-    """What is remembered between requests of a batch is what would be computed afresh.
+    """The best of all nodes, to the last digit of its score, and of the best the one whose turn it is."""
+    decisions = place(model.fleet(requests), requests, policy, seed)
 
-    Ties are told apart by the seed's stream, which a batch draws from and single placements do not; so what is
-    compared is the best score, what was rejected, and, where there is no tie, the node.
-    """
-    decisions = place(Fleet.of(nodes), requests, policy, seed)
+    turn = np.random.default_rng(seed).permutation(len(model.nodes)).tolist()
+    for before, decision in steps(model, requests, decisions):
+        if decision.index is None:
+            continue
+        ask = decision.request.ask
+        fleet = before.fleet([decision.request]).working(policy.overcommit)
+        parts = scored(fleet, ask, policy)
+        scores = weighted(parts, policy)
+        wishes = Relations(fleet, ask, policy).score()
+        if wishes is not None:
+            scores = scores + policy.wishes * wishes
+        best = sorted(before.placeable(ask, policy), key=lambda i: (-scores[i], turn[i]))
+        chosen = decision.candidates[0]
+        assert chosen.score == scores[best[0]]
+        assert chosen.turn == turn[decision.index]
+        assert [chosen.scores[scorer.name] for scorer, _ in policy.scorers] == parts[:, decision.index].tolist()
+        assert chosen.scores.get("wishes") == (None if wishes is None else wishes[decision.index])
+        if policy.ties is Ties.SEED:
+            assert decision.index == best[0]
+        assert [one.score for one in decision.candidates] == [scores[i] for i in best[:3]]
 
-    for before, decision in zip(replay(nodes, decisions), decisions, strict=False):
-        (alone,) = place(Fleet.of(before), [decision.request], policy, seed)
-        assert (alone.index is None) == (decision.index is None)
-        assert alone.rejected == decision.rejected
-        if alone.index is not None:
-            scores = [one.score for one in alone.candidates]
-            assert decision.candidates[0].score == scores[0]
-            if len(scores) == 1 or scores[0] > scores[1]:
-                assert decision.index == alone.index
+
+@given(MODELS, batches(company=False), POLICY, SEEDS)
+def test_the_more_urgent_are_placed_first(model: Model, requests: list[Request], policy: Policy, seed: int) -> None:
+    """Equal ones in the order they were given in, one kind after the other."""
+    line = order(requests)
+
+    assert sorted(line) == list(range(len(requests)))
+    priorities = [requests[position].ask.priority for position in line]
+    assert priorities == sorted(priorities, reverse=True)
+
+
+@given(MODELS, st.lists(st.tuples(asks(), st.sampled_from([None, "one", "two"])), max_size=8), POLICY, SEEDS)
+def test_gangs_are_whole_or_absent(
+    model: Model, wanted: list[tuple[Ask, str | None]], policy: Policy, seed: int
+) -> None:
+    """And what is absent takes nothing: the others are placed as if it had not been there."""
+    sizes = {name: sum(gang == name for _, gang in wanted) for name in ("one", "two")}
+    requests = [
+        Request(str(number), ask, gang=None if gang is None else Gang(gang, sizes[gang]))
+        for number, (ask, gang) in enumerate(wanted)
+    ]
+
+    decisions = place(model.fleet(requests), requests, policy, seed)
+
+    for name, size in sizes.items():
+        ours = [one for one in decisions if one.request.gang and one.request.gang.id == name]
+        assert sum(one.index is not None for one in ours) in (0, size)
+        if any(one.index is None for one in ours):
+            assert all(one.rejected for one in ours) or not model.nodes
+    for before, decision in steps(model, requests, decisions):
+        if decision.index is not None:
+            assert before.allows(decision.index, decision.request.ask, policy)
+    if policy.ties is Ties.SEED:
+        left = [one.request for one in decisions if one.request.gang is None or one.index is not None]
+        alone = place(model.fleet(requests), left, policy, seed)
+        assert [one.index for one in alone] == [one.index for one in decisions if one.request in left]
+
+
+def test_a_gang_of_which_a_part_is_not_there_waits() -> None:
+    """Its others may be in another scheduler's hands."""
+    (decision,) = place(fleet_of(3), [Request("r", gang=Gang("g", 2))], POLICIES["spread"], 0)
+
+    assert decision.index is None
+    assert [one.filter for one in decision.rejected] == [GANG]
+    assert explain.sentence(decision, 3).startswith("No node of 3 can take it now")
 
 
 def fleet_of(count: int) -> Fleet:
@@ -155,33 +172,57 @@ def fleet_of(count: int) -> Fleet:
     )
 
 
-@given(st.integers(0, 2**32))
+def equal(count: int) -> list[Request]:
+    """Requests that take an eighth of such a node each."""
+    return [Request(str(n), Ask(Resources(1, 1, 1))) for n in range(count)]
+
+
+@given(SEEDS)
 def test_spread_fills_equal_nodes_evenly(seed: int) -> None:
     """No node has two while another has none."""
-    requests = [Request(str(n), Resources(1, 1, 1)) for n in range(9)]
-
-    chosen = [decision.index for decision in place(fleet_of(3), requests, POLICIES["spread"], seed)]
+    chosen = [decision.index for decision in place(fleet_of(3), equal(9), POLICIES["spread"], seed)]
 
     assert sorted(chosen) == [0, 0, 0, 1, 1, 1, 2, 2, 2]  # type: ignore[type-var]
     assert len(set(chosen[:3])) == 3
 
 
-@given(st.integers(0, 2**32))
+@given(SEEDS)
 def test_binpack_fills_one_node_before_the_next(seed: int) -> None:
     """Eight fit on one; the ninth opens another."""
-    requests = [Request(str(n), Resources(1, 1, 1)) for n in range(9)]
-
-    chosen = [decision.index for decision in place(fleet_of(3), requests, POLICIES["binpack"], seed)]
+    chosen = [decision.index for decision in place(fleet_of(3), equal(9), POLICIES["binpack"], seed)]
 
     assert len(set(chosen[:8])) == 1
     assert chosen[8] not in chosen[:8]
 
 
+def test_more_of_a_kind_than_one_look_ahead_shows() -> None:
+    """Hundreds on one node: the ladder is climbed again and again."""
+    roomy = [replace(one, capacity=Resources(500, 500, 500)) for one in _states(2)]
+
+    decisions = place(Fleet.of(roomy), equal(1001), POLICIES["binpack"], 0)
+
+    indices = [decision.index for decision in decisions]
+    assert len(set(indices[:500])) == len(set(indices[500:1000])) == 1
+    assert indices[1000] is None
+    assert decisions[1000].rejected[0].filter == "fits"
+
+
+def _states(count: int) -> list[NodeState]:
+    return [NodeState(f"{n}", f"node-{n}", True, True, Resources(), Resources(), 0, 0, {}) for n in range(count)]
+
+
 def test_ties_go_to_different_nodes_with_different_seeds() -> None:
     """Schedulers that look at the same fleet at once rarely fight for one node."""
-    first = {place(fleet_of(3), [Request("r")], POLICIES["random"], seed)[0].index for seed in range(50)}
+    for policy in POLICIES.values():
+        first = {place(fleet_of(3), [Request("r")], policy, seed)[0].index for seed in range(50)}
+        assert first == {0, 1, 2}
 
-    assert first == {0, 1, 2}
+
+def test_random_is_random_for_each_request() -> None:
+    """Not one node until it is full."""
+    chosen = {decision.index for decision in place(fleet_of(8), equal(8 * 8), POLICIES["random"], 1)[:16]}
+
+    assert len(chosen) > 4
 
 
 def test_a_cluster_without_nodes_is_told_apart_from_a_full_one() -> None:

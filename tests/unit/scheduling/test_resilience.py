@@ -6,18 +6,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathfinder.domain.resources import Resources
+from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling.fleet import UNLIMITED, Fleet, NodeState
 from pathfinder.scheduling.place import place
 from pathfinder.scheduling.policy import POLICIES, Policy
-from pathfinder.scheduling.request import Request
+from pathfinder.scheduling.request import Ask, Request
 from pathfinder.scheduling.resilience import Loss, Resident, survey
 
 SIZES = [Resources(), Resources(1000), Resources(0, 3), Resources(2000, 2, 5), Resources(3000, 1, 1)]
 
+CONSTRAINTS = st.sampled_from([Selector(), Selector(), Selector.parse("zone=a")])
+
 
 def node(name: str, *residents: Resident, cpu: int = 8000, zone: str | None = None, **changes: object) -> NodeState:
     """A node that holds its residents."""
-    mine = [one.request.resources for one in residents if one.node == name]
+    mine = [one.request.ask.resources for one in residents if one.node == name]
     claimed = Resources(
         sum(one.cpu_millicores for one in mine),
         sum(one.memory_bytes for one in mine),
@@ -39,7 +42,7 @@ def node(name: str, *residents: Resident, cpu: int = 8000, zone: str | None = No
 
 def on(name: str, count: int, cpu: int, *, stateful: bool = False) -> list[Resident]:
     """So many containers of so many millicores on a node."""
-    return [Resident(name, Request(f"{name}-{n}", Resources(cpu)), stateful) for n in range(count)]
+    return [Resident(name, Request(f"{name}-{n}", Ask(Resources(cpu))), stateful) for n in range(count)]
 
 
 def test_room_for_everything_is_survival() -> None:
@@ -95,7 +98,7 @@ def clusters(draw: st.DrawFn) -> tuple[list[NodeState], list[Resident], Policy]:
     residents = [
         Resident(
             draw(st.sampled_from(names)),
-            Request(f"c{number}", draw(st.sampled_from(SIZES)), draw(st.sampled_from([{}, {}, {"zone": "a"}]))),
+            Request(f"c{number}", Ask(draw(st.sampled_from(SIZES)), constraints=draw(CONSTRAINTS))),
             draw(st.booleans()) and draw(st.booleans()),
         )
         for number in range(draw(st.integers(0, 25)))
