@@ -178,16 +178,16 @@ class Relations:
             wish.domains.placed(index)
 
 
-def remember(fleet: Fleet, ask: Ask, indices: NDArray[np.intp]) -> None:
-    """Count containers of this ask on these rows of a working fleet, a row as often as it got one."""
+def remember(fleet: Fleet, ask: Ask, indices: NDArray[np.intp], count: int = 1) -> None:
+    """Count containers of this ask on these rows of a working fleet, a row as often as it got one; -1: it lost one."""
     labels = ask.own_labels
     for selector, counts in fleet.tallies.items():
         if selector.matches(labels):
-            np.add.at(counts, indices, 1)
+            np.add.at(counts, indices, count)
     for affinity in _apart(ask):
         # `averse` of a working fleet is its own.
         counts = fleet.averse.setdefault((affinity.to, affinity.over), np.zeros(len(fleet), dtype=np.int64))  # type: ignore[attr-defined]
-        np.add.at(counts, indices, 1)
+        np.add.at(counts, indices, count)
 
 
 def selectors(ask: Ask) -> set[Selector]:
