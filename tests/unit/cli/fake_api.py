@@ -108,18 +108,20 @@ Pfi = Callable[..., Ran]
 class Stream(httpx2.AsyncByteStream):
     """Events, and then silence: the connection stays open."""
 
-    def __init__(self, events: tuple[dict[str, Any], ...]) -> None:
+    def __init__(self, events: tuple[dict[str, Any], ...], each: asyncio.Semaphore | None = None) -> None:
         self._events = events
+        self._each = each or asyncio.Semaphore(len(events))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for it in self._events:
+            await self._each.acquire()
             yield f"id: {it['cursor']}\nevent: {it['kind']}\ndata: {json.dumps(it)}\n\n".encode()
         await asyncio.Event().wait()
 
 
-def streaming(*events: dict[str, Any]) -> httpx2.Response:
-    """An event stream that stays open after `events`."""
-    return httpx2.Response(200, headers={"Content-Type": "text/event-stream"}, stream=Stream(events))
+def streaming(*events: dict[str, Any], each: asyncio.Semaphore | None = None) -> httpx2.Response:
+    """An event stream that stays open after `events`; each comes when `each` lets it."""
+    return httpx2.Response(200, headers={"Content-Type": "text/event-stream"}, stream=Stream(events, each))
 
 
 def ended(*events: dict[str, Any]) -> httpx2.Response:

@@ -1,8 +1,11 @@
 """`pfi status`: one screen, and exit codes that scripts can use."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import pytest
 import yaml
 from fake_api import AT, FakeApi, Pfi, event, found, problem, streaming
@@ -143,8 +146,20 @@ def test_control_characters_do_not_reach_the_terminal(api: FakeApi, pfi: Pfi) ->
 def test_watch_reads_it_again_when_something_happens(api: FakeApi, pfi: Pfi, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stream says that something did; it ends here because the server's last answer refuses."""
     monkeypatch.setattr(command, "OFTEN_SECONDS", 0.0)
-    api.on("GET", "/events/stream", streaming(event(1, "node.down", of="node-01")))
-    api.on("GET", "/status", found(document()), found(document("degraded")), problem(403, "No more."))
+    monkeypatch.setattr(command, "SELDOM_SECONDS", 3600.0)
+    read = asyncio.Semaphore(0)
+
+    def then_something_happens(answer: httpx2.Response) -> Callable[[httpx2.Request], httpx2.Response]:
+        def respond(_: httpx2.Request) -> httpx2.Response:
+            read.release()
+            return answer
+
+        return respond
+
+    events = (event(number, "node.down", of="node-01") for number in (1, 2))
+    api.on("GET", "/events/stream", streaming(*events, each=read))
+    told = [then_something_happens(found(document(health))) for health in ("ok", "degraded")]
+    api.on("GET", "/status", *told, problem(403, "No more."))
 
     ran = pfi("status", "--watch", "-o", "json")
 
