@@ -4,9 +4,10 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
+from aio_pika import Message
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from sqlalchemy import text
 
@@ -14,12 +15,12 @@ from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import backoff, pause
 from pathfinder.broker.consume import Delivery, consume
-from pathfinder.broker.depths import messages
 from pathfinder.controllers import healing as decide
 from pathfinder.controllers import liveness
 from pathfinder.controllers.liveness import Clocks
 from pathfinder.domain import commands
 from pathfinder.domain.errors import Unavailable
+from pathfinder.domain.messages import Envelope, encode
 from pathfinder.store import healing, journal, nodes
 from pathfinder.store.healing import DownNode
 from pathfinder.store.leadership import Leadership
@@ -31,6 +32,9 @@ log = structlog.get_logger()
 #: Heartbeats are written together, this often; and leases are looked at this often.
 BATCH_SECONDS = 0.5
 WATCH_SECONDS = 0.5
+
+#: A message of the monitor's own to itself, through the queue of heartbeats; and how long it may take.
+MARK, MARK_SECONDS = "mark", 5.0
 
 
 class Monitor:
@@ -44,6 +48,7 @@ class Monitor:
         self._fence = Fence(process.settings, lead)
         #: None where leases must be granted anew before anybody is judged.
         self._clocks: Clocks | None = None
+        self._marks: dict[str, asyncio.Event] = {}
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -65,12 +70,16 @@ class Monitor:
 
         A DOWN node that is heard is told to come back: to register anew and to send its full list.
         """
-        latest = {UUID(one.subject): one.body["usage"] for delivery in batch for one in delivery.envelopes}
+        heard = [one for delivery in batch for one in delivery.envelopes]
+        latest = {UUID(one.subject): one.body["usage"] for one in heard if one.kind != MARK}
         async with self._lead.begin() as tx:
             await nodes.renew(tx, latest, self._lease_seconds)
             down = [node for node in (await nodes.by_ids(tx, set(latest))).values() if node.down]
             told = {node.hostname: [commands.rejoin(str(node.cluster_id), str(node.id))] for node in down}
             await journal.record(tx, [], told)
+        for one in heard:
+            if one.kind == MARK and one.subject in self._marks:
+                self._marks[one.subject].set()
         await pause(self._process.stopping, BATCH_SECONDS)
 
     async def _watch(self) -> None:
@@ -109,14 +118,30 @@ class Monitor:
         async with self._lead.begin() as tx:
             if not await nodes.expired(tx):
                 return
-        # What has arrived here already is written within this time; it may be the heartbeat that is missing.
-        await asyncio.sleep(2 * BATCH_SECONDS)
-        unread = await messages(channel, topology.HEARTBEATS.name)
+        if not await self._all_heard(channel):
+            log.warning("nobody is judged: heartbeats wait to be read")
+            return
         async with self._lead.begin() as tx:
-            down = liveness.judge(await nodes.expired(tx), unread)
-            if down:
+            if down := await nodes.expired(tx):
                 log.warning("nodes down", nodes=[node.hostname for node in down])
                 await nodes.mark_down(tx, {node.id for node in down})
+
+    async def _all_heard(self, channel: AbstractChannel) -> bool:
+        """Whether every heartbeat that RabbitMQ has by now is written: a mark that was queued behind them came by.
+
+        What waits in the queue could be counted, but not what is on its way to us or in our hands.
+        """
+        mark = Envelope(MARK, "", str(uuid4()))
+        came = self._marks.setdefault(mark.subject, asyncio.Event())
+        try:
+            async with asyncio.timeout(MARK_SECONDS):
+                await channel.default_exchange.publish(Message(encode([mark])), topology.HEARTBEATS.name)
+                await came.wait()
+        except TimeoutError:
+            return False
+        finally:
+            del self._marks[mark.subject]
+        return True
 
     async def _heal(self) -> None:
         async with self._lead.begin() as tx:

@@ -1,10 +1,6 @@
-"""Which nodes are to be declared DOWN, and when our own clocks are not to be trusted for that."""
+"""When our own clocks are not to be trusted for declaring nodes DOWN."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TypeVar
-
-Node = TypeVar("Node")
 
 #: How far the database's clock may run from ours between two looks; both tick by the same second otherwise.
 JUMP_SECONDS = 2.0
@@ -16,14 +12,6 @@ class Clocks:
 
     database: float
     steady: float
-
-
-def judge(expired: Collection[Node], unread_heartbeats: int) -> list[Node]:
-    """The nodes whose lease has ended and that are really silent.
-
-    While heartbeats wait unread, the silence may be ours: nobody is judged until they are drained.
-    """
-    return [] if unread_heartbeats else list(expired)
 
 
 def jumped(before: Clocks, now: Clocks) -> bool:

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathfinder.controllers import liveness
 from pathfinder.controllers.provisioning import Step, deletes, provision
 from pathfinder.domain.instances import Instance, InstanceOrder
 
@@ -66,10 +65,3 @@ def test_only_an_older_instance_of_the_same_cluster_is_ever_replaced(
 def test_a_delete_is_about_its_own_instance_and_older_ones(present: Instance | None, wanted: bool) -> None:
     """A late delete never removes a successor."""
     assert deletes(present, "cluster", 3) == wanted
-
-
-def test_nobody_is_judged_while_heartbeats_wait_unread() -> None:
-    """The silence may be ours."""
-    assert liveness.judge(["node-01"], unread_heartbeats=1) == []
-    assert liveness.judge(["node-01"], unread_heartbeats=0) == ["node-01"]
-    assert liveness.judge([], unread_heartbeats=0) == []

@@ -1,0 +1,84 @@
+"""The monitor: who is silent, and who was only not listened to."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractChannel
+from workbench import Fleet, eventually
+
+import workers.monitor
+from pathfinder.bootstrap import Process
+from pathfinder.broker import topology
+from pathfinder.broker.consume import Delivery
+from pathfinder.domain.messages import Envelope, Report, encode
+from pathfinder.store import leadership
+from workers.monitor import Monitor
+
+ENDED = "UPDATE leases SET until = now() - interval '1 hour' RETURNING node_id"
+
+
+@asynccontextmanager
+async def watching(process: Process, broker_url: str) -> AsyncIterator[None]:
+    """A monitor that leads and has granted its fresh leases."""
+    async with (
+        await aio_pika.connect(broker_url) as connection,
+        leadership.session(process.database, "controller") as session,
+    ):
+        lead = await leadership.take(session, "controller")
+        assert lead is not None
+        running = asyncio.create_task(Monitor(process, connection, lead).run())
+        yield
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def judged(fleet: Fleet) -> bool:
+    """Whether any node was called DOWN."""
+    return "node.down" in await fleet.kinds()
+
+
+async def leased(fleet: Fleet) -> bool:
+    """Whether the fresh leases are there."""
+    return await fleet.rows("SELECT node_id FROM leases WHERE until > now()") != []
+
+
+async def test_a_heartbeat_that_is_in_hand_but_not_yet_written_keeps_its_node(
+    fleet: Fleet, broker_url: str, channel: AbstractChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long that takes: the silence is ours. Who was not heard is DOWN once it is over."""
+    heard, silent = await fleet.node("heard"), await fleet.node("silent")
+    in_hand, go_on, asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    write, all_heard = Monitor._heartbeats, Monitor._all_heard
+
+    async def slowly(monitor: Monitor, batch: Sequence[Delivery]) -> None:
+        in_hand.set()
+        await go_on.wait()
+        await write(monitor, batch)
+
+    async def asks(monitor: Monitor, own: AbstractChannel) -> bool:
+        try:
+            return await all_heard(monitor, own)
+        finally:
+            asked.set()
+
+    monkeypatch.setattr(Monitor, "_heartbeats", slowly)
+    monkeypatch.setattr(Monitor, "_all_heard", asks)
+    monkeypatch.setattr(workers.monitor, "MARK_SECONDS", 0.2)
+    async with watching(fleet.process, broker_url):
+        await eventually(lambda: leased(fleet))
+        beat = Envelope(Report.HEARTBEAT, str(fleet.cluster_id), str(heard), body={"usage": {}})
+        await channel.default_exchange.publish(aio_pika.Message(encode([beat])), topology.HEARTBEATS.name)
+        async with asyncio.timeout(30):
+            await in_hand.wait()
+            await fleet.rows(ENDED)
+            for _ in range(2):
+                asked.clear()
+                await asked.wait()
+        assert not await judged(fleet)
+        go_on.set()
+        await eventually(lambda: judged(fleet))
+
+    assert await fleet.rows("SELECT id FROM nodes WHERE status = 'DOWN'") == [(silent,)]
