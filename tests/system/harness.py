@@ -110,7 +110,7 @@ class Harness:
     # Waiting
 
     async def until(self, what: str, check: Callable[[], Awaitable[Found]]) -> Found:
-        """The first true answer of `check`; an API that is just restarting counts as "not yet"."""
+        """The first true answer of `check`; an API that is just restarting, or has no database, counts as "not yet"."""
         last: object = None
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
@@ -122,6 +122,10 @@ class Harness:
                         last = found
                     except Unreachable as failure:
                         last = failure
+                    except ApiError as refusal:
+                        if refusal.status != 503:
+                            raise
+                        last = refusal
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             raise AssertionError(f"waited {DEADLINE_SECONDS:.0f} s for {what}; last: {last!r}") from None
