@@ -201,6 +201,8 @@ async def record_inventory(tx: AsyncConnection, envelope: Envelope, grace: timed
     if node.down and not clean:
         work.commands[node.hostname].append(commands.rejoin(envelope.cluster, envelope.subject))
     await work.write(tx, before)
+    if (images := envelope.body.get("images")) is not None:  # agents of before do not tell
+        await nodes.note_images(tx, node_id, images)
     if node.down and clean:
         await nodes.mark_ready(tx, node)
 

@@ -1,4 +1,4 @@
-"""Nodes: list, get, cordon, uncordon, delete, and how agents register theirs."""
+"""Nodes: list, get, change, cordon, uncordon, delete, and how agents register theirs."""
 
 from typing import Annotated
 
@@ -12,8 +12,9 @@ from api.paging import after, page
 from api.selecting import LabelFilter, PageCursor, Prefix, labels
 from pathfinder.domain import views
 from pathfinder.domain.errors import Forbidden
+from pathfinder.domain.patches import NodePatch
 from pathfinder.domain.specs import NodeRegistration
-from pathfinder.store import clusters, journal, listing, nodes, standing, tokens
+from pathfinder.store import clusters, journal, listing, nodes, standing, tokens, upkeep
 
 router = APIRouter(prefix="/nodes", tags=["nodes"])
 
@@ -89,6 +90,22 @@ async def get_all(
 async def get(hostname: str, process: ProcessDep, asking: Operator, cluster: ClusterName = "default") -> views.Node:
     """One node."""
     async with process.database.begin() as tx:
+        return await listing.node(tx, cluster, hostname)
+
+
+@router.patch("/{hostname}", responses=documented(404))
+async def change(
+    hostname: str,
+    patch: NodePatch,
+    process: ProcessDep,
+    asking: Operator,
+    trace_id: TraceId,
+    cluster: ClusterName = "default",
+) -> views.Node:
+    """Change a node's labels, taints, pool, limits or overcommit. What is there stays."""
+    async with process.database.begin() as tx:
+        found = await clusters.find(tx, cluster)
+        await upkeep.change(tx, await nodes.find(tx, found.id, hostname), patch, asking.actor, trace_id)
         return await listing.node(tx, cluster, hostname)
 
 

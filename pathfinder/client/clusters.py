@@ -1,6 +1,7 @@
 """Clusters of the API."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
 from uuid import uuid4
 
 from pathfinder.client.connection import segment
@@ -33,13 +34,17 @@ class Clusters(Noun):
         default_image: str | None = None,
         heartbeat_seconds: float | None = None,
         lease_seconds: float | None = None,
+        quota: Mapping[str, Any] | None = None,
+        overcommit: Mapping[str, Any] | None = None,
     ) -> Cluster:
-        """Change a cluster; what is left out stays."""
+        """Change a cluster; what is left out stays. None for a part of a quota or of `overcommit` removes it."""
         body = _given(
             policy=policy,
             default_image=default_image,
             heartbeat_seconds=heartbeat_seconds,
             lease_seconds=lease_seconds,
+            quota=quota or None,
+            overcommit=overcommit or None,
         )
         return await self._connection.ask(Cluster, "PATCH", f"/clusters/{segment(name)}", body=body, repeatable=True)
 

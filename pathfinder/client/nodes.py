@@ -1,11 +1,24 @@
 """Nodes of the API."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import TypedDict, Unpack
 
 from pathfinder.client.connection import segment
 from pathfinder.client.nouns import Noun
 from pathfinder.client.selection import Selection
 from pathfinder.domain.views import Node
+
+
+class NodeChanges(TypedDict, total=False):
+    """What may be set on a node: the fields of `NodePatch`. None removes a label, a limit or a ratio."""
+
+    labels: Mapping[str, str | None]
+    taints: Sequence[str]
+    untaint: Sequence[str]
+    pool: str
+    max_containers: int | None
+    max_stateful: int | None
+    overcommit: Mapping[str, float | str | None]
 
 
 class Nodes(Noun):
@@ -18,6 +31,12 @@ class Nodes(Noun):
     async def get(self, hostname: str) -> Node:
         """One node by its hostname."""
         return await self._connection.ask(Node, "GET", _path(hostname), params=self._cluster)
+
+    async def update(self, hostname: str, **changes: Unpack[NodeChanges]) -> Node:
+        """Change a node; what is left out stays."""
+        return await self._connection.ask(
+            Node, "PATCH", _path(hostname), params=self._cluster, body=dict(changes), repeatable=True
+        )
 
     async def cordon(self, hostname: str, *, reboot_within: float | None = None) -> Node:
         """Stop new placements on a node, which may be silent for `reboot_within` seconds if that is given."""

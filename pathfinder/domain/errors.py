@@ -7,6 +7,7 @@ PathfinderError
 ├── Conflict           it clashes with the present state                       409
 │   ├── AlreadyExists
 │   ├── IllegalTransition
+│   ├── QuotaExceeded
 │   └── IdempotencyMismatch
 ├── Unauthenticated    no token, or one that is not known                      401
 ├── Forbidden          the token may not do this                               403
@@ -82,6 +83,12 @@ class IllegalTransition(Conflict):
     def __init__(self, hostname: str, current: str, target: str) -> None:
         self.hostname, self.current, self.target = hostname, current, target
         super().__init__(f"Container {hostname!r} is {current}; it cannot become {target} from there.")
+
+
+class QuotaExceeded(Conflict):
+    """The cluster's containers would ask for more than they may."""
+
+    slug = "quota-exceeded"
 
 
 class IdempotencyMismatch(Conflict):

@@ -61,7 +61,10 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What a node is: its capacity and software. `machine_id` tells one machine from its clone."""
+    """What a node is: its capacity and software. `machine_id` tells one machine from its clone.
+
+    `capabilities` are those of LXD's API extensions that containers may want.
+    """
 
     capacity: Resources
     architecture: str
@@ -70,6 +73,7 @@ class NodeFacts:
     machine_id: str
     pool_driver: str
     disk_limits: bool
+    capabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ class Kind(StrEnum):
     NODE_UNCORDONED = "node.uncordoned"
     NODE_SET_ASIDE = "node.set_aside"
     NODE_RESTORED = "node.restored"
+    NODE_UPDATED = "node.updated"
     NODE_DELETED = "node.deleted"
     CLUSTER_CREATED = "cluster.created"
     CLUSTER_UPDATED = "cluster.updated"
@@ -97,6 +98,7 @@ SUPPLY = frozenset(
         Kind.NODE_READY,
         Kind.NODE_UNCORDONED,
         Kind.NODE_RESTORED,
+        Kind.NODE_UPDATED,
         Kind.CONTAINER_DELETED,
         Kind.CONTAINER_DEPARTED,
         Kind.CONTAINER_PROVISION_FAILED,

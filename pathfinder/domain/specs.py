@@ -7,8 +7,9 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 from pathfinder.domain import names, rules
 from pathfinder.domain.asking import MOST_PRIORITY
 from pathfinder.domain.attempts import DEFAULT_ATTEMPTS, MOST_ATTEMPTS
-from pathfinder.domain.fields import Body, Cpu, Disk, Hostname, Image, Labels, Memory
+from pathfinder.domain.fields import Body, Cpu, Disk, Hostname, Image, LabelKey, Labels, Memory
 from pathfinder.domain.lifecycle import ContainerType
+from pathfinder.domain.patches import Overcommit, Quota
 from pathfinder.domain.problems import ProblemKind
 from pathfinder.domain.resources import Resources, format_bytes, format_cpu
 from pathfinder.domain.webhooks import Format
@@ -159,6 +160,8 @@ class ClusterPatch(Body):
     default_image: Image | None = None
     heartbeat_seconds: float | None = Field(None, ge=0.5, le=300, description="Time between heartbeats of its nodes.")
     lease_seconds: float | None = Field(None, ge=1, le=3600, description="How long a node is READY after a heartbeat.")
+    quota: Quota = Field(default_factory=Quota, description="null in a part: no limit.")
+    overcommit: Overcommit = Field(default_factory=Overcommit, description="null in a part: as the policy says.")
 
 
 class WebhookSpec(Body):
@@ -190,3 +193,4 @@ class NodeRegistration(Body):
     cpu_millicores: int = Field(ge=0)
     memory_bytes: int = Field(ge=0)
     disk_bytes: int = Field(ge=0)
+    capabilities: list[LabelKey] = Field(default_factory=list, max_length=1000)

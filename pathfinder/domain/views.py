@@ -26,6 +26,7 @@ class Allocated(Amounts):
     """What a node's containers claim."""
 
     containers: int
+    stateful: int = 0
 
 
 class Container(BaseModel):
@@ -98,7 +99,17 @@ class Node(BaseModel):
     architecture: str
     pool_driver: str
     agent_version: str
-    labels: dict[str, str]
+    labels: dict[str, str] = Field(description="What its agent says, and what was set here, which goes before it.")
+    own_labels: dict[str, str] = Field(default_factory=dict, description="Those of its labels that were set here.")
+    taints: list[str] = Field(default_factory=list, description="Marks that keep away what does not tolerate them.")
+    pool: str = "default"
+    max_containers: int | None = Field(None, description="The most containers it may have; null: no limit.")
+    max_stateful: int | None = Field(None, description="The most stateful ones; null: no limit.")
+    overcommit: dict[str, float] = Field(
+        default_factory=dict, description="How often its cpu, memory and disk may be promised, where not as usual."
+    )
+    capabilities: list[str] = Field(default_factory=list, description="What its LXD can do, of what is asked for.")
+    images: list[str] = Field(default_factory=list, description="Images it has already.")
     capacity: Amounts
     allocated: Allocated
     usage: dict[str, float] = Field(description="load_1m, load_5m, load_15m, memory_used_bytes, disk_used_bytes.")
@@ -121,6 +132,13 @@ class Cluster(BaseModel):
     default_image: str
     heartbeat_seconds: float | None = Field(None, description="Time between heartbeats; null: the processes' setting.")
     lease_seconds: float | None = Field(None, description="How long a heartbeat counts; null: the processes' setting.")
+    quota: dict[str, int] | None = Field(
+        None, description="cpu_millicores, memory_bytes, disk_bytes, containers: the most there may be; null: no quota."
+    )
+    used: Allocated | None = Field(None, description="What its containers ask for together, where there is a quota.")
+    overcommit: dict[str, float] = Field(
+        default_factory=dict, description="How often cpu, memory and disk of its nodes may be promised."
+    )
     nodes: int
     containers: int
     created_at: datetime

@@ -66,6 +66,10 @@ class LxdRuntime:
         """What the machine is. Raises RuntimeUnreachable."""
         return await read_facts(self._api)
 
+    async def images(self) -> tuple[str, ...]:
+        """The images it has already. Raises RuntimeUnreachable."""
+        return await self._images.names()
+
     async def usage(self) -> NodeUsage:
         """How busy it is now. Raises RuntimeUnreachable."""
         return await read_usage(self._api)

@@ -11,6 +11,26 @@ from pathfinder.runtime.lxd_errors import Absent
 from pathfinder.runtime.lxd_order import SIZING_DRIVERS, root_disk
 from pathfinder.runtime.port import RuntimeUnreachable
 
+#: Those of LXD's API extensions that a container may need on its node, and that not every LXD has.
+CAPABILITIES = frozenset(
+    {
+        "container_syscall_intercept",
+        "container_syscall_intercept_mount",
+        "container_syscall_intercept_bpf_devices",
+        "container_nic_ipvlan",
+        "container_nic_routed",
+        "cgroup2",
+        "gpu_mig",
+        "gpu_cdi",
+        "limits_hugepages",
+        "nvidia_runtime",
+        "id_map",
+        "idmapped_mounts_v2",
+        "migration_stateful",
+        "network_ovn",
+    }
+)
+
 _MACHINE_ID = Path("/etc/machine-id")
 _MEMINFO = Path("/proc/meminfo")
 
@@ -38,6 +58,7 @@ async def read_facts(api: LxdApi) -> NodeFacts:
         machine_id=machine_id(environment, _MACHINE_ID),
         pool_driver=driver,
         disk_limits=driver in SIZING_DRIVERS,
+        capabilities=tuple(sorted(CAPABILITIES.intersection(server.get("api_extensions", ())))),
     )
 
 

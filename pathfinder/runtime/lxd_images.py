@@ -5,7 +5,7 @@ LXD is not asked blindly to pull: on its own it takes minutes to find that a ser
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,6 +49,10 @@ class Images:
                 "import it with `lxc image import FILE --alias`, or name a remote like `ubuntu:26.04`."
             )
         return await self._on_remote(remote or DEFAULT_REMOTE, alias, image)
+
+    async def names(self) -> tuple[str, ...]:
+        """The images of the node's store, by every name a container may ask for them by. Raises RuntimeUnreachable."""
+        return names(await self._api.get("images", params={"recursion": 1}), self._remotes)
 
     async def _on_remote(self, remote: str, alias: str, image: str) -> Json:
         server = self._remotes.get(remote)
@@ -100,6 +104,20 @@ class Images:
         except (OSError, TimeoutError) as error:
             raise unreachable(image, server, str(error) or f"no answer within {PROBE_SECONDS:g} s") from error
         writer.close()
+
+
+def names(stored: Iterable[Json], remotes: Mapping[str, str]) -> tuple[str, ...]:
+    """The images of a node's store as containers name them: by alias, and by the remote they were pulled from."""
+    found: set[str] = set()
+    for image in stored:
+        for alias in image.get("aliases") or ():
+            found |= {alias["name"], f"{LOCAL}:{alias['name']}"}
+        origin: Json = image.get("update_source") or {}
+        if image.get("cached") and (alias := origin.get("alias")):
+            known = [name for name, server in remotes.items() if server == origin.get("server")]
+            found |= {f"{name}:{alias}" for name in known}
+            found |= {str(alias)} if DEFAULT_REMOTE in known else set()
+    return tuple(sorted(found))
 
 
 def split(image: str) -> tuple[str | None, str]:

@@ -64,6 +64,9 @@ class Runtime(Protocol):
     async def usage(self) -> NodeUsage:
         """How busy it is now, never cached. Raises RuntimeUnreachable."""
 
+    async def images(self) -> tuple[str, ...]:
+        """The images it has already, by every name a container may ask for them by. Raises RuntimeUnreachable."""
+
     async def instance(self, hostname: str) -> Instance | None:
         """The instance of that name, whoever made it, or None."""
 

@@ -79,6 +79,7 @@ class SimulatedRuntime:
         self._journal = Journal(journal) if journal else None
         self._instances: dict[str, Instance] = self._journal.load() if self._journal else {}
         self._mute: set[str] = set()
+        self._images: set[str] = set()
         #: Set to make every call answer RuntimeUnreachable, as a dead daemon would.
         self.unreachable = False
 
@@ -101,6 +102,11 @@ class SimulatedRuntime:
         running = sum(each.running for each in self._instances.values())
         load = running / 100
         return NodeUsage(load, load, load, running << 24, len(self._instances) << 26)
+
+    async def images(self) -> tuple[str, ...]:
+        """Those it made instances of."""
+        self._require_reachable()
+        return tuple(sorted(self._images))
 
     async def instance(self, hostname: str) -> Instance | None:
         """The instance of that name, or None."""
@@ -125,6 +131,7 @@ class SimulatedRuntime:
             self._mute.add(order.hostname)
         made = Instance(order.hostname, False, order.container_id, order.generation, order.cluster_id, type=order.type)
         self._keep(made)
+        self._images.add(order.image)
 
     async def start(self, hostname: str) -> None:
         """Start it; running already is success."""

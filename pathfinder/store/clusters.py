@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,7 +13,7 @@ from pathfinder.domain.errors import AlreadyExists, FieldProblem, Invalid, NotFo
 from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.specs import ClusterPatch
-from pathfinder.store import nodes
+from pathfinder.store import nodes, quotas
 from pathfinder.store.journal import Fact, record
 
 
@@ -26,6 +27,7 @@ class Cluster:
     default_image: str
     heartbeat_seconds: float | None
     lease_seconds: float | None
+    quota: dict[str, int] | None
 
 
 #: A lease must outlast a heartbeat that is lost and one that is late.
@@ -50,11 +52,12 @@ class Rhythm:
 
 
 _FIND = text("""
-    SELECT id, name, policy, default_image, heartbeat_seconds, lease_seconds FROM clusters WHERE name = :name
+    SELECT id, name, policy, default_image, heartbeat_seconds, lease_seconds, quota FROM clusters WHERE name = :name
 """)
 
 _VIEW = """
-    SELECT k.id, k.name, k.policy, k.default_image, k.heartbeat_seconds, k.lease_seconds, k.created_at,
+    SELECT k.id, k.name, k.policy, k.default_image, k.heartbeat_seconds, k.lease_seconds, k.quota, k.overcommit,
+           k.created_at,
            (SELECT count(*) FROM nodes AS n WHERE n.cluster_id = k.id) AS nodes,
            (SELECT count(*) FROM containers AS c WHERE c.cluster_id = k.id AND c.status <> 'DELETED') AS containers
     FROM clusters AS k
@@ -94,7 +97,8 @@ async def view(tx: AsyncConnection, name: str) -> views.Cluster:
     row = (await tx.execute(text(f"{_VIEW} WHERE k.name = :name"), {"name": name})).mappings().one_or_none()
     if row is None:
         raise NotFound("cluster", name, "`pfi get clusters` lists those there are.")
-    return views.Cluster.model_validate(dict(row))
+    used = await quotas.used(tx, row["id"]) if row["quota"] else None
+    return views.Cluster.model_validate({**row, "used": used})
 
 
 async def create(tx: AsyncConnection, name: str, policy: str, default_image: str, actor: str, trace_id: str) -> None:
@@ -116,14 +120,26 @@ async def create(tx: AsyncConnection, name: str, policy: str, default_image: str
 _CHANGE = text("""
     UPDATE clusters SET policy = COALESCE(:policy, policy), default_image = COALESCE(:default_image, default_image),
                         heartbeat_seconds = COALESCE(:heartbeat_seconds, heartbeat_seconds),
-                        lease_seconds = COALESCE(:lease_seconds, lease_seconds)
+                        lease_seconds = COALESCE(:lease_seconds, lease_seconds),
+                        quota = NULLIF(jsonb_strip_nulls(COALESCE(quota, '{}') || CAST(:quota AS jsonb)), '{}'),
+                        overcommit = jsonb_strip_nulls(overcommit || CAST(:overcommit AS jsonb))
     WHERE name = :name RETURNING id, policy, default_image, heartbeat_seconds, lease_seconds
+""")
+
+
+# Whoever decides now does so on what was; whoever lets something wait must look again.
+_TOUCH = text("""
+    WITH held AS (SELECT id FROM nodes WHERE cluster_id = :id ORDER BY id FOR UPDATE)
+    UPDATE nodes AS n SET generation = n.generation + 1, supply = n.supply + 1 FROM held WHERE n.id = held.id
 """)
 
 
 async def change(tx: AsyncConnection, name: str, patch: ClusterPatch, usual: Rhythm, actor: str, trace_id: str) -> None:
     """Change what is given. `usual` holds where a cluster has no rhythm of its own. Raises NotFound, Invalid."""
-    row = (await tx.execute(_CHANGE, {"name": name, **patch.model_dump()})).one_or_none()
+    overcommit = patch.overcommit.model_dump(include=patch.overcommit.model_fields_set)
+    merged = {"quota": patch.quota.amounts(), "overcommit": overcommit}
+    given = {**patch.model_dump(), **{part: orjson.dumps(value).decode() for part, value in merged.items()}}
+    row = (await tx.execute(_CHANGE, {"name": name, **given})).one_or_none()
     if row is None:
         raise NotFound("cluster", name, "`pfi get clusters` lists those there are.")
     rhythm = Rhythm(
@@ -135,7 +151,11 @@ async def change(tx: AsyncConnection, name: str, patch: ClusterPatch, usual: Rhy
     if patch.heartbeat_seconds is not None or patch.lease_seconds is not None:
         members = await nodes.of_cluster(tx, row.id)
         told = {node.hostname: [commands.rejoin(str(row.id), str(node.id))] for node in members}
-    body = patch.model_dump(exclude_none=True) | {"policy": row.policy, "default_image": row.default_image}
+    if overcommit:
+        await tx.execute(_TOUCH, {"id": row.id})
+    plain = patch.model_dump(exclude_none=True, exclude=set(merged))
+    body = {**plain, **{part: value for part, value in merged.items() if value}}
+    body |= {"policy": row.policy, "default_image": row.default_image}
     await record(tx, [_fact(Kind.CLUSTER_UPDATED, row.id, name, actor, trace_id, body)], told)
 
 

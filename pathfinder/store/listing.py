@@ -45,7 +45,7 @@ class Selection:
             "limit": self.limit,
         }
 
-    def conditions(self, alias: str) -> str:
+    def conditions(self, alias: str, labels: str = "c.labels") -> str:
         """The conditions in SQL, only those that narrow, so that the planner sees what it can use."""
         parts = [f"({alias}.hostname, {alias}.id) > (:after, :after_id)"]
         if self.prefix:
@@ -53,7 +53,7 @@ class Selection:
         if self.statuses:
             parts.append(f"{alias}.status = ANY(:statuses)")
         if self.labels:
-            parts.append(f"{alias}.labels @> CAST(:labels AS jsonb)")
+            parts.append(f"{labels} @> CAST(:labels AS jsonb)")
         if self.node is not None:
             parts.append("n.hostname = :node")
         return " AND ".join(parts)
@@ -204,10 +204,15 @@ def _amounts(row: Any) -> views.Amounts:
     return views.Amounts(cpu_millicores=row.cpu_millicores, memory_bytes=row.memory_bytes, disk_bytes=row.disk_bytes)
 
 
+_LABELS = "(n.labels || n.own_labels)"
+
+
 async def nodes(tx: AsyncConnection, selection: Selection) -> list[views.Node]:
     """A page of nodes."""
     rows = await tx.execute(
-        text(f"{_NODE} WHERE k.name = :cluster AND {selection.conditions('n')} ORDER BY n.hostname LIMIT :limit"),
+        text(
+            f"{_NODE} WHERE k.name = :cluster AND {selection.conditions('n', _LABELS)} ORDER BY n.hostname LIMIT :limit"
+        ),
         selection.parameters(),
     )
     return [_node(row) for row in rows]
@@ -240,13 +245,22 @@ def _node(row: Any) -> views.Node:
         architecture=row.architecture,
         pool_driver=row.pool_driver,
         agent_version=row.agent_version,
-        labels=row.labels,
+        labels=row.labels | row.own_labels,
+        own_labels=row.own_labels,
+        taints=row.taints,
+        pool=row.pool,
+        max_containers=row.max_containers,
+        max_stateful=row.max_stateful,
+        overcommit=row.overcommit,
+        capabilities=row.capabilities,
+        images=row.images,
         capacity=_amounts(row),
         allocated=views.Allocated(
             cpu_millicores=row.cpu_claimed,
             memory_bytes=row.memory_claimed,
             disk_bytes=row.disk_claimed,
             containers=row.containers,
+            stateful=row.stateful,
         ),
         usage=row.usage,
         lease_until=row.lease_until,

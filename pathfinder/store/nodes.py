@@ -75,26 +75,37 @@ def _state(row: Any) -> NodeState:
 
 
 _SIZE: bulk.Columns = {"cpu": "bigint", "memory": "bigint", "disk": "bigint"}
+
+
+def _promised(column: str, part: str) -> str:
+    """How much of a resource a node may promise, where its policy overcommits nothing."""
+    ratio = f"COALESCE((n.overcommit ->> '{part}')::float8, (k.overcommit ->> '{part}')::float8, 1)"
+    return f"(n.{column} * {ratio})::bigint"
+
+
+_CPU, _MEMORY, _DISK = (
+    *(_promised("cpu_millicores", "cpu"), _promised("memory_bytes", "memory"), _promised("disk_bytes", "disk")),
+)
+_OF_CLUSTER = "nodes AS n JOIN clusters AS k ON k.id = n.cluster_id WHERE k.id = :cluster_id"
 _TOO_LARGE = text(f"""
     SELECT w.cpu, w.memory, w.disk FROM {bulk.rows(_SIZE, "w")}
     WHERE NOT EXISTS (
-        SELECT FROM nodes AS n WHERE n.cluster_id = :cluster_id
-          AND n.cpu_millicores >= w.cpu AND n.memory_bytes >= w.memory AND n.disk_bytes >= w.disk
+        SELECT FROM {_OF_CLUSTER} AND {_CPU} >= w.cpu AND {_MEMORY} >= w.memory AND {_DISK} >= w.disk
     )
 """)  # noqa: S608 - the text is put together from the constants above
 
 
 async def too_large(tx: AsyncConnection, cluster_id: UUID, sizes: Iterable[Resources]) -> set[Resources]:
-    """Those of these sizes that no node of a cluster has, even empty. Each is looked for only until it is found."""
+    """Those of these sizes that no node of a cluster could promise, even empty. Each is looked for only until it is found."""
     items = [{"cpu": one.cpu_millicores, "memory": one.memory_bytes, "disk": one.disk_bytes} for one in sizes]
     result = await tx.execute(_TOO_LARGE, {"cluster_id": cluster_id, **bulk.parameters(_SIZE, items)})
     return {Resources(*row) for row in result}
 
 
 async def sizes(tx: AsyncConnection, cluster_id: UUID) -> list[Resources]:
-    """The different sizes that nodes of a cluster have."""
+    """The different sizes that nodes of a cluster have, as far as they may be promised."""
     result = await tx.execute(
-        text("SELECT DISTINCT cpu_millicores, memory_bytes, disk_bytes FROM nodes WHERE cluster_id = :cluster_id"),
+        text(f"SELECT DISTINCT {_CPU}, {_MEMORY}, {_DISK} FROM {_OF_CLUSTER}"),  # noqa: S608 - constants
         {"cluster_id": cluster_id},
     )
     return [Resources(*row) for row in result]
@@ -139,9 +150,11 @@ async def of_cluster(tx: AsyncConnection, cluster_id: UUID) -> list[Node]:
 # machine with another disk is DOWN at once: nothing of what the old one held is on it.
 _REGISTER = text("""
     INSERT INTO nodes (id, cluster_id, hostname, ipaddress, machine_id, status, runtime, runtime_version, architecture,
-                       pool_driver, agent_version, labels, cpu_millicores, memory_bytes, disk_bytes, supply)
+                       pool_driver, agent_version, labels, capabilities, cpu_millicores, memory_bytes, disk_bytes,
+                       supply)
     VALUES (:id, :cluster_id, :hostname, :ipaddress, :machine_id, 'READY', :runtime, :runtime_version, :architecture,
-            :pool_driver, :agent_version, CAST(:labels AS jsonb), :cpu_millicores, :memory_bytes, :disk_bytes, 1)
+            :pool_driver, :agent_version, CAST(:labels AS jsonb), CAST(:capabilities AS jsonb),
+            :cpu_millicores, :memory_bytes, :disk_bytes, 1)
     ON CONFLICT (hostname) DO UPDATE
     SET ipaddress = EXCLUDED.ipaddress, machine_id = EXCLUDED.machine_id, runtime = EXCLUDED.runtime,
         status = CASE WHEN :replaced THEN 'DOWN' ELSE nodes.status END,
@@ -149,6 +162,7 @@ _REGISTER = text("""
         down_at = CASE WHEN :replaced THEN COALESCE(nodes.down_at, now()) ELSE nodes.down_at END,
         runtime_version = EXCLUDED.runtime_version, architecture = EXCLUDED.architecture,
         pool_driver = EXCLUDED.pool_driver, agent_version = EXCLUDED.agent_version, labels = EXCLUDED.labels,
+        capabilities = EXCLUDED.capabilities,
         cpu_millicores = EXCLUDED.cpu_millicores, memory_bytes = EXCLUDED.memory_bytes,
         disk_bytes = EXCLUDED.disk_bytes, generation = nodes.generation + 1, supply = nodes.supply + 1
     RETURNING id, cluster_id, hostname, epoch, status = 'DOWN' AS down
@@ -175,7 +189,8 @@ async def register(
             f"A live node named {node.hostname!r} is there already, on another machine. Set PATHFINDER_NODE_NAME to "
             "another name, or stop the other agent and wait until its lease has ended."
         )
-    given = node.model_dump() | {"labels": orjson.dumps(node.labels).decode()}
+    documents = {name: orjson.dumps(getattr(node, name)).decode() for name in ("labels", "capabilities")}
+    given = node.model_dump() | documents
     result = await tx.execute(_REGISTER, {**given, "id": uuid7(), "cluster_id": cluster_id, "replaced": replaced})
     admitted = Node(*result.one())
     await renew(tx, {admitted.id: {}}, lease_seconds)
@@ -186,6 +201,14 @@ async def register(
         facts.append(fact(Kind.NODE_DOWN, admitted, "agent", trace_id, {"why": "another machine has its name now"}))
     await record(tx, facts)
     return admitted
+
+
+async def note_images(tx: AsyncConnection, node_id: UUID, images: list[str]) -> None:
+    """Remember which images a node has. Nothing is promised on that, so nobody who decides need look again."""
+    await tx.execute(
+        text("UPDATE nodes SET images = CAST(:images AS jsonb) WHERE id = :id AND images <> CAST(:images AS jsonb)"),
+        {"id": node_id, "images": orjson.dumps(images).decode()},
+    )
 
 
 _LEASE: bulk.Columns = {"node_id": "uuid", "usage": "text"}

@@ -17,7 +17,7 @@ from pathfinder.domain.lifecycle import RESCHEDULABLE, ContainerType, Status
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.resources import Resources, format_bytes, format_cpu
 from pathfinder.domain.specs import ContainerSpec
-from pathfinder.store import claims, containers, journal, nodes
+from pathfinder.store import claims, containers, journal, nodes, quotas
 from pathfinder.store.clusters import Cluster
 
 
@@ -41,11 +41,13 @@ async def create(
     """Accept containers, all or none; their ids. With an idempotency `key`, the same request is accepted once.
     Those that go `together` are also placed all or none.
 
-    Raises Invalid, NeverFits, AlreadyExists, IdempotencyMismatch.
+    Raises Invalid, NeverFits, QuotaExceeded, AlreadyExists, IdempotencyMismatch.
     """
     if key is not None and (known := await _answered(tx, cluster.id, key, _digest(specs, together))) is not None:
         return known
     await _check(tx, cluster, specs)
+    if cluster.quota is not None:
+        await quotas.admit(tx, cluster.id, cluster.name, specs)
     made = await containers.insert(tx, cluster.id, cluster.default_image, specs, asker.trace_id, together=together)
     ids = [id_ for id_, _ in made]
     if key is not None:

@@ -219,6 +219,15 @@ async def test_progress_is_told_on_the_event_loop(runtime: Runtime, order: MakeO
     assert set(told) <= {Stage.IMAGE, Stage.CREATE}
 
 
+async def test_a_machine_tells_the_images_it_has_by_the_names_they_are_asked_for(
+    runtime: Runtime, order: MakeOrder
+) -> None:
+    wanted = order()
+    await runtime.create(wanted, lambda stage, percent: None)
+
+    assert wanted.image in await runtime.images()
+
+
 async def test_facts_and_usage_are_those_of_a_machine(runtime: Runtime) -> None:
     facts, usage = await runtime.facts(), await runtime.usage()
 

@@ -237,3 +237,18 @@ async def test_an_image_server_that_swallows_packets_is_given_up_in_time(monkeyp
 
     with pytest.raises(ImageServerUnreachable, match=r"ubuntu:26\.04.*no answer within.*local:ALIAS"):
         await images.source("ubuntu:26.04")
+
+
+def test_images_are_told_by_every_name_a_container_may_ask_for_them_by() -> None:
+    """Its own aliases with and without `local:`; what was pulled, by its remote; the usual remote's without it too."""
+    stored = [
+        {"aliases": [{"name": "tiny"}], "cached": False},
+        {"aliases": [], "cached": True, "update_source": {"server": "https://u", "alias": "26.04"}},
+        {"aliases": [], "cached": True, "update_source": {"server": "https://i", "alias": "debian/13"}},
+        {"aliases": [], "cached": True, "update_source": {"server": "https://nobody", "alias": "x"}},
+        {"aliases": None, "cached": False, "update_source": None},
+    ]
+
+    assert lxd_images.names(stored, {"ubuntu": "https://u", "images": "https://i"}) == (
+        *("26.04", "images:debian/13", "local:tiny", "tiny", "ubuntu:26.04"),
+    )

@@ -147,6 +147,7 @@ async def _announcement(settings: Settings, runtime: Runtime, api_url: str) -> N
         cpu_millicores=facts.capacity.cpu_millicores,
         memory_bytes=facts.capacity.memory_bytes,
         disk_bytes=facts.capacity.disk_bytes,
+        capabilities=list(facts.capabilities),
     )
 
 

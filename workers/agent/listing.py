@@ -52,6 +52,7 @@ class Lister:
             del self._first_seen[gone]
         return {
             "epoch": epoch,
+            "images": await self._worklist.runtime.images(),
             "instances": [
                 {
                     "container_id": one.container_id,

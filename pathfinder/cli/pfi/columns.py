@@ -2,7 +2,7 @@
 
 from pathfinder.cli.pfi.table import Column, Columns
 from pathfinder.cli.pfi.terminal import Colour
-from pathfinder.cli.pfi.words import age, cpu, details, few, moment, node_name, pairs, size
+from pathfinder.cli.pfi.words import age, cpu, details, few, moment, node_name, pairs, quota, ratios, size
 from pathfinder.domain.problems import ProblemKind
 from pathfinder.domain.resources import format_bytes, format_cpu
 from pathfinder.domain.views import Attempt, Cluster, Container, DeadLetter, Event, LastDelivery, Node, Webhook
@@ -73,6 +73,8 @@ NODES_WIDE: Columns[Node] = (
     Column("DISK", lambda it: f"{format_bytes(it.allocated.disk_bytes)}/{format_bytes(it.capacity.disk_bytes)}"),
     Column("LOAD", _load),
     Column("RUNTIME", lambda it: f"{it.runtime} {it.runtime_version}"),
+    Column("POOL", lambda it: it.pool),
+    Column("TAINTS", lambda it: ",".join(it.taints) or None),
     Column("LABELS", lambda it: pairs(it.labels)),
     Column("MESSAGE", lambda it: it.aside_reason),
 )
@@ -84,7 +86,12 @@ CLUSTERS: Columns[Cluster] = (
     Column("CONTAINERS", lambda it: str(it.containers)),
     Column("CREATED AT", lambda it: moment(it.created_at)),
 )
-CLUSTERS_WIDE: Columns[Cluster] = (*CLUSTERS, Column("AGE", lambda it: age(it.created_at)))
+CLUSTERS_WIDE: Columns[Cluster] = (
+    *CLUSTERS,
+    Column("AGE", lambda it: age(it.created_at)),
+    Column("QUOTA", quota),
+    Column("OVERCOMMIT", lambda it: ratios(it.overcommit)),
+)
 WEBHOOKS: Columns[Webhook] = (
     Column("NAME", lambda it: it.name),
     Column("URL", lambda it: it.url),

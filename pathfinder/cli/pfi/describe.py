@@ -143,16 +143,30 @@ def _of_node(it: Node) -> Fields:
         ("Fenced at", _when(it.fenced_at)),
         ("May reboot until", _when(it.reboot_until)),
         ("Capacity", words.amounts(it.capacity)),
-        ("Claimed", f"{words.amounts(it.allocated)}, by {it.allocated.containers} containers"),
+        ("Claimed", f"{words.amounts(it.allocated)}, by {_count(it)}"),
+        *((("Overcommit", words.ratios(it.overcommit)),) if it.overcommit else ()),
+        ("Pool", it.pool),
+        ("Taints", ", ".join(it.taints)),
         ("In use", _usage(it.usage)),
         ("Runtime", f"{it.runtime} {it.runtime_version}"),
         ("Architecture", it.architecture),
         ("Storage pool", it.pool_driver),
         ("Agent", it.agent_version),
+        *((("Can do", ", ".join(it.capabilities)),) if it.capabilities else ()),
+        *((("Images", ", ".join(it.images)),) if it.images else ()),
         ("Labels", words.pairs(it.labels)),
+        *((("Own labels", words.pairs(it.own_labels)),) if it.own_labels else ()),
         ("Created at", f"{words.moment(it.created_at)}, {words.age(it.created_at)} ago"),
         ("Id", str(it.id)),
     )
+
+
+def _count(it: Node) -> str:
+    """How many containers there are, and how many there may be."""
+    most = f" of {it.max_containers}" if it.max_containers is not None else ""
+    most_stateful = f" of {it.max_stateful}" if it.max_stateful is not None else ""
+    stateful = f", {it.allocated.stateful}{most_stateful} stateful" if it.allocated.stateful or most_stateful else ""
+    return f"{it.allocated.containers}{most} containers{stateful}"
 
 
 def _when(at: datetime | None) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 from pathfinder.domain.instances import Stage
 from pathfinder.domain.problems import ProblemKind, event_of
 from pathfinder.domain.resources import format_bytes, format_cpu
-from pathfinder.domain.views import Amounts, Event
+from pathfinder.domain.views import Amounts, Cluster, Event
 
 SIMULATED = "SIMULATED"
 _STAGES: Mapping[str, str] = {
@@ -88,6 +88,28 @@ def share(rule: Mapping[str, Any]) -> str:
     """An even share: `app=web@zone, skew 1`, and the domains' weights."""
     weights = ",".join(f"{name}:{weight:g}" for name, weight in sorted(rule["weights"].items()))
     return f"{topology(rule, 'of')}, skew {rule['max_skew']}" + (f", shares {weights}" if weights else "")
+
+
+def ratios(overcommit: Mapping[str, float]) -> str | None:
+    """How often resources may be promised: `cpu x2,memory x1.5`."""
+    return ",".join(f"{name} x{ratio:g}" for name, ratio in sorted(overcommit.items())) or None
+
+
+def quota(cluster: Cluster) -> str | None:
+    """What is used of each part of a quota: `cpu 12/100, containers 5/50`; without the use where that is not told."""
+    limits, used = cluster.quota or {}, cluster.used
+    parts = (
+        ("cpu", "cpu_millicores", format_cpu),
+        ("memory", "memory_bytes", format_bytes),
+        ("disk", "disk_bytes", format_bytes),
+        ("containers", "containers", str),
+    )
+    told = [
+        f"{noun} {write(getattr(used, part)) + '/' if used else ''}{write(limits[part])}"
+        for noun, part, write in parts
+        if part in limits
+    ]
+    return ", ".join(told) or None
 
 
 def details(event: Event) -> str:

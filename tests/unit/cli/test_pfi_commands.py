@@ -348,3 +348,75 @@ def test_describe_shows_all_that_was_asked_of_a_placement(api: FakeApi, pfi: Pfi
     assert told["Rather spread"] == "app=web@zone, weight 2, skew 1, shares a:2"
     assert told["Gang"] == "3 containers placed at once"
     assert not {"Constraints", "Pool", "Priority", "Policy", "Apart", "Gang", "Budget"} & usual
+
+
+def test_a_node_is_changed_as_it_was_written(api: FakeApi, pfi: Pfi) -> None:
+    """A minus behind a key removes."""
+    api.on("PATCH", "/nodes/node-01", found(node()))
+
+    ran = pfi(
+        "update", "node", "node-01", "--label", "zone=a", "--label", "old-", "--label", "end=x-", "--pool", "gpu",
+        "--taint", "dedicated=db:NoSchedule", "--taint", "noisy-", "--max-containers", "20", "--max-stateful", "none",
+        "--overcommit-cpu", "2.0", "--overcommit-disk", "none",
+    )  # fmt: skip
+
+    assert json.loads(api.requests[0].content) == {
+        "labels": {"zone": "a", "end": "x-", "old": None},
+        "taints": ["dedicated=db:NoSchedule"],
+        "untaint": ["noisy"],
+        "pool": "gpu",
+        "max_containers": 20,
+        "max_stateful": None,
+        "overcommit": {"cpu": "2.0", "disk": None},
+    }
+    assert ran.lines == ["node node-01 is changed"]
+
+
+def test_a_cluster_gets_a_quota_and_loses_parts_of_it(api: FakeApi, pfi: Pfi) -> None:
+    """Amounts are sent as written; `none` removes."""
+    cluster = {"id": "00000000-0000-0000-0000-00000000beef", "name": "default", "policy": "spread", "nodes": 0}
+    answer = {**cluster, "default_image": "tiny", "containers": 0, "created_at": AT}
+    api.on("PATCH", "/clusters/default", found(answer))
+
+    pfi(
+        "update", "cluster", "default", "--quota-cpu", "100", "--quota-memory", "1TiB", "--quota-containers", "none",
+        "--overcommit-memory", "1.5",
+    )  # fmt: skip
+
+    assert json.loads(api.requests[0].content) == {
+        "quota": {"cpu": "100", "memory": "1TiB", "containers": None},
+        "overcommit": {"memory": "1.5"},
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments", [["node", "node-01"], ["cluster", "default"], ["node", "node-01", "--label", "zone"]]
+)
+def test_an_update_that_changes_nothing_is_a_wrong_command_line(pfi: Pfi, arguments: list[str]) -> None:
+    """Told before anything is sent."""
+    assert pfi("update", *arguments).code == 2
+
+
+def test_describe_node_shows_what_was_set_on_it(api: FakeApi, pfi: Pfi) -> None:
+    """With how far its limits are used up."""
+    changed = node(
+        taints=["dedicated=db:NoSchedule"],
+        pool="gpu",
+        max_containers=20,
+        max_stateful=2,
+        overcommit={"cpu": 2.0},
+        labels={"zone": "a"},
+        own_labels={"zone": "a"},
+        images=["tiny"],
+        capabilities=["gpu_cdi"],
+        allocated={"cpu_millicores": 500, "memory_bytes": 512 << 20, "disk_bytes": 0, "containers": 3, "stateful": 1},
+    )
+    api.on("GET", "/nodes/node-01", found(changed))
+    api.on("GET", "/events", page())
+
+    lines = pfi("describe", "node", "node-01").lines
+    told = {line.partition(":")[0]: line.partition(":")[2].strip() for line in lines}
+
+    assert told["Claimed"].endswith("by 3 of 20 containers, 1 of 2 stateful")
+    assert (told["Pool"], told["Taints"], told["Overcommit"]) == ("gpu", "dedicated=db:NoSchedule", "cpu x2")
+    assert (told["Own labels"], told["Images"], told["Can do"]) == ("zone=a", "tiny", "gpu_cdi")
