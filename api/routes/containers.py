@@ -30,6 +30,12 @@ IdempotencyKey = Annotated[
     ),
 ]
 
+#: What of RFC 7240 is heeded: the answer to a large batch costs as much as the batch.
+MINIMAL = "return=minimal"
+Prefer = Annotated[
+    str | None, Header(max_length=255, description="return=minimal: the answer does not show what was made.")
+]
+
 
 async def admitted(asking: Operator, gauge: GaugeDep) -> None:
     """Nothing new while too much is waiting; who asks is known before that is said. Raises Overloaded."""
@@ -63,15 +69,20 @@ async def create_batch(
     process: ProcessDep,
     asking: Operator,
     trace_id: TraceId,
+    response: Response,
     cluster: ClusterName = "default",
     key: IdempotencyKey = None,
+    prefer: Prefer = None,
 ) -> views.Page[views.Container]:
-    """Ask for several containers: all are accepted, or none."""
+    """Ask for several containers: all are accepted, or none. With `Prefer: return=minimal` none is shown."""
+    minimal = prefer == MINIMAL
+    if minimal:
+        response.headers["Preference-Applied"] = MINIMAL
     async with process.database.begin() as tx:
         found = await clusters.find(tx, cluster)
         asker = Asker(asking.actor, trace_id)
         ids = await requests.create(tx, found, batch.containers, asker, key, together=batch.together)
-        made = await listing.containers_by_id(tx, ids)
+        made = [] if minimal else await listing.containers_by_id(tx, ids)
         point("api.create.written")
     point("api.create.committed")
     return views.Page(items=made)

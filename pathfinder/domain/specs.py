@@ -1,8 +1,18 @@
 """What clients send: the request bodies of the HTTP API, checked field by field."""
 
+from contextlib import suppress
+from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+import orjson
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from pathfinder.domain import names, rules
 from pathfinder.domain.asking import MOST_PRIORITY
@@ -120,12 +130,21 @@ class ContainerSpec(Body):
 
     def document(self) -> dict[str, Any]:
         """What was asked for as plain JSON: where it goes only as far as somebody said something about it."""
-        return {**_USUAL, **self.model_dump(mode="json", exclude_defaults=True)}
+        return {"hostname": self.hostname, **self.shape}
 
-    @property
+    @cached_property
+    def shape(self) -> dict[str, Any]:
+        """The document without the hostname; shared by the equal containers of a batch, so not to be changed."""
+        return {**_USUAL, **self.model_dump(mode="json", exclude_defaults=True, exclude={"hostname"})}
+
+    @cached_property
     def resources(self) -> Resources:
         """What the container claims on its node; 0 where nothing was asked."""
         return Resources(self.cpu or 0, self.memory or 0, self.disk or 0)
+
+    def named(self, hostname: str) -> "ContainerSpec":
+        """An equal one of another name, as if it had been checked itself. ValueError for what is no hostname."""
+        return self.model_copy(update={"hostname": names.hostname(hostname)})
 
 
 #: What is always told of a container, whether somebody asked for it or not.
@@ -142,6 +161,21 @@ class ContainerBatch(Body):
     """Several containers, accepted whole or refused whole."""
 
     containers: list[ContainerSpec] = Field(min_length=1, max_length=MAX_BATCH)
+
+    @field_validator("containers", mode="wrap")
+    @classmethod
+    def _equal_ones_once(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        """Containers that differ in their names only are checked once. Whatever is wrong is told as if each was."""
+        with suppress(TypeError, ValueError, LookupError):
+            keys = [orjson.dumps({**one, "hostname": None}) for one in value]
+            first = dict(zip(reversed(keys), reversed(value), strict=True))
+            if len(first) < len(value) <= MAX_BATCH:
+                shapes = dict(zip(first, check(list(first.values())), strict=True))
+                for spec in shapes.values():
+                    spec.shape, spec.resources  # noqa: B018 - kept, for those that are made from it
+                return [shapes[key].named(one["hostname"]) for key, one in zip(keys, value, strict=True)]
+        return check(value)
+
     together: bool = Field(False, description="A gang: all of them are placed at once, or none.")
 
 

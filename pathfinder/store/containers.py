@@ -1,7 +1,7 @@
 """Containers: inserting, locking and changing them. Every change of status passes the lifecycle's table here."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -58,7 +58,10 @@ async def insert(
     is great enough. Those that go `together` are a gang. Raises AlreadyExists.
     """
     ids = [uuid7() for _ in specs]
-    gang = {"id": str(ids[0]), "size": len(ids)} if together else None
+    gang = {"gang": {"id": str(ids[0]), "size": len(ids)}} if together else {}
+    # Equal containers of a batch share a shape.
+    shapes = {id(spec.shape): spec.shape for spec in specs}
+    texts = {key: (_text(shape["labels"]), _text(_kept(shape) | gang)) for key, shape in shapes.items()}
     new = [
         {
             "id": id_,
@@ -68,8 +71,8 @@ async def insert(
             "cpu": spec.resources.cpu_millicores,
             "memory": spec.resources.memory_bytes,
             "disk": spec.resources.disk_bytes,
-            "labels": orjson.dumps(spec.labels).decode(),
-            "spec": orjson.dumps(_kept(spec, gang)).decode(),
+            "labels": texts[id(spec.shape)][0],
+            "spec": texts[id(spec.shape)][1],
             "priority": spec.priority,
             "policy": spec.policy,
             "averse": spec.averse,
@@ -106,10 +109,12 @@ async def insert(
     return [(id_, inserted[spec.hostname]) for id_, spec in zip(ids, specs, strict=True)]
 
 
-def _kept(spec: ContainerSpec, gang: dict[str, Any] | None) -> dict[str, Any]:
-    document = spec.document()
-    kept = {name: document[name] for name in _SPEC if name in document}
-    return kept if gang is None else {**kept, "gang": gang}
+def _kept(shape: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: shape[name] for name in _SPEC if name in shape}
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return orjson.dumps(document).decode()
 
 
 _STATE = """

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.resources import Resources
-from pathfinder.domain.specs import MAX_BATCH, ClusterSpec, ContainerBatch, ContainerSpec
+from pathfinder.domain.specs import MAX_BATCH, ContainerBatch, ContainerSpec
 
 
 def test_the_smallest_request_is_a_name() -> None:
@@ -177,3 +177,33 @@ def test_what_no_placement_could_heed_is_refused_with_its_field(field: str, fiel
     (problem,) = refused.value.errors()
     assert ".".join(str(part) for part in problem["loc"]) == field
     assert words in problem["msg"]
+
+
+def test_equal_containers_of_a_batch_are_what_each_would_be_alone() -> None:
+    """They are checked once, and share what they were asked for."""
+    asked = [
+        {"hostname": f"web-{number}", "cpu": 1 + number % 2, "labels": {"app": "web"}, "constraints": ["zone=a"]}
+        for number in range(6)
+    ]
+
+    batch = ContainerBatch.model_validate({"containers": asked})
+
+    alone = [ContainerSpec.model_validate(one) for one in asked]
+    assert [one.document() for one in batch.containers] == [one.document() for one in alone]
+    assert [one.resources for one in batch.containers] == [one.resources for one in alone]
+    assert batch.containers[0].shape is batch.containers[2].shape
+
+
+@pytest.mark.parametrize("wrong", [{"hostname": "No!"}, {}, {"hostname": 5}, {"hostname": "a", "cpu": -1}, "a", None])
+def test_what_is_wrong_in_a_batch_of_equal_containers_is_told_by_its_place(wrong: Any) -> None:
+    """As if every container was checked by itself."""
+    with pytest.raises(ValidationError) as refused:
+        ContainerBatch.model_validate({"containers": [{"hostname": "a"}, {"hostname": "b"}, wrong, {"hostname": "c"}]})
+
+    assert {problem["loc"][:2] for problem in refused.value.errors()} == {("containers", 2)}
+
+
+def test_a_batch_of_equal_containers_has_the_same_bound() -> None:
+    """However few shapes are in it."""
+    with pytest.raises(ValidationError):
+        ContainerBatch.model_validate({"containers": [{"hostname": f"a-{n}"} for n in range(MAX_BATCH + 1)]})
