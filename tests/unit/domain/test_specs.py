@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.resources import Resources
-from pathfinder.domain.specs import MAX_BATCH, ContainerBatch, ContainerSpec
+from pathfinder.domain.specs import MAX_BATCH, ClusterSpec, ContainerBatch, ContainerSpec
 
 
 def test_the_smallest_request_is_a_name() -> None:
