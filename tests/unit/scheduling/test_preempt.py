@@ -4,14 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain, combinations
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from model import Model, asks, fleets, plain
+from model import MOSTLY, Model, asks, plain
 
 from pathfinder.domain.asking import Budget
 from pathfinder.domain.resources import Resources
-from pathfinder.scheduling.fleet import Fleet, NodeState
+from pathfinder.scheduling.fleet import UNLIMITED, Fleet, NodeState
 from pathfinder.scheduling.policy import POLICIES
 from pathfinder.scheduling.preempt import Eviction, Leaving, Tenant, preempt
 from pathfinder.scheduling.request import Ask, Gang, Request
@@ -21,31 +22,53 @@ BUDGETS = st.sampled_from([None, Budget(plain({"app": "a"}), 1), Budget(plain({"
 PRIORITIES = st.integers(0, 2)
 
 
+SOME = st.builds(Resources, st.integers(1, 3), st.integers(0, 2), st.just(0))
+
+
+@st.composite
+def modest(draw: st.DrawFn, company: bool) -> Ask:
+    """Asks that only urgency, room and company matter to."""
+    ask = draw(asks(company=company))
+    stateful = draw(st.sampled_from([False, False, False, True]))
+    return Ask(draw(SOME), stateful, affinities=ask.affinities[:1], spreads=ask.spreads, labels=ask.labels)
+
+
+def urgency(ask: Ask, priority: int) -> Ask:
+    """The same, as urgent as that."""
+    return replace(ask, priority=priority)
+
+
 @st.composite
 def crowded(draw: st.DrawFn, *, company: bool = True) -> tuple[Model, list[Tenant]]:
-    """A small fleet whose nodes claim exactly for what is on them."""
-    empty = {"claimed": Resources(), "containers": 0, "stateful": 0}
-    nodes = [replace(node, **empty) for node in draw(fleets(at_most=3))]
+    """A small fleet whose nodes are nearly full of what is on them."""
+    many = draw(st.integers(1, 3))
     tenants = [
-        Tenant(f"t-{number}", draw(st.integers(0, len(nodes) - 1)), ask, draw(BUDGETS))
-        for number, ask in enumerate(draw(st.lists(asks(company=company), max_size=5 if nodes else 0)))
+        Tenant(f"t-{number}", draw(st.integers(0, many - 1)), urgency(ask, draw(PRIORITIES)), draw(BUDGETS))
+        for number, ask in enumerate(draw(st.lists(modest(company), min_size=1, max_size=6)))
     ]
-    tenants = [replace(one, ask=replace(one.ask, priority=draw(PRIORITIES))) for one in tenants]
+    nodes = []
+    for row in range(many):
+        mine = [one.ask.resources for one in tenants if one.row == row]
+        cpu, memory = sum(one.cpu_millicores for one in mine), sum(one.memory_bytes for one in mine)
+        room = Resources(cpu + draw(st.integers(0, 1)), memory + draw(st.integers(0, 2)))
+        zone = draw(st.sampled_from(["a", "b"]))
+        node = NodeState(f"{row}", f"node-{row}", draw(MOSTLY), True, room, Resources(), 0, 0, {"zone": zone})
+        limit = len(mine) if draw(st.booleans()) else UNLIMITED
+        nodes.append(replace(node, max_containers=limit))
     return Model.of(nodes, [(one.row, one.ask) for one in tenants]), tenants
 
 
 @st.composite
 def wanted(draw: st.DrawFn, *, company: bool = True) -> list[Request]:
     """Requests of some urgency."""
-    drawn = draw(st.lists(asks(company=company), min_size=1, max_size=3))
-    return [Request(f"r-{n}", replace(ask, priority=draw(PRIORITIES))) for n, ask in enumerate(drawn)]
+    drawn = draw(st.lists(modest(company), min_size=1, max_size=3))
+    return [Request(f"r-{n}", urgency(ask, draw(st.integers(0, 4)))) for n, ask in enumerate(drawn)]
 
 
 def without(model: Model, tenants: Sequence[Tenant], gone: set[str]) -> Model:
     """The same fleet, some of its tenants gone."""
-    empty = {"claimed": Resources(), "containers": 0, "stateful": 0}
-    slots = Counter(one.row for one in tenants)
-    nodes = [replace(node, slots=node.slots + slots[row], **empty) for row, node in enumerate(model.nodes)]
+    empty: dict[str, Any] = {"claimed": Resources(), "containers": 0, "stateful": 0}
+    nodes = [replace(node, slots=UNLIMITED, **empty) for node in model.nodes]
     return Model.of(nodes, [(one.row, one.ask) for one in tenants if one.id not in gone])
 
 
