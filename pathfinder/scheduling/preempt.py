@@ -128,7 +128,10 @@ class _Rows:
         return mask if company is None else mask & company
 
     def _victims(self, row: int, ask: Ask) -> tuple[Tenant, ...]:
-        """The least that must go from a row: all that may, but for those that can stay, the most urgent first."""
+        """The least that must go from a row: all that may, but for those that can stay, the most urgent first.
+
+        Of those that share a budget, only the least urgent may: others might fit better, but are not tried.
+        """
         lower = sorted(
             (one for one in self._there.get(row, ()) if one.ask.priority < ask.priority and not one.ask.stateful),
             key=lambda one: (one.ask.priority, one.id),
