@@ -12,6 +12,7 @@ from pathfinder.client.containers import Containers
 from pathfinder.client.dead import Dead
 from pathfinder.client.events import Events
 from pathfinder.client.nodes import Nodes
+from pathfinder.client.problems import Problems
 from pathfinder.client.resilience import Survival
 from pathfinder.client.webhooks import Webhooks
 from pathfinder.domain.status import SystemStatus
@@ -50,6 +51,7 @@ class Client:
         self.webhooks = Webhooks(self._connection, cluster)
         self.events = Events(self._connection, cluster)
         self.dead = Dead(self._connection, cluster)
+        self.problems = Problems(self._connection, cluster)
 
     async def version(self) -> str:
         """The server's version."""

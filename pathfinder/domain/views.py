@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from pathfinder.domain.attempts import DEFAULT_ATTEMPTS
 from pathfinder.domain.instances import Fault
 from pathfinder.domain.lifecycle import ContainerType, Health, Status
+from pathfinder.domain.problems import ProblemKind, Severity
 from pathfinder.domain.webhooks import Format, State
 
 Item = TypeVar("Item")
@@ -242,6 +243,20 @@ class DeadMessage(DeadLetter):
     replayable: bool = Field(description="False where no reader would ever take it; it can only be dropped.")
     envelopes: list[Any] | None = Field(description="Its envelopes; null where its body is no list of them.")
     text: str | None = Field(description="Its body as text, where it is no list of envelopes; 64 KiB at most.")
+
+
+class KnownProblem(BaseModel):
+    """Something that is wrong, or was."""
+
+    id: UUID
+    kind: ProblemKind
+    severity: Severity
+    cluster: str | None = Field(description="Null where the whole Pathfinder is concerned.")
+    subject: str = Field(description="What it is about: the name of a node, a container, a queue, …")
+    summary: str
+    advice: str = Field(description="What to do about it.")
+    opened_at: datetime
+    closed_at: datetime | None = Field(description="When it was over; null while it is not.")
 
 
 class Replayed(BaseModel):

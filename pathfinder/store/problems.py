@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.controllers.noticing import Known, News
+from pathfinder.domain import views
 from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.problems import Problem, ProblemKind, event_of
@@ -21,6 +22,20 @@ async def known(tx: AsyncConnection) -> dict[str, Known]:
     """The open problems, by key."""
     rows = await tx.execute(text("SELECT key, kind, severity, summary, advice FROM problems WHERE closed_at IS NULL"))
     return {row.key: Known(ProblemKind(row.kind), (row.severity, row.summary, row.advice)) for row in rows}
+
+
+async def page(tx: AsyncConnection, every: bool, before: UUID | None, limit: int) -> list[views.KnownProblem]:
+    """The open problems, or with `every` those that are over, too, newest first: those noticed before `before`."""
+    rows = await tx.execute(
+        text("""
+            SELECT p.id, p.kind, p.severity, c.name AS cluster, p.subject, p.summary, p.advice, p.opened_at, p.closed_at
+            FROM problems AS p LEFT JOIN clusters AS c ON c.id = p.cluster_id
+            WHERE (:every OR p.closed_at IS NULL) AND (CAST(:before AS uuid) IS NULL OR p.id < :before)
+            ORDER BY p.id DESC LIMIT :limit
+        """),
+        {"every": every, "before": before, "limit": limit},
+    )
+    return [views.KnownProblem.model_validate(dict(row)) for row in rows.mappings()]
 
 
 async def write(tx: AsyncConnection, news: News) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import httpx2
 import pytest
 from sqlalchemy import text
 from workbench import Fleet, MakeProcess
@@ -180,3 +181,28 @@ async def test_a_look_that_fails_is_not_the_last(
     await watch(fleet.process, queues, Watch(fleet.process), lead)
 
     assert failures == []
+
+
+async def test_what_is_wrong_can_be_listed_and_what_is_over_too(
+    fleet: Fleet, lead: Leadership, queues: Queues, api: httpx2.AsyncClient
+) -> None:
+    """Newest first, page by page."""
+    await fleet.node("node-1")
+    queues.depths = {"pathfinder.scheduler": 9000}
+    await look(lead, queues, Noticing(), ())
+    await fleet.rows("UPDATE nodes SET status = 'DOWN' RETURNING id")
+    queues.depths = {}
+    for _ in range(2):
+        await look(lead, queues, Noticing(), ())
+
+    (open_,) = (await api.get("/problems")).json()["items"]
+    first = (await api.get("/problems", params={"all": True, "limit": 1})).json()
+    rest = (await api.get("/problems", params={"all": True, "cursor": first["next_cursor"]})).json()
+
+    assert (open_["kind"], open_["subject"], open_["cluster"]) == ("node.down", "node-1", "default")
+    assert open_["closed_at"] is None
+    assert open_["advice"]
+    assert first["items"] == [open_]
+    ((over,), none) = rest["items"], rest["next_cursor"]
+    assert (over["kind"], over["cluster"], none) == ("queue.backlog", None, None)
+    assert over["closed_at"]

@@ -3,9 +3,19 @@
 from pathfinder.cli.pfi.table import Column, Columns
 from pathfinder.cli.pfi.terminal import Colour
 from pathfinder.cli.pfi.words import age, cpu, details, few, moment, node_name, pairs, quota, ratios, size
-from pathfinder.domain.problems import ProblemKind
+from pathfinder.domain.problems import ProblemKind, Severity
 from pathfinder.domain.resources import format_bytes, format_cpu
-from pathfinder.domain.views import Attempt, Cluster, Container, DeadLetter, Event, LastDelivery, Node, Webhook
+from pathfinder.domain.views import (
+    Attempt,
+    Cluster,
+    Container,
+    DeadLetter,
+    Event,
+    KnownProblem,
+    LastDelivery,
+    Node,
+    Webhook,
+)
 
 _BAD = ("DOWN", "LOST")
 _GOOD = ("READY", "PROVISIONED", "BOOTSTRAPPED", "HEALTHY")
@@ -23,6 +33,12 @@ def status_colour(status: str) -> Colour | None:
 def node_status(node: Node) -> str:
     """`READY`, `DOWN`, and whether it is cordoned or set aside."""
     return node.status + (",CORDONED" if not node.schedulable else "") + (",ASIDE" if node.aside_until else "")
+
+
+def _problem_colour(problem: KnownProblem) -> Colour:
+    if problem.closed_at:
+        return Colour.FAINT
+    return Colour.BAD if problem.severity is Severity.CRITICAL else Colour.BUSY
 
 
 def _delivery(last: LastDelivery | None) -> str | None:
@@ -136,6 +152,21 @@ DEAD_LETTERS_WIDE: Columns[DeadLetter] = (
     DEAD_LETTERS[-1],
 )
 
+PROBLEMS: Columns[KnownProblem] = (
+    Column("AGE", lambda it: age(it.opened_at)),
+    Column("SEVERITY", lambda it: it.severity.value, lambda it: _problem_colour(it)),
+    Column("KIND", lambda it: it.kind.value),
+    Column("SUBJECT", lambda it: it.subject),
+    Column("WHAT", lambda it: it.summary),
+)
+PROBLEMS_WIDE: Columns[KnownProblem] = (
+    *PROBLEMS[:-1],
+    Column("CLUSTER", lambda it: it.cluster),
+    Column("SINCE", lambda it: moment(it.opened_at)),
+    Column("OVER", lambda it: moment(it.closed_at) if it.closed_at else None),
+    PROBLEMS[-1],
+    Column("WHAT TO DO", lambda it: it.advice),
+)
 
 ATTEMPTS: Columns[Attempt] = (
     Column("TIME", lambda it: moment(it.at)),

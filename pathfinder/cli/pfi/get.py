@@ -1,6 +1,7 @@
 """`pfi get`: lists."""
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated, TypeVar
 
 import typer
@@ -31,10 +32,11 @@ from pathfinder.cli.pfi.terminal import has_colour, note, say
 from pathfinder.cli.pfi.verbs import group
 from pathfinder.cli.pfi.watching import watch as watch_list
 from pathfinder.client import Client, EventSelection, Selection
+from pathfinder.domain.problems import ProblemKind
 
 View = TypeVar("View", bound=BaseModel)
 
-app = group("List containers, nodes, clusters, webhooks or events.")
+app = group("List containers, nodes, clusters, problems, webhooks or events.")
 
 
 @app.command()
@@ -94,6 +96,19 @@ def webhooks(
 
 
 @app.command()
+def problems(
+    ctx: typer.Context,
+    output: OutputOption = Output.TABLE,
+    every: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    kind: Annotated[
+        list[ProblemKind] | None, typer.Option(metavar="KIND", help="Only of this kind (node.down); may be repeated.")
+    ] = None,
+) -> None:
+    """List what is wrong, newest first."""
+    run(ctx, lambda client: _show_problems(client, every, kind or [], output))
+
+
+@app.command()
 def events(
     ctx: typer.Context,
     output: OutputOption = Output.TABLE,
@@ -138,6 +153,13 @@ async def _show(client: Client, shown: Listing[View], names: list[str] | None, o
         _write(shown, items, output)
         if not items:
             note(f"no {shown.noun}s here")
+
+
+async def _show_problems(client: Client, every: bool, kinds: Sequence[ProblemKind], output: Output) -> None:
+    items = [one async for one in client.problems.list(every=every) if not kinds or one.kind in kinds]
+    _write(listing.PROBLEMS, items, output)
+    if not items:
+        note("no problems")
 
 
 async def _show_events(client: Client, selection: EventSelection, output: Output) -> None:

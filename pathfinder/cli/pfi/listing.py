@@ -10,7 +10,7 @@ from pathfinder.cli.pfi import columns
 from pathfinder.cli.pfi.table import Columns
 from pathfinder.client import Client, Selection
 from pathfinder.domain.lifecycle import Status
-from pathfinder.domain.views import Cluster, Container, DeadLetter, Event, Node, Webhook
+from pathfinder.domain.views import Cluster, Container, DeadLetter, Event, KnownProblem, Node, Webhook
 
 View = TypeVar("View", bound=BaseModel)
 
@@ -43,6 +43,9 @@ class Listing(Shape[View]):
 EVENTS = Shape[Event](narrow=columns.EVENTS, wide=columns.EVENTS_WIDE, name=lambda it: str(it.seq))
 DEAD_LETTERS = Shape[DeadLetter](
     narrow=columns.DEAD_LETTERS, wide=columns.DEAD_LETTERS_WIDE, name=lambda it: str(it.id)
+)
+PROBLEMS = Shape[KnownProblem](
+    narrow=columns.PROBLEMS, wide=columns.PROBLEMS_WIDE, name=lambda it: f"{it.kind}:{it.subject}"
 )
 
 
