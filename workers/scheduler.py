@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import structlog
 from aio_pika.abc import AbstractConnection
@@ -26,9 +27,10 @@ from pathfinder.scheduling import asking, explain, policy
 from pathfinder.scheduling.fleet import Fleet, NodeState
 from pathfinder.scheduling.place import Decision, place
 from pathfinder.scheduling.policy import Policy
-from pathfinder.scheduling.request import Request
 from pathfinder.store import attempts, claims, clusters, containers, journal, nodes
+from pathfinder.store.database import Database
 from pathfinder.store.due import Due
+from pathfinder.store.tallies import Tallies
 from workers.alarm import Alarm
 
 log = structlog.get_logger()
@@ -93,12 +95,13 @@ async def _sweep(process: Process, alarm: Alarm) -> None:
 @dataclass(slots=True)
 class _Outcome:
     """What one transaction did. `supply` is the fleet's supply that unplaceable containers were judged on, `failed` are
-    the nodes where containers failed before.
+    the nodes where containers failed before. Once it is `holding` nodes, it must not wait for others.
     """
 
     taken: int = 0
     last: Container | None = None
     conflicts: int = 0
+    holding: bool = False
     supply: int = 0
     unplaceable: int = 0
     failed: dict[UUID, tuple[str, ...]] = field(default_factory=dict)
@@ -126,7 +129,9 @@ async def place_pending(process: Process, cluster_id: UUID, *, waiting: bool) ->
     while True:
         with telemetry.timed(telemetry.PLACEMENT_SECONDS):
             async with process.database.begin() as tx:
-                outcome = await _place_batch(tx, cluster_id, waiting, after, process.settings.scheduler_batch)
+                outcome = await _place_batch(
+                    *(tx, _company(process), cluster_id, waiting, after, process.settings.scheduler_batch)
+                )
         outcome.count()
         left |= outcome.unplaceable > 0
         if outcome.taken:
@@ -141,8 +146,16 @@ async def place_pending(process: Process, cluster_id: UUID, *, waiting: bool) ->
         after = None if outcome.conflicts else outcome.last
 
 
+def _company(process: Process) -> Tallies:
+    """What this process knows of who is where."""
+    return _KNOWN.setdefault(process.database, Tallies())
+
+
+_KNOWN: WeakKeyDictionary[Database, Tallies] = WeakKeyDictionary()
+
+
 async def _place_batch(
-    tx: AsyncConnection, cluster_id: UUID, waiting: bool, after: Container | None, limit: int
+    tx: AsyncConnection, company: Tallies, cluster_id: UUID, waiting: bool, after: Container | None, limit: int
 ) -> _Outcome:
     outcome = _Outcome()
     pending = await containers.take_pending(tx, cluster_id, waiting=waiting, after=after, limit=limit)
@@ -151,44 +164,63 @@ async def _place_batch(
         return outcome
     outcome.taken, outcome.last = len(pending), pending[-1]
     outcome.failed = await attempts.failed_nodes(tx, pending)
-    for attempt in range(CONFLICT_TRIES):
-        pending = await _decide(tx, cluster_id, pending, policy.named(chosen), outcome, wait=attempt == 0)
-        if not pending:
-            break
-    outcome.conflicts = len(pending)
+    await company.hold(tx, cluster_id, {asking.of(one) for one in pending})
+    for name, group in _by_policy(pending, chosen).items():
+        for _ in range(CONFLICT_TRIES):
+            group = await _decide(tx, company, cluster_id, group, policy.named(name), outcome)
+            if not group:
+                break
+        outcome.conflicts += len(group)
     point("scheduler.claimed")
-    await containers.save(tx, outcome.changed)
     await journal.record(tx, outcome.facts, outcome.commands)
     point("scheduler.written")
     return outcome
 
 
+def _by_policy(pending: Sequence[Container], usual: str) -> dict[str, list[Container]]:
+    groups: dict[str, list[Container]] = defaultdict(list)
+    for one in pending:
+        groups[one.policy or usual].append(one)
+    return groups
+
+
 async def _decide(
-    tx: AsyncConnection, cluster_id: UUID, pending: list[Container], chosen: Policy, outcome: _Outcome, *, wait: bool
+    tx: AsyncConnection,
+    company: Tallies,
+    cluster_id: UUID,
+    pending: list[Container],
+    chosen: Policy,
+    outcome: _Outcome,
 ) -> list[Container]:
     """Place what can be placed and claim it; the containers whose node another scheduler changed meanwhile."""
+    first, outcome.holding = not outcome.holding, True
     states, outcome.supply = await nodes.snapshot(tx, cluster_id)
     seed = pending[0].id.int & 0xFFFF_FFFF
-    requests = [
-        Request(str(one.id), asking.ask(one.resources, one.type, one.image, one.spec), outcome.failed.get(one.id, ()))
-        for one in pending
-    ]
-    decisions = place(Fleet.of(states), requests, chosen, seed)
+    there = await company.of(tx, cluster_id, states, {asking.of(one) for one in pending}, keep=first)
+    requests = asking.requests(pending, outcome.failed, there.keys)
+    decisions = place(Fleet.of(states, there.tallies, there.averse), requests, chosen, seed)
     chosen_ids = [None if one.index is None else UUID(states[one.index].id) for one in decisions]
     wanted = claims.total(
         (id_, one.resources, one.stateful) for id_, one in zip(chosen_ids, pending, strict=True) if id_
     )
     generations = {UUID(one.id): one.generation for one in states}
-    won = await claims.take(tx, wanted, generations, wait=wait) if wanted else set()
-    lost = []
+    won = await claims.take(tx, wanted, generations, wait=first) if wanted else set()
+    torn = {one.gang for one, node_id in zip(pending, chosen_ids, strict=True) if node_id and node_id not in won}
+    lost, returned = [], []
+    before = len(outcome.changed)
     for container, decision, node_id in zip(pending, decisions, chosen_ids, strict=True):
         document = explain.document(decision, chosen.name, seed, len(states))
         if decision.index is None:
             _let_wait(container, decision, document, len(states), outcome)
-        elif node_id in won:
+        elif node_id in won and (container.gang is None or container.gang not in torn):
             _schedule(container, states[decision.index], document, outcome)
         else:
             lost.append(container)
+            if node_id in won:  # the rest of its gang went elsewhere
+                returned.append((node_id, container.resources, container.stateful))
+    await claims.give_back(tx, claims.total(returned))
+    # What is decided again for those who lost counts these where they are now.
+    await containers.save(tx, outcome.changed[before:])
     return lost
 
 

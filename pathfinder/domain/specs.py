@@ -178,6 +178,13 @@ class ContainerBatch(Body):
 
     together: bool = Field(False, description="A gang: all of them are placed at once, or none.")
 
+    @field_validator("together")
+    @classmethod
+    def _alike(cls, together: bool, info: ValidationInfo) -> bool:
+        if together and len({one.policy for one in info.data.get("containers", ())}) > 1:
+            raise ValueError("containers that are placed together need one policy")
+        return together
+
 
 class ClusterSpec(Body):
     """A new cluster."""

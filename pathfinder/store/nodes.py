@@ -14,9 +14,10 @@ from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.specs import NodeRegistration
-from pathfinder.scheduling.fleet import UNLIMITED, NodeState
+from pathfinder.scheduling.fleet import NodeState
 from pathfinder.store import bulk, outbox
 from pathfinder.store.journal import Fact, record
+from pathfinder.store.states import SNAPSHOT, state
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +31,10 @@ class Node:
     down: bool = False
 
 
-# A node that is set aside gets nothing; once its time is over, one container at a time: until that one has ended.
-_SNAPSHOT = text("""
-    SELECT id, hostname, status, schedulable, cpu_millicores, memory_bytes, disk_bytes,
-           cpu_claimed, memory_claimed, disk_claimed, containers, generation, supply, labels, epoch, aside_reason,
-           CASE WHEN aside_until IS NULL THEN NULL WHEN aside_until <= now() AND NOT EXISTS (
-               SELECT FROM containers AS c
-               WHERE c.node_id = nodes.id AND c.status = 'SCHEDULED' AND c.decided_at >= nodes.aside_until
-           ) THEN 1 ELSE 0 END AS slots
-    FROM nodes WHERE cluster_id = :cluster_id ORDER BY hostname
-""")
-
-
 async def snapshot(tx: AsyncConnection, cluster_id: UUID) -> tuple[list[NodeState], int]:
     """Every node of a cluster as the scheduler sees it, and the sum of their `supply`."""
-    rows = (await tx.execute(_SNAPSHOT, {"cluster_id": cluster_id})).all()
-    return [_state(row) for row in rows], sum(row.supply for row in rows)
+    rows = (await tx.execute(SNAPSHOT, {"cluster_id": cluster_id})).all()
+    return [state(row) for row in rows], sum(row.supply for row in rows)
 
 
 async def supply(tx: AsyncConnection, cluster_id: UUID) -> int:
@@ -55,23 +44,6 @@ async def supply(tx: AsyncConnection, cluster_id: UUID) -> int:
         {"cluster_id": cluster_id},
     )
     return int(result.scalar_one())
-
-
-def _state(row: Any) -> NodeState:
-    return NodeState(
-        id=str(row.id),
-        hostname=row.hostname,
-        ready=row.status == "READY",
-        schedulable=row.schedulable,
-        capacity=Resources(row.cpu_millicores, row.memory_bytes, row.disk_bytes),
-        claimed=Resources(row.cpu_claimed, row.memory_claimed, row.disk_claimed),
-        containers=row.containers,
-        generation=row.generation,
-        labels=row.labels,
-        epoch=row.epoch,
-        slots=UNLIMITED if row.slots is None else row.slots,
-        aside=row.aside_reason,
-    )
 
 
 _SIZE: bulk.Columns = {"cpu": "bigint", "memory": "bigint", "disk": "bigint"}

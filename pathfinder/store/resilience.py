@@ -24,7 +24,7 @@ _VERSION = text("""
     FROM clusters AS k LEFT JOIN nodes AS n ON n.cluster_id = k.id WHERE k.id = :cluster_id GROUP BY k.id
 """)
 _RESIDENTS = text("""
-    SELECT id, node_id, type, image, cpu_millicores, memory_bytes, disk_bytes, spec
+    SELECT id, node_id, type, image, cpu_millicores, memory_bytes, disk_bytes, spec, priority
     FROM containers
     WHERE cluster_id = :cluster_id AND node_id IS NOT NULL AND status = ANY(:statuses) ORDER BY id
 """)
@@ -69,4 +69,4 @@ async def _residents(tx: AsyncConnection, cluster_id: UUID) -> list[Resident]:
 
 def _ask(row: Any) -> Ask:
     resources = Resources(row.cpu_millicores, row.memory_bytes, row.disk_bytes)
-    return asking.ask(resources, ContainerType(row.type), row.image, row.spec)
+    return asking.ask(resources, ContainerType(row.type), row.image, row.spec, row.priority)

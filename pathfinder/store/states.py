@@ -1,0 +1,95 @@
+"""A node's row as the scheduler sees it. Snapshots are read all the time; what hardly ever changes is read once."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from sqlalchemy import text
+
+from pathfinder.domain.asking import Taint
+from pathfinder.domain.resources import Resources
+from pathfinder.scheduling.fleet import UNLIMITED, NodeState, Overcommit
+
+# A node that is set aside gets nothing; once its time is over, one container at a time: until that one has ended.
+SNAPSHOT = text("""
+    SELECT n.id, n.hostname, n.status, n.schedulable, n.cpu_millicores, n.memory_bytes, n.disk_bytes, n.cpu_claimed,
+           n.memory_claimed, n.disk_claimed, n.containers, n.stateful, n.generation, n.supply, n.epoch, n.aside_reason,
+           n.pool, n.max_containers, n.max_stateful, CAST(n.labels || n.own_labels AS text) AS labels, n.architecture,
+           n.runtime, n.runtime_version, n.pool_driver, CAST(n.capabilities AS text) AS capabilities,
+           CAST(n.images AS text) AS images, CAST(n.taints AS text) AS taints,
+           CAST(k.overcommit || n.overcommit AS text) AS overcommit,
+           CAST(l.usage ->> 'load_1m' AS float8) * 1000 / NULLIF(n.cpu_millicores, 0) AS cpu_used,
+           CAST(l.usage ->> 'memory_used_bytes' AS float8) / NULLIF(n.memory_bytes, 0) AS memory_used,
+           CASE WHEN n.aside_until IS NULL THEN NULL WHEN n.aside_until <= now() AND NOT EXISTS (
+               SELECT FROM containers AS c
+               WHERE c.node_id = n.id AND c.status = 'SCHEDULED' AND c.decided_at >= n.aside_until
+           ) THEN 1 ELSE 0 END AS slots
+    FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id LEFT JOIN leases AS l ON l.node_id = n.id
+    WHERE n.cluster_id = :cluster_id ORDER BY n.hostname
+""")
+
+
+def state(row: Any) -> NodeState:
+    """A row of the snapshot."""
+    return NodeState(
+        id=str(row.id),
+        hostname=row.hostname,
+        ready=row.status == "READY",
+        schedulable=row.schedulable,
+        capacity=Resources(row.cpu_millicores, row.memory_bytes, row.disk_bytes),
+        claimed=Resources(row.cpu_claimed, row.memory_claimed, row.disk_claimed),
+        containers=row.containers,
+        generation=row.generation,
+        labels=_attributes(
+            *(row.labels, row.hostname, row.architecture, row.runtime, row.runtime_version, row.pool_driver),
+            row.capabilities,
+        ),
+        epoch=row.epoch,
+        slots=UNLIMITED if row.slots is None else row.slots,
+        aside=row.aside_reason,
+        stateful=row.stateful,
+        max_containers=UNLIMITED if row.max_containers is None else row.max_containers,
+        max_stateful=UNLIMITED if row.max_stateful is None else row.max_stateful,
+        overcommit=_overcommit(row.overcommit),
+        taints=_taints(row.taints),
+        pool=row.pool,
+        cpu_used=_UNKNOWN if row.cpu_used is None else row.cpu_used,
+        memory_used=_UNKNOWN if row.memory_used is None else row.memory_used,
+        images=_images(row.images),
+    )
+
+
+_UNKNOWN = float("nan")
+
+
+@lru_cache(100_000)
+def _attributes(
+    labels: str, hostname: str, architecture: str, runtime: str, version: str, driver: str, capabilities: str
+) -> Mapping[str, str]:
+    """A node's labels, and what Pathfinder itself says of it; the latter goes first."""
+    own = {
+        "node.name": hostname,
+        "node.architecture": architecture,
+        "node.runtime": runtime,
+        "node.storage": driver,
+        **({"node.lxd": version} if runtime == "lxd" else {}),
+        **{f"lxd.{one}": "true" for one in orjson.loads(capabilities)},
+    }
+    return {**orjson.loads(labels), **own}
+
+
+@lru_cache(10_000)
+def _overcommit(document: str) -> Overcommit:
+    ratios = orjson.loads(document)
+    return ratios.get("cpu"), ratios.get("memory"), ratios.get("disk")
+
+
+@lru_cache(10_000)
+def _taints(document: str) -> tuple[Taint, ...]:
+    return tuple(Taint.parse(one) for one in orjson.loads(document))
+
+
+@lru_cache(10_000)
+def _images(document: str) -> frozenset[str]:
+    return frozenset(orjson.loads(document))

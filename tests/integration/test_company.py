@@ -1,0 +1,285 @@
+"""What is asked of a placement, down to the store: company, conditions, taints, pools, limits, gangs, policies."""
+
+import asyncio
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+from workbench import Fleet, MakeProcess
+
+from pathfinder.bootstrap import Process
+from pathfinder.domain.patches import NodePatch
+from pathfinder.domain.specs import ContainerSpec
+from pathfinder.scheduling import asking
+from pathfinder.store import claims, clusters, nodes, requests, upkeep
+from pathfinder.store.requests import Asker
+from pathfinder.store.tallies import Tallies
+from workers.scheduler import place_pending
+
+ASKER = Asker("test", "trace")
+WEB = {"labels": {"app": "web"}}
+APART = {"affinity": [{"to": "app=web", "rule": "apart"}]}
+
+
+async def where(fleet: Fleet) -> dict[str, str]:
+    """The node of each container that has one."""
+    rows = await fleet.rows("SELECT c.hostname, n.hostname FROM containers AS c JOIN nodes AS n ON n.id = c.node_id")
+    return dict(rows)  # type: ignore[arg-type]
+
+
+async def message(fleet: Fleet, hostname: str) -> str:
+    """Why a container waits."""
+    return str((await fleet.rows("SELECT message FROM containers WHERE hostname = :name", name=hostname))[0][0])
+
+
+async def zones(fleet: Fleet, **sizes: int) -> None:
+    """Zones of so many nodes."""
+    for zone, size in sizes.items():
+        for number in range(size):
+            await fleet.node(f"{zone}-{number}", labels={"zone": zone})
+
+
+async def patch(process: Process, fleet: Fleet, hostname: str, **changes: object) -> None:
+    """Change a node."""
+    async with process.database.begin() as tx:
+        node = await nodes.find(tx, fleet.cluster_id, hostname)
+        await upkeep.change(tx, node, NodePatch.model_validate(changes), "test", "")
+
+
+async def test_containers_that_must_be_apart_are_and_one_too_many_waits(fleet: Fleet, process: Process) -> None:
+    """Whether they come in one batch or one by one."""
+    await zones(fleet, a=3)
+    await fleet.ask("web-1", "web-2", **WEB, **APART)
+    await place_pending(process, fleet.cluster_id, waiting=False)
+    await fleet.ask("web-3", "web-4", **WEB, **APART)
+    await place_pending(process, fleet.cluster_id, waiting=False)
+
+    found = await where(fleet)
+    assert len(found) == len(set(found.values())) == 3
+    (left,) = {"web-3", "web-4"} - found.keys()
+    assert "app=web" in await message(fleet, left)
+
+
+async def test_who_wants_to_be_alone_is_left_alone_by_those_who_ask_nothing(fleet: Fleet, process: Process) -> None:
+    """A rule to be apart binds both sides."""
+    await zones(fleet, a=1, b=1)
+    await fleet.ask("lonely", affinity=[{"to": "app=web", "rule": "apart", "over": "zone"}])
+    await place_pending(process, fleet.cluster_id, waiting=False)
+    await fleet.ask("web-1", "web-2", **WEB)
+    await fleet.ask("db", labels={"app": "db"})
+    await place_pending(process, fleet.cluster_id, waiting=False)
+
+    found = await where(fleet)
+    assert found["web-1"] == found["web-2"] != found["lonely"]
+
+
+async def test_what_is_near_something_goes_where_that_is(fleet: Fleet, process: Process) -> None:
+    """In its zone; where there is none of it, it waits, and goes once there is."""
+    await zones(fleet, a=2, b=2)
+    await fleet.ask("web", affinity=[{"to": "app=db", "over": "zone"}])
+    await place_pending(process, fleet.cluster_id, waiting=False)
+    assert "app=db" in await message(fleet, "web")
+
+    await fleet.ask("db", labels={"app": "db"}, constraints=["node.name=b-1"])
+    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id, waiting=True)
+
+    assert (await where(fleet))["web"].startswith("b-")
+
+
+async def test_a_group_is_spread_evenly_over_zones_of_different_size(fleet: Fleet, process: Process) -> None:
+    """Batch after batch."""
+    await zones(fleet, a=5, b=1, c=2)
+    for part in range(3):
+        names = [f"web-{part}-{number}" for number in range(4)]
+        await fleet.ask(*names, **WEB, spread=[{"of": "app=web", "over": "zone"}])
+        await place_pending(process, fleet.cluster_id, waiting=False)
+
+    assert Counter(node[0] for node in (await where(fleet)).values()) == {"a": 4, "b": 4, "c": 4}
+
+
+@pytest.mark.parametrize("schedulers", [2, 4])
+async def test_rules_over_zones_hold_however_many_schedulers_there_are(
+    fleet: Fleet, make_process: MakeProcess, schedulers: int
+) -> None:
+    """Nodes guard themselves by their generation; zones are held by a lock."""
+    await zones(fleet, a=4, b=4, c=4)
+    for number in range(5):
+        rule = [{"to": "app=web", "rule": "apart", "over": "zone"}]
+        await fleet.ask(f"web-{number}", **WEB, affinity=rule)
+        await fleet.ask(f"plain-{number}", labels={"app": "web"} if number == 4 else {})
+    many = [make_process(scheduler_batch=2) for _ in range(schedulers)]
+
+    await asyncio.gather(*(place_pending(one, fleet.cluster_id, waiting=False) for one in many))
+    await place_pending(many[0], fleet.cluster_id, waiting=True)
+
+    found = await where(fleet)
+    web = [node[0] for name, node in found.items() if name.startswith("web")]
+    assert len(web) == len(set(web))
+    if "plain-4" in found:
+        assert found["plain-4"][0] not in web
+    assert len(web) + ("plain-4" in found) == 3
+    await fleet.assert_claims_add_up()
+
+
+WAKING = {
+    "a label it asks for": ({"constraints": ["ssd"]}, {"labels": {"ssd": ""}}),
+    "another value": ({"constraints": ["zone not in (a)"]}, {"labels": {"zone": "b"}}),
+    "a taint that goes": ({}, {"untaint": ["dedicated"]}),
+    "its pool": ({"pool": "gpu", "tolerations": ["*"]}, {"pool": "gpu"}),
+    "a higher limit": ({"tolerations": ["dedicated"], "type": "STATEFUL"}, {"max_stateful": 1}),
+    "no limit any more": ({"tolerations": ["dedicated"], "labels": {"full": ""}}, {"max_containers": None}),
+    "room that is promised": ({"tolerations": ["dedicated"], "cpu": 8}, {"overcommit": {"cpu": 2}}),
+}
+
+
+@pytest.mark.parametrize("case", WAKING)
+async def test_each_change_of_a_node_lets_in_what_waits_for_it(fleet: Fleet, process: Process, case: str) -> None:
+    """And nothing before."""
+    wishes, change = WAKING[case]
+    await fleet.node("node-01", labels={"zone": "a"})
+    await fleet.ask("there", cpu=1)
+    await place_pending(process, fleet.cluster_id, waiting=False)
+    limit = 1 if "full" in wishes.get("labels", ()) else None
+    taint = [] if case in ("a label it asks for", "another value") else ["dedicated=db:NoSchedule"]
+    await patch(process, fleet, "node-01", taints=taint, max_stateful=0, max_containers=limit)
+    await fleet.ask("waits", **wishes)
+    await place_pending(process, fleet.cluster_id, waiting=False)
+    assert (await fleet.statuses())["waits"] == "PENDING"
+
+    await patch(process, fleet, "node-01", **change)
+    await place_pending(process, fleet.cluster_id, waiting=True)
+
+    assert (await fleet.statuses())["waits"] == "SCHEDULED", await message(fleet, "waits")
+
+
+async def test_a_condition_on_a_label_that_no_node_has_is_told_as_such(fleet: Fleet, process: Process) -> None:
+    """It may be a typing mistake."""
+    await fleet.node("node-01", labels={"zone": "a"})
+    await fleet.ask("web", constraints=["zoen=a"])
+    await place_pending(process, fleet.cluster_id, waiting=False)
+
+    assert "no node has a label zoen" in await message(fleet, "web")
+
+
+async def test_a_node_is_chosen_by_what_it_says_of_itself(fleet: Fleet, process: Process) -> None:
+    """Name, architecture, storage, runtime, capabilities; labels cannot pretend to be those."""
+    await fleet.node("node-01", architecture="aarch64", labels={"node.storage": "zfs"})
+    await fleet.node("node-02", runtime="lxd", runtime_version="5.21.1", capabilities=["gpu_cdi"], pool_driver="zfs")
+
+    await fleet.ask("arm", architecture="arm64")
+    await fleet.ask("disk", constraints=["node.storage=zfs"])
+    await fleet.ask("gpu", constraints=["lxd.gpu_cdi", "node.lxd>=5.3"])
+    await fleet.ask("named", constraints=["node.name=node-01"])
+    await place_pending(process, fleet.cluster_id, waiting=False)
+
+    assert await where(fleet) == {"arm": "node-01", "disk": "node-02", "gpu": "node-02", "named": "node-01"}
+
+
+async def test_an_agent_that_registers_again_keeps_what_an_operator_set(fleet: Fleet, process: Process) -> None:
+    """Labels, taints, pool, limits, overcommit."""
+    await fleet.node("node-01", labels={"zone": "a"})
+    await patch(process, fleet, "node-01", labels={"zone": "b"}, taints=["x"], pool="gpu", max_containers=3)
+
+    await fleet.node("node-01", labels={"zone": "c"})
+
+    kept = await fleet.rows("SELECT labels, own_labels, taints, pool, max_containers FROM nodes")
+    assert kept == [({"zone": "c"}, {"zone": "b"}, ["x:NoSchedule"], "gpu", 3)]
+
+
+async def test_each_container_is_placed_by_its_own_policy(fleet: Fleet, process: Process) -> None:
+    """The cluster's where it names none."""
+    await zones(fleet, a=3)
+    await fleet.ask("first", cpu=1)
+    await place_pending(process, fleet.cluster_id, waiting=False)
+    await fleet.ask("packed", cpu=1, policy="binpack")
+    await fleet.ask("spread", cpu=1)
+    await place_pending(process, fleet.cluster_id, waiting=False)
+
+    found = await where(fleet)
+    assert found["packed"] == found["first"] != found["spread"]
+    policies = await fleet.rows("SELECT hostname, explanation ->> 'policy' FROM containers ORDER BY hostname")
+    assert policies == [("first", "spread"), ("packed", "binpack"), ("spread", "spread")]
+
+
+async def test_a_gang_is_placed_whole_or_waits_whole(fleet: Fleet, process: Process) -> None:
+    """Until there is room for all of it."""
+    await fleet.node("node-01", cpu_millicores=4000)
+    async with process.database.begin() as tx:
+        found = await clusters.find(tx, "default")
+        specs = [ContainerSpec(hostname=f"g-{number}", cpu=2) for number in range(3)]
+        await requests.create(tx, found, specs, ASKER, None, together=True)
+    await place_pending(process, fleet.cluster_id, waiting=False)
+    assert set((await fleet.statuses()).values()) == {"PENDING"}
+
+    await fleet.node("node-02", cpu_millicores=2000)
+    await place_pending(process, fleet.cluster_id, waiting=True)
+
+    assert set((await fleet.statuses()).values()) == {"SCHEDULED"}
+    await fleet.assert_claims_add_up()
+
+
+async def test_gangs_stay_whole_while_schedulers_are_in_each_others_way(
+    fleet: Fleet, make_process: MakeProcess
+) -> None:
+    """Where one of a gang lost its node to another scheduler, the rest gives its own back."""
+    for number in range(6):
+        await fleet.node(f"node-{number}", cpu_millicores=3000)
+    for gang in range(5):
+        async with make_process().database.begin() as tx:
+            found = await clusters.find(tx, "default")
+            specs = [ContainerSpec(hostname=f"g-{gang}-{number}", cpu=1) for number in range(4)]
+            await requests.create(tx, found, specs, ASKER, None, together=True)
+    many = [make_process(scheduler_batch=1) for _ in range(4)]
+
+    await asyncio.gather(*(place_pending(one, fleet.cluster_id, waiting=False) for one in many))
+    await place_pending(many[0], fleet.cluster_id, waiting=True)
+
+    placed = Counter(name[:3] for name, status in (await fleet.statuses()).items() if status == "SCHEDULED")
+    assert list(placed.values()) == [4, 4, 4, 4]
+    await fleet.assert_claims_add_up()
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_counts_that_are_kept_are_what_counting_anew_gives(fleet: Fleet, process: Process, seed: int) -> None:
+    """Whatever comes, goes, is moved or is set on nodes in between."""
+    dice, kept = random.Random(seed), Tallies()
+    await zones(fleet, a=3, b=3)
+    for step in range(12):
+        await _something(dice, step, fleet, process)
+        async with process.database.begin() as tx:
+            states, _ = await nodes.snapshot(tx, fleet.cluster_id)
+            asked = {
+                asking.ask(*_ASKED, {"spread": [{"of": "app=web", "over": "zone"}]}),
+                asking.ask(*_ASKED, {"affinity": [{"to": f"tier={step % 3}"}]}),
+            }
+            one = await kept.of(tx, fleet.cluster_id, states, asked, keep=dice.random() < 0.7)
+            other = await Tallies().of(tx, fleet.cluster_id, states, asked, keep=False)
+        assert one.tallies.keys() == other.tallies.keys()
+        assert all(np.array_equal(counts, other.tallies[key]) for key, counts in one.tallies.items())
+        assert {key for key, counts in one.averse.items() if counts.any()} == other.averse.keys()
+        assert all(np.array_equal(one.averse[key], counts) for key, counts in other.averse.items())
+
+
+async def _something(dice: random.Random, step: int, fleet: Fleet, process: Process) -> None:
+    labels = {"app": dice.choice(["web", "db"]), "tier": str(dice.randrange(3)), "own": str(step)}
+    rule = [{"to": dice.choice(["app=web", "own=3"]), "rule": "apart"}] if dice.random() < 0.4 else []
+    await fleet.ask(f"c-{step}", f"d-{step}", labels=labels, affinity=rule)
+    await place_pending(process, fleet.cluster_id, waiting=True)
+    await fleet.rows("UPDATE containers SET status = 'PROVISIONED' WHERE status = 'SCHEDULED' RETURNING id")
+    chosen = dice.choice(sorted(await where(fleet)))
+    async with process.database.begin() as tx:
+        await requests.reschedule(tx, fleet.cluster_id, chosen, ASKER)
+    if dice.random() < 0.5:
+        await patch(process, fleet, "a-0", labels={"step": str(step)})
+    if dice.random() < 0.5:
+        async with process.database.begin() as tx:
+            open_ = await tx.execute(text("SELECT container_id, generation, node_id FROM departures"))
+            gone = await claims.finish_departures(tx, [(row[0], row[1], row[2]) for row in open_])
+            await claims.give_back(tx, claims.total((one.node_id, one.resources, one.stateful) for one in gone))
+
+
+_PENDING = ContainerSpec(hostname="any", cpu=1)
+_ASKED = (_PENDING.resources, _PENDING.type, "tiny")
