@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pathfinder.cli.operator import app
-from pathfinder.cli.operator.run import _roles
+from pathfinder.cli.operator.run import ROLES
 from pathfinder.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -46,14 +46,14 @@ def test_every_command_is_one_the_image_has(name: str) -> None:
     commands = {each.name or each.callback.__name__ for each in app.registered_commands if each.callback}
 
     assert command in commands
-    assert command != "run" or (arguments and set(arguments) <= _roles().keys())
+    assert command != "run" or (arguments and set(arguments) <= ROLES.keys())
 
 
 def test_every_role_runs_somewhere_and_alone() -> None:
     """The services are the roles, each in a container of its own, and the one-shot migration."""
     roles = [role for service in OURS.values() for role in service["command"] if role not in ("run", "migrate")]
 
-    assert sorted(roles) == sorted(_roles())
+    assert sorted(roles) == sorted(ROLES)
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pathfinder.cli.operator import app
-from pathfinder.cli.operator.run import _roles
+from pathfinder.cli.operator.run import ROLES
 from pathfinder.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +80,7 @@ def test_every_role_is_a_unit_that_is_enabled() -> None:
     """After a reboot each role runs again."""
     (roles,) = re.findall(r'^roles="([^"]+)"$', PROVISION.read_text(), flags=re.MULTILINE)
 
-    assert set(roles.split()) == _roles().keys()
+    assert set(roles.split()) == ROLES.keys()
     assert (ROOT / "packaging/systemd/pathfinder@.service").exists()
     assert (ROOT / "packaging/systemd/pathfinder.target").exists()
 

@@ -6,13 +6,15 @@ import typer
 
 from pathfinder.domain.errors import AlreadyExists
 from pathfinder.settings import Settings
-from pathfinder.store import clusters
-from pathfinder.store.database import Database
-from pathfinder.store.migrate import migrate as run_migrations
 
 
 async def prepare(settings: Settings) -> None:
     """Run the missing migrations and make sure that the cluster `settings.cluster` is there."""
+    # Here, for Alembic takes longer to load than a role that starts with this command.
+    from pathfinder.store import clusters
+    from pathfinder.store.database import Database
+    from pathfinder.store.migrate import migrate as run_migrations
+
     database = Database(settings.database_url)
     try:
         await run_migrations(database)

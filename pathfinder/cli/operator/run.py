@@ -1,47 +1,33 @@
 """`pathfinder run ROLE…`: one or several roles in one process."""
 
-from collections.abc import Mapping
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from pathfinder.settings import Settings
-from workers.runner import Role
+
+#: Every role, and the module that runs it. Loaded when asked for: a role that died is back the sooner for each module
+#: that it does not load.
+ROLES = {
+    "api": "api.serve",
+    "relay": "workers.relay",
+    "scheduler": "workers.scheduler",
+    "recorder": "workers.recorder",
+    "controller": "workers.controller",
+    "agent": "workers.agent",
+    "warden": "workers.agent.warden",
+}
 
 
-def _roles() -> Mapping[str, Role]:
-    """Every role there is. Imported when needed: an agent's machine need not load the API."""
-    import api.serve
-    import workers.agent
-    import workers.agent.warden
-    import workers.controller
-    import workers.recorder
-    import workers.relay
-    import workers.scheduler
-
-    return {
-        "api": api.serve.run,
-        "relay": workers.relay.run,
-        "scheduler": workers.scheduler.run,
-        "recorder": workers.recorder.run,
-        "controller": workers.controller.run,
-        "agent": workers.agent.run,
-        "warden": workers.agent.warden.run,
-    }
-
-
-ROLES = "api, relay, scheduler, recorder, controller, agent, warden"
-
-
-def run(roles: Annotated[list[str], typer.Argument(help=ROLES)]) -> None:
+def run(roles: Annotated[list[str], typer.Argument(help=", ".join(ROLES))]) -> None:
     """Run one or several roles until SIGTERM; settings come from PATHFINDER_… variables."""
     from workers import runner
 
-    known = _roles()
-    unknown = sorted(set(roles) - known.keys())
+    unknown = sorted(set(roles) - ROLES.keys())
     if unknown:
-        raise typer.BadParameter(f"{', '.join(unknown)}: not a role; the roles are {', '.join(known)}")
-    raise typer.Exit(runner.run({name: known[name] for name in roles}, Settings()))
+        raise typer.BadParameter(f"{', '.join(unknown)}: not a role; the roles are {', '.join(ROLES)}")
+    raise typer.Exit(runner.run({name: import_module(ROLES[name]).run for name in roles}, Settings()))
 
 
 def register(app: typer.Typer) -> None:

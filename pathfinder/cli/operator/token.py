@@ -7,8 +7,6 @@ from typing import Annotated
 import typer
 
 from pathfinder.settings import Settings
-from pathfinder.store import clusters, tokens
-from pathfinder.store.database import Database
 
 
 class Role(StrEnum):
@@ -20,6 +18,10 @@ class Role(StrEnum):
 
 async def make(settings: Settings, name: str, role: Role) -> str:
     """A new token's secret. Join tokens admit nodes to `settings.cluster` only."""
+    # Here, for a role that starts with this command need not load them.
+    from pathfinder.store import clusters, tokens
+    from pathfinder.store.database import Database
+
     database = Database(settings.database_url)
     try:
         async with database.begin() as tx:
