@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from uuid import UUID
@@ -21,7 +21,7 @@ from pathfinder.domain import commands
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.lifecycle import Status
-from pathfinder.domain.messages import SUPPLY, Envelope, Kind
+from pathfinder.domain.messages import Envelope, Kind
 from pathfinder.failpoints import point
 from pathfinder.scheduling import asking, explain, policy
 from pathfinder.scheduling.fleet import Fleet, NodeState
@@ -39,6 +39,9 @@ ACTOR = "scheduler"
 
 #: Events after which something may be due at a later moment.
 LATER = frozenset({Kind.CONTAINER_PROVISION_FAILED})
+
+#: For those that wait, whatever they wait for.
+ANYTHING = frozenset(Kind)
 
 #: How often one batch is decided again because another scheduler was faster.
 CONFLICT_TRIES = 5
@@ -63,19 +66,19 @@ async def _serve(process: Process, alarm: Alarm, connection: AbstractConnection)
 
 async def _handle(process: Process, alarm: Alarm, batch: Sequence[Delivery]) -> None:
     """The messages only say where to look: the store knows what is PENDING."""
-    supplied: dict[UUID, bool] = defaultdict(bool)
+    news: dict[UUID, set[str]] = defaultdict(set)
     if any(envelope.kind in LATER for delivery in batch for envelope in delivery.envelopes):
         alarm.set_anew()
     for delivery in batch:
         for envelope in delivery.envelopes:
-            supplied[UUID(envelope.cluster)] |= envelope.kind in SUPPLY
-    for cluster_id, waiting in supplied.items():
-        if await place_pending(process, cluster_id, waiting=waiting):
+            news[UUID(envelope.cluster)].add(envelope.kind)
+    for cluster_id, kinds in news.items():
+        if await place_pending(process, cluster_id, news=kinds):
             alarm.set_anew()
 
 
 async def _look(process: Process, due: Due) -> None:
-    await place_pending(process, due.cluster_id, waiting=due.waiting)
+    await place_pending(process, due.cluster_id, news=ANYTHING if due.waiting else ())
 
 
 async def _sweep(process: Process, alarm: Alarm) -> None:
@@ -87,7 +90,7 @@ async def _sweep(process: Process, alarm: Alarm) -> None:
             async with process.database.begin() as tx:
                 ids = await clusters.all_ids(tx)
             for cluster_id in ids:
-                await place_pending(process, cluster_id, waiting=True)
+                await place_pending(process, cluster_id, news=ANYTHING)
         except Unavailable as error:
             log.warning("sweep put off", reason=str(error))
 
@@ -109,41 +112,56 @@ class _Outcome:
     facts: list[journal.Fact] = field(default_factory=list)
     commands: dict[str, list[Envelope]] = field(default_factory=lambda: defaultdict(list))
 
+    @property
+    def placed(self) -> int:
+        """How many got a node."""
+        return self.taken - self.unplaceable - self.conflicts
+
     def count(self) -> None:
         """In metrics, once it is committed."""
-        telemetry.PLACEMENTS.labels("placed").inc(self.taken - self.unplaceable - self.conflicts)
+        telemetry.PLACEMENTS.labels("placed").inc(self.placed)
         telemetry.PLACEMENTS.labels("unplaceable").inc(self.unplaceable)
         telemetry.PLACEMENTS.labels("conflict").inc(self.conflicts)
 
 
-async def place_pending(process: Process, cluster_id: UUID, *, waiting: bool) -> bool:
-    """Place every PENDING container of a cluster that can be placed; with `waiting`, those too that could not before.
-
-    Whether some were let to wait.
+async def place_pending(process: Process, cluster_id: UUID, *, news: Collection[str] = ()) -> bool:
+    """Place every PENDING container of a cluster that can be placed; of those that could not be placed before, those
+    that wait for one of the kinds of event in `news`. Whether some were let to wait.
 
     A container that is let to wait must not miss room that appeared while it was judged: whoever made that room may
-    have looked before it was marked. So the fleet's `supply` is read again after the mark is committed.
+    have looked before it was marked. So the fleet's `supply` is read again after the mark is committed. One that waits
+    for company, which is no supply, is looked at again by whoever placed something; if both happen at once, the sweep
+    finds it.
     """
     after: Container | None = None
-    left = False
+    left = placed = False
     while True:
         with telemetry.timed(telemetry.PLACEMENT_SECONDS):
             async with process.database.begin() as tx:
                 outcome = await _place_batch(
-                    *(tx, _company(process), cluster_id, waiting, after, process.settings.scheduler_batch)
+                    *(tx, _company(process), cluster_id, news, after, process.settings.scheduler_batch)
                 )
         outcome.count()
         left |= outcome.unplaceable > 0
+        placed |= outcome.placed > 0
         if outcome.taken:
             point("scheduler.committed")
         if outcome.unplaceable:
             async with process.database.begin() as tx:
                 if await nodes.supply(tx, cluster_id) != outcome.supply:
-                    after, waiting = None, True
+                    after, news = None, ANYTHING
                     continue
         if outcome.taken < process.settings.scheduler_batch and not outcome.conflicts:
-            return left
+            if not placed or not await _company_awaited(process, cluster_id):
+                return left
+            after, news, placed = None, {Kind.CONTAINER_SCHEDULED}, False
+            continue
         after = None if outcome.conflicts else outcome.last
+
+
+async def _company_awaited(process: Process, cluster_id: UUID) -> bool:
+    async with process.database.read() as connection:
+        return await containers.wait_for(connection, cluster_id, Kind.CONTAINER_SCHEDULED)
 
 
 def _company(process: Process) -> Tallies:
@@ -155,10 +173,10 @@ _KNOWN: WeakKeyDictionary[Database, Tallies] = WeakKeyDictionary()
 
 
 async def _place_batch(
-    tx: AsyncConnection, company: Tallies, cluster_id: UUID, waiting: bool, after: Container | None, limit: int
+    tx: AsyncConnection, company: Tallies, cluster_id: UUID, news: Collection[str], after: Container | None, limit: int
 ) -> _Outcome:
     outcome = _Outcome()
-    pending = await containers.take_pending(tx, cluster_id, waiting=waiting, after=after, limit=limit)
+    pending = await containers.take_pending(tx, cluster_id, news=news, after=after, limit=limit)
     chosen = await clusters.policy_of(tx, cluster_id) if pending else None
     if chosen is None:
         return outcome
@@ -248,6 +266,14 @@ def _let_wait(
     message = explain.sentence(decision, nodes)
     if not container.waiting:
         outcome.facts.append(journal.about(container, Kind.CONTAINER_UNPLACEABLE, ACTOR, {"reason": message}))
-    if not container.waiting or container.message != message:
-        kept = replace(container, waiting=True, message=message, explanation=document, decided=True, retry_at=None)
+    if not container.waiting or (container.message, container.wakes) != (message, decision.wakes):
+        kept = replace(
+            container,
+            waiting=True,
+            wakes=decision.wakes,
+            message=message,
+            explanation=document,
+            decided=True,
+            retry_at=None,
+        )
         outcome.changed.append(kept)

@@ -20,8 +20,8 @@ class Container:
 
     `attempts` counts the provisions in a row that failed; it is not placed before `retry_at`. `takeover` is set by an
     operator who wants a LOST container elsewhere although its disk is on the lost node, `decided` by a scheduler on
-    what it decided just now. No `policy`: its cluster's. Containers of one
-    `gang` are placed all at once or not at all.
+    what it decided just now. While it is `waiting` for room, `wakes` are the kinds of event after which there may be
+    some. No `policy`: its cluster's. Containers of one `gang` are placed all at once or not at all.
     """
 
     id: UUID
@@ -49,6 +49,7 @@ class Container:
     labels: Mapping[str, str] = field(default_factory=dict)
     gang: UUID | None = None
     decided: bool = False
+    wakes: frozenset[str] = frozenset()
 
     @property
     def claims(self) -> bool:

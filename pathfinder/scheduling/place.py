@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pathfinder.domain.messages import Kind
 from pathfinder.scheduling import avoid
 from pathfinder.scheduling.fleet import Counts, Fleet, Mask, amounts
 from pathfinder.scheduling.ladder import Ladder, possible, scored, weighted
@@ -21,6 +22,9 @@ from pathfinder.scheduling.request import Ask, Gang, Request
 
 #: How many of the best nodes a decision remembers, for explanations.
 REMEMBERED = 3
+
+#: What may let anything be placed: another node, other rules.
+ALWAYS = frozenset({Kind.NODE_REGISTERED, Kind.CLUSTER_UPDATED})
 
 #: What explanations call the rule that gangs are whole, as if it were a filter.
 GANG = "gang"
@@ -33,6 +37,8 @@ class Rejected:
     filter: str
     nodes: int
     reason: str
+    #: The kinds of event after which that may have changed.
+    wakes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,11 @@ class Decision:
     index: int | None
     rejected: tuple[Rejected, ...]
     candidates: tuple[Candidate, ...]
+
+    @property
+    def wakes(self) -> frozenset[str]:
+        """The kinds of event after which a request that could not be placed is worth another try."""
+        return ALWAYS.union(*(one.wakes for one in self.rejected))
 
 
 def place(
@@ -109,7 +120,7 @@ def _in_line(requests: Sequence[Request]) -> Iterable[tuple[Gang | None, list[li
 def _not_alone(decision: Decision, gang: Gang, missing: int) -> Decision:
     if decision.index is None and decision.rejected:
         return decision
-    why = Rejected(GANG, 0, f"{missing} of the {gang.size} that belong together have no place")
+    why = Rejected(GANG, 0, f"{missing} of the {gang.size} that belong together have no place", frozenset(Kind))
     return Decision(decision.request, None, (why,), ())
 
 
@@ -179,12 +190,12 @@ class _Board:
             rejected: Mask = left & ~rule.mask(self._fleet, ask)
             if rejected.any():
                 reason = rule.reason(self._fleet, ask, rejected)
-                rejections.append(Rejected(rule.name, int(rejected.sum()), reason))
+                rejections.append(Rejected(rule.name, int(rejected.sum()), reason, rule.wakes))
                 left &= ~rejected
         for relation in Relations(self._fleet, ask, self._policy).rules:
             rejected = left & ~relation.mask()
             if rejected.any():
-                rejections.append(Rejected(relation.name, int(rejected.sum()), relation.reason()))
+                rejections.append(Rejected(relation.name, int(rejected.sum()), relation.reason(), relation.wakes))
                 left &= ~rejected
         return tuple(rejections)
 

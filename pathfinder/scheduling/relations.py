@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathfinder.domain.asking import Affinity, Spread
+from pathfinder.domain.messages import Kind
 from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling.fleet import Counts, Fleet, Mask, Scores
 from pathfinder.scheduling.ladder import suitable
@@ -47,10 +48,15 @@ class _Domains:
         return np.where(self.of >= 0, values[self.of], elsewhere)
 
 
+#: After these a container is no longer where it was.
+_LEFT = frozenset({Kind.CONTAINER_DELETED, Kind.CONTAINER_RESCHEDULED, Kind.CONTAINER_PROVISION_FAILED})
+
+
 class _Together:
     """Where company is wanted."""
 
     name = "affinity"
+    wakes = frozenset({Kind.CONTAINER_SCHEDULED, Kind.NODE_UPDATED})
 
     def __init__(self, domains: _Domains, rule: Affinity) -> None:
         self.domains, self._rule = domains, rule
@@ -71,6 +77,7 @@ class _Apart:
     """Where company is not wanted, by the request or by those who are there."""
 
     name = "affinity"
+    wakes = _LEFT | {Kind.NODE_UPDATED}
 
     def __init__(self, domains: _Domains, words: str) -> None:
         self.domains, self._words = domains, words
@@ -89,6 +96,7 @@ class _Even:
     """An even share for each domain that has a node the request could go to."""
 
     name = "spread"
+    wakes = _LEFT | {Kind.CONTAINER_SCHEDULED, Kind.NODE_UPDATED}
 
     def __init__(self, fleet: Fleet, domains: _Domains, rule: Spread, suitable: Mask) -> None:
         self.domains, self._rule = domains, rule

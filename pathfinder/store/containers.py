@@ -1,7 +1,7 @@
 """Containers: inserting, locking and changing them. Every change of status passes the lifecycle's table here."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -119,8 +119,8 @@ def _text(document: Mapping[str, Any]) -> str:
 
 _STATE = """
     SELECT c.id, c.cluster_id, c.hostname, c.image, c.type, c.status, c.generation, c.node_id, n.hostname AS node,
-           c.ipaddress, c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.spec, c.waiting, c.message, c.explanation,
-           c.trace_id, c.status_at, c.attempts, c.retry_at, c.takeover,
+           c.ipaddress, c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.spec, c.waiting, c.wakes, c.message,
+           c.explanation, c.trace_id, c.status_at, c.attempts, c.retry_at, c.takeover,
            c.priority, c.policy, c.labels, c.gang
     FROM containers AS c LEFT JOIN nodes AS n ON n.id = c.node_id
 """
@@ -130,7 +130,8 @@ _BY_NAME = text(
 )
 _OF_NODE = text(f"{_STATE} WHERE c.node_id = :node_id AND c.status <> 'DELETED' ORDER BY c.id FOR UPDATE OF c")
 _PENDING = text(f"""
-    {_STATE} WHERE c.cluster_id = :cluster_id AND c.status = 'PENDING' AND (NOT c.waiting OR :waiting)
+    {_STATE} WHERE c.cluster_id = :cluster_id AND c.status = 'PENDING'
+      AND (NOT c.waiting OR c.wakes && CAST(:news AS text[]))
       AND (-c.priority, c.id) > (CAST(:urgency AS bigint), CAST(:after AS uuid))
       AND (c.retry_at IS NULL OR c.retry_at <= now())
       AND (c.gang IS NULL OR c.id = (
@@ -166,14 +167,15 @@ async def lock_of_node(tx: AsyncConnection, node_id: UUID) -> list[Container]:
 
 
 async def take_pending(
-    tx: AsyncConnection, cluster_id: UUID, *, waiting: bool, after: Container | None, limit: int
+    tx: AsyncConnection, cluster_id: UUID, *, news: Collection[str], after: Container | None, limit: int
 ) -> list[Container]:
     """Lock the next PENDING containers that nobody else works on, in the order of their priority and age, those that
-    come `after` this one; with `waiting`, also those that could not be placed before. Those that are to be tried again
-    later are left alone. Gangs come whole, before the rest. The last one is where the next page begins.
+    come `after` this one; of those that could not be placed before, the ones for which one of the kinds of event in
+    `news` may have changed that. Those that are to be tried again later are left alone. Gangs come whole, before the
+    rest. The last one is where the next page begins.
     """
     urgency, last = (-MOST_PRIORITY - 1, _BEGINNING) if after is None else (-after.priority, after.id)
-    given = {"cluster_id": cluster_id, "waiting": waiting, "urgency": urgency, "after": last, "limit": limit}
+    given = {"cluster_id": cluster_id, "news": list(news), "urgency": urgency, "after": last, "limit": limit}
     page = [_container(row) for row in await tx.execute(_PENDING, given)]
     gangs = {one.gang for one in page if one.gang is not None}
     if not gangs:
@@ -201,6 +203,7 @@ def _container(row: Any) -> Container:
         resources=Resources(row.cpu_millicores, row.memory_bytes, row.disk_bytes),
         spec=row.spec,
         waiting=row.waiting,
+        wakes=frozenset(row.wakes),
         message=row.message,
         explanation=row.explanation,
         trace_id=row.trace_id,
@@ -222,6 +225,7 @@ _SAVE: bulk.Columns = {
     "node_id": "uuid",
     "ipaddress": "text",
     "waiting": "boolean",
+    "wakes": "text",
     "message": "text",
     "explanation": "text",
     "takeover": "boolean",
@@ -232,7 +236,8 @@ _SAVE: bulk.Columns = {
 _UPDATE = text(f"""
     UPDATE containers AS c
     SET status = s.status, generation = s.generation, node_id = s.node_id, ipaddress = s.ipaddress,
-        waiting = s.waiting, message = s.message, explanation = s.explanation::jsonb,
+        waiting = s.waiting, wakes = string_to_array(s.wakes, ' '),
+        message = s.message, explanation = s.explanation::jsonb,
         attempts = s.attempts, retry_at = s.retry_at, takeover = s.takeover,
         gang = CASE WHEN s.status = 'PENDING' THEN c.gang END,
         decided_at = CASE WHEN s.decided THEN now() ELSE c.decided_at END,
@@ -249,8 +254,23 @@ async def save(tx: AsyncConnection, changed: Sequence[Container]) -> None:
     items = [
         {
             **{name: getattr(one, name) for name in _SAVE},
+            "wakes": " ".join(one.wakes) if one.waiting else "",
             "explanation": None if one.explanation is None else orjson.dumps(one.explanation).decode(),
         }
         for one in changed
     ]
     await tx.execute(_UPDATE, bulk.parameters(_SAVE, items))
+
+
+async def wait_for(tx: AsyncConnection, cluster_id: UUID, kind: str) -> bool:
+    """Whether a container waits for an event of that kind."""
+    result = await tx.execute(
+        text("""
+            SELECT EXISTS (
+                SELECT FROM containers WHERE cluster_id = :cluster_id AND status = 'PENDING' AND waiting
+                  AND wakes && ARRAY[:kind]
+            )
+        """),
+        {"cluster_id": cluster_id, "kind": kind},
+    )
+    return bool(result.scalar_one())

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, DateTime, Double, ForeignKey, Index, LargeBinary, MetaData, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 SQLModel.metadata = MetaData(
@@ -140,7 +140,8 @@ class Lease(SQLModel, table=True):
 class Container(SQLModel, table=True):
     """One wanted container and its present placement.
 
-    `waiting` marks a PENDING container that a scheduler could not place: it is looked at again when room appears.
+    `waiting` marks a PENDING container that a scheduler could not place: it is looked at again after an event of one of
+    the kinds that `wakes` names.
     `spec` holds what else was asked for: profiles, config and devices, and what its placement must heed. `attempts`
     counts the provisions in a row that failed; a PENDING container is not placed before `retry_at`. `takeover` marks a
     LOST container that an operator wants elsewhere although its disk is on the lost node. `averse` says that its spec
@@ -166,6 +167,7 @@ class Container(SQLModel, table=True):
     labels: dict[str, str] = _json()
     spec: dict[str, Any] = _json()
     waiting: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    wakes: list[str] = Field(sa_type=ARRAY(Text), sa_column_kwargs={"server_default": text("'{}'")})
     message: str | None = Field(default=None, sa_type=Text)
     explanation: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     decided_at: datetime | None = _moment()
@@ -193,6 +195,12 @@ class Container(SQLModel, table=True):
             text("(- priority)"),
             "id",
             postgresql_where=text("status = 'PENDING'"),
+        ),
+        Index(
+            "ix_containers_woken",
+            "wakes",
+            postgresql_using="gin",
+            postgresql_where=text("status = 'PENDING' AND waiting"),
         ),
         Index("ix_containers_gang", "gang", "id", postgresql_where=text("gang IS NOT NULL")),
         Index("ix_containers_averse", "cluster_id", postgresql_where=text("averse AND node_id IS NOT NULL")),

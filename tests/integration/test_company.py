@@ -16,7 +16,7 @@ from pathfinder.scheduling import asking
 from pathfinder.store import claims, clusters, nodes, requests, upkeep
 from pathfinder.store.requests import Asker
 from pathfinder.store.tallies import Tallies
-from workers.scheduler import place_pending
+from workers.scheduler import ANYTHING, place_pending
 
 ASKER = Asker("test", "trace")
 WEB = {"labels": {"app": "web"}}
@@ -52,9 +52,9 @@ async def test_containers_that_must_be_apart_are_and_one_too_many_waits(fleet: F
     """Whether they come in one batch or one by one."""
     await zones(fleet, a=3)
     await fleet.ask("web-1", "web-2", **WEB, **APART)
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
     await fleet.ask("web-3", "web-4", **WEB, **APART)
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
 
     found = await where(fleet)
     assert len(found) == len(set(found.values())) == 3
@@ -66,25 +66,24 @@ async def test_who_wants_to_be_alone_is_left_alone_by_those_who_ask_nothing(flee
     """A rule to be apart binds both sides."""
     await zones(fleet, a=1, b=1)
     await fleet.ask("lonely", affinity=[{"to": "app=web", "rule": "apart", "over": "zone"}])
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
     await fleet.ask("web-1", "web-2", **WEB)
     await fleet.ask("db", labels={"app": "db"})
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
 
     found = await where(fleet)
     assert found["web-1"] == found["web-2"] != found["lonely"]
 
 
 async def test_what_is_near_something_goes_where_that_is(fleet: Fleet, process: Process) -> None:
-    """In its zone; where there is none of it, it waits, and goes once there is."""
+    """In its zone; where there is none of it, it waits, and goes with whoever places the first."""
     await zones(fleet, a=2, b=2)
     await fleet.ask("web", affinity=[{"to": "app=db", "over": "zone"}])
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
     assert "app=db" in await message(fleet, "web")
 
     await fleet.ask("db", labels={"app": "db"}, constraints=["node.name=b-1"])
-    await place_pending(process, fleet.cluster_id, waiting=False)
-    await place_pending(process, fleet.cluster_id, waiting=True)
+    await place_pending(process, fleet.cluster_id)
 
     assert (await where(fleet))["web"].startswith("b-")
 
@@ -95,7 +94,7 @@ async def test_a_group_is_spread_evenly_over_zones_of_different_size(fleet: Flee
     for part in range(3):
         names = [f"web-{part}-{number}" for number in range(4)]
         await fleet.ask(*names, **WEB, spread=[{"of": "app=web", "over": "zone"}])
-        await place_pending(process, fleet.cluster_id, waiting=False)
+        await place_pending(process, fleet.cluster_id)
 
     assert Counter(node[0] for node in (await where(fleet)).values()) == {"a": 4, "b": 4, "c": 4}
 
@@ -112,8 +111,8 @@ async def test_rules_over_zones_hold_however_many_schedulers_there_are(
         await fleet.ask(f"plain-{number}", labels={"app": "web"} if number == 4 else {})
     many = [make_process(scheduler_batch=2) for _ in range(schedulers)]
 
-    await asyncio.gather(*(place_pending(one, fleet.cluster_id, waiting=False) for one in many))
-    await place_pending(many[0], fleet.cluster_id, waiting=True)
+    await asyncio.gather(*(place_pending(one, fleet.cluster_id) for one in many))
+    await place_pending(many[0], fleet.cluster_id, news=ANYTHING)
 
     found = await where(fleet)
     web = [node[0] for name, node in found.items() if name.startswith("web")]
@@ -141,16 +140,16 @@ async def test_each_change_of_a_node_lets_in_what_waits_for_it(fleet: Fleet, pro
     wishes, change = WAKING[case]
     await fleet.node("node-01", labels={"zone": "a"})
     await fleet.ask("there", cpu=1)
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
     limit = 1 if "full" in wishes.get("labels", ()) else None
     taint = [] if case in ("a label it asks for", "another value") else ["dedicated=db:NoSchedule"]
     await patch(process, fleet, "node-01", taints=taint, max_stateful=0, max_containers=limit)
     await fleet.ask("waits", **wishes)
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
     assert (await fleet.statuses())["waits"] == "PENDING"
 
     await patch(process, fleet, "node-01", **change)
-    await place_pending(process, fleet.cluster_id, waiting=True)
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
 
     assert (await fleet.statuses())["waits"] == "SCHEDULED", await message(fleet, "waits")
 
@@ -159,7 +158,7 @@ async def test_a_condition_on_a_label_that_no_node_has_is_told_as_such(fleet: Fl
     """It may be a typing mistake."""
     await fleet.node("node-01", labels={"zone": "a"})
     await fleet.ask("web", constraints=["zoen=a"])
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
 
     assert "no node has a label zoen" in await message(fleet, "web")
 
@@ -173,7 +172,7 @@ async def test_a_node_is_chosen_by_what_it_says_of_itself(fleet: Fleet, process:
     await fleet.ask("disk", constraints=["node.storage=zfs"])
     await fleet.ask("gpu", constraints=["lxd.gpu_cdi", "node.lxd>=5.3"])
     await fleet.ask("named", constraints=["node.name=node-01"])
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
 
     assert await where(fleet) == {"arm": "node-01", "disk": "node-02", "gpu": "node-02", "named": "node-01"}
 
@@ -193,10 +192,10 @@ async def test_each_container_is_placed_by_its_own_policy(fleet: Fleet, process:
     """The cluster's where it names none."""
     await zones(fleet, a=3)
     await fleet.ask("first", cpu=1)
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
     await fleet.ask("packed", cpu=1, policy="binpack")
     await fleet.ask("spread", cpu=1)
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
 
     found = await where(fleet)
     assert found["packed"] == found["first"] != found["spread"]
@@ -211,11 +210,11 @@ async def test_a_gang_is_placed_whole_or_waits_whole(fleet: Fleet, process: Proc
         found = await clusters.find(tx, "default")
         specs = [ContainerSpec(hostname=f"g-{number}", cpu=2) for number in range(3)]
         await requests.create(tx, found, specs, ASKER, None, together=True)
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
     assert set((await fleet.statuses()).values()) == {"PENDING"}
 
     await fleet.node("node-02", cpu_millicores=2000)
-    await place_pending(process, fleet.cluster_id, waiting=True)
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
 
     assert set((await fleet.statuses()).values()) == {"SCHEDULED"}
     await fleet.assert_claims_add_up()
@@ -234,8 +233,8 @@ async def test_gangs_stay_whole_while_schedulers_are_in_each_others_way(
             await requests.create(tx, found, specs, ASKER, None, together=True)
     many = [make_process(scheduler_batch=1) for _ in range(4)]
 
-    await asyncio.gather(*(place_pending(one, fleet.cluster_id, waiting=False) for one in many))
-    await place_pending(many[0], fleet.cluster_id, waiting=True)
+    await asyncio.gather(*(place_pending(one, fleet.cluster_id) for one in many))
+    await place_pending(many[0], fleet.cluster_id, news=ANYTHING)
 
     placed = Counter(name[:3] for name, status in (await fleet.statuses()).items() if status == "SCHEDULED")
     assert list(placed.values()) == [4, 4, 4, 4]
@@ -267,7 +266,7 @@ async def _something(dice: random.Random, step: int, fleet: Fleet, process: Proc
     labels = {"app": dice.choice(["web", "db"]), "tier": str(dice.randrange(3)), "own": str(step)}
     rule = [{"to": dice.choice(["app=web", "own=3"]), "rule": "apart"}] if dice.random() < 0.4 else []
     await fleet.ask(f"c-{step}", f"d-{step}", labels=labels, affinity=rule)
-    await place_pending(process, fleet.cluster_id, waiting=True)
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
     await fleet.rows("UPDATE containers SET status = 'PROVISIONED' WHERE status = 'SCHEDULED' RETURNING id")
     chosen = dice.choice(sorted(await where(fleet)))
     async with process.database.begin() as tx:

@@ -23,7 +23,7 @@ from pathfinder.store import clusters, healing, nodes, outbox, requests
 from pathfinder.store.requests import Asker
 from workers.fencing import fence
 from workers.recorder import record_inventory, record_reports
-from workers.scheduler import place_pending
+from workers.scheduler import ANYTHING, place_pending
 
 ASKER = Asker("test", "trace")
 
@@ -42,7 +42,7 @@ class Bench:
         self.node_id = await self.fleet.node("node-01")
         (self.ids["web"],) = await self.fleet.ask("web")
         (self.ids["db"],) = await self.fleet.ask("db", type=ContainerType.STATEFUL)
-        await place_pending(self.process, self.fleet.cluster_id, waiting=True)
+        await place_pending(self.process, self.fleet.cluster_id, news=ANYTHING)
         for name in self.ids:
             await self.report(Report.PROVISIONED, name, ipaddress="10.0.0.9")
         self.other_id = await self.fleet.node("node-02")
@@ -90,7 +90,7 @@ class Bench:
             await healing.lose(tx, node)
         async with self.process.database.begin() as tx:
             await healing.replace(tx, node, takeovers=False)
-        await place_pending(self.process, self.fleet.cluster_id, waiting=True)
+        await place_pending(self.process, self.fleet.cluster_id, news=ANYTHING)
 
     async def states(self) -> dict[str, tuple[object, ...]]:
         """Status, generation and node of each container; the books must balance."""

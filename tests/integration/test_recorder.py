@@ -14,7 +14,7 @@ from pathfinder.domain.messages import Command, Envelope, Exchange, Report, deco
 from pathfinder.store import nodes, outbox, requests
 from pathfinder.store.requests import Asker
 from workers.recorder import record_inventory, record_reports
-from workers.scheduler import place_pending
+from workers.scheduler import ANYTHING, place_pending
 
 ASKER = Asker("test", "trace")
 NO_GRACE, GRACE = timedelta(0), timedelta(hours=1)
@@ -84,13 +84,13 @@ class Node:
         """A user asks for another placement; the scheduler finds one."""
         async with self.process.database.begin() as tx:
             await requests.reschedule(tx, self.fleet.cluster_id, "web", ASKER)
-        await place_pending(self.process, self.fleet.cluster_id, waiting=True)
+        await place_pending(self.process, self.fleet.cluster_id, news=ANYTHING)
 
     async def due(self) -> None:
         """The time of the next attempt comes, and a scheduler looks."""
         async with self.process.database.begin() as tx:
             await tx.execute(text("UPDATE containers SET retry_at = now() - interval '1 ms'"))
-        await place_pending(self.process, self.fleet.cluster_id, waiting=False)
+        await place_pending(self.process, self.fleet.cluster_id)
 
     async def delete(self) -> None:
         """A user has it deleted."""
@@ -103,7 +103,7 @@ async def node(fleet: Fleet, process: Process) -> Node:
     """A node with room for two, on which `web` was just placed; its outbox is empty."""
     node_id = await fleet.node("node-01", cpu_millicores=4000)
     (container_id,) = await fleet.ask("web", cpu=2)
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
     made = Node(fleet, node_id, container_id)
     assert await made.commands() == [(Command.PROVISION, 1)]
     return made
@@ -162,7 +162,7 @@ async def test_a_container_is_not_placed_before_its_time(node: Node) -> None:
     """Whatever wakes the scheduler meanwhile."""
     await node.say(node.report(Report.PROVISION_FAILED, reason="no space", fault="node"))
     await node.say(node.report(Report.PROVISIONED, ipaddress="10.0.0.9"))  # its time is over too
-    await place_pending(node.process, node.fleet.cluster_id, waiting=True)
+    await place_pending(node.process, node.fleet.cluster_id, news=ANYTHING)
 
     assert (await node.state())[:2] == ("PENDING", 1)
 
@@ -281,13 +281,13 @@ async def test_no_order_of_late_and_doubled_reports_breaks_the_books(node: Node,
         await node.reschedule()
         if (await node.state())[0] == "PENDING":  # full until a departure ends
             await node.say(node.report(Report.DELETED, generation=generation - 2))
-            await place_pending(node.process, node.fleet.cluster_id, waiting=True)
+            await place_pending(node.process, node.fleet.cluster_id, news=ANYTHING)
         past += [node.report(Report.DELETED, generation=generation - 1)]
         noise = dice.choices(past, k=4)
         for one in noise:
             await node.say(one)
             await node.fleet.assert_claims_add_up()
-        await place_pending(node.process, node.fleet.cluster_id, waiting=True)
+        await place_pending(node.process, node.fleet.cluster_id, news=ANYTHING)
         assert (await node.state())[:2] == ("SCHEDULED", generation)
         up = node.report(Report.PROVISIONED, generation=generation, ipaddress="10.0.0.9")
         past.append(up)
@@ -370,11 +370,11 @@ async def test_a_lost_report_of_a_departure_is_made_good(node: Node) -> None:
 async def test_freed_room_is_told_to_whoever_waits(node: Node) -> None:
     """`supply` grows and the event is one that schedulers listen for."""
     await node.fleet.ask("next", cpu=4)
-    await place_pending(node.process, node.fleet.cluster_id, waiting=False)
+    await place_pending(node.process, node.fleet.cluster_id)
     assert (await node.fleet.statuses())["next"] == "PENDING"
 
     await node.say(node.report(Report.PROVISION_FAILED, reason="no"))
-    await place_pending(node.process, node.fleet.cluster_id, waiting=True)
+    await place_pending(node.process, node.fleet.cluster_id, news=ANYTHING)
 
     assert (await node.fleet.statuses())["next"] == "SCHEDULED"
 

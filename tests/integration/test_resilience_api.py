@@ -8,7 +8,7 @@ from workbench import Fleet
 from pathfinder.bootstrap import Process
 from pathfinder.telemetry import RESILIENCE
 from workers.resilience import Watch
-from workers.scheduler import place_pending
+from workers.scheduler import ANYTHING, place_pending
 
 
 async def asked(api: httpx2.AsyncClient) -> dict[str, Any]:
@@ -25,7 +25,7 @@ async def test_it_follows_the_fleet(api: httpx2.AsyncClient, fleet: Fleet, proce
     for number in (1, 2):
         await fleet.node(f"node-{number}", labels={"zone": "ab"[number - 1]})
     await fleet.ask(*(f"c-{number}" for number in range(8)), cpu=1)
-    await place_pending(process, fleet.cluster_id, waiting=True)
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
 
     assert (await asked(api))["survives_any_node"] is True
     await watch.look()
@@ -34,7 +34,7 @@ async def test_it_follows_the_fleet(api: httpx2.AsyncClient, fleet: Fleet, proce
 
     await fleet.ask("fat", cpu=3)
     await fleet.ask("data", cpu=1, type="STATEFUL")
-    await place_pending(process, fleet.cluster_id, waiting=True)
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
     found = await asked(api)
 
     assert found["survives_any_node"] is False

@@ -10,11 +10,11 @@ from sqlalchemy import text
 from workbench import Fleet
 
 from pathfinder.bootstrap import Process
-from pathfinder.domain.messages import Command, Exchange, decode
+from pathfinder.domain.messages import Command, Exchange, Kind, decode
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.store import claims, clusters, containers, nodes, outbox, requests
 from pathfinder.store.requests import Asker
-from workers.scheduler import place_pending
+from workers.scheduler import ANYTHING, place_pending
 
 GIB = workbench.GIB
 ASKER = Asker("test", "trace")
@@ -35,7 +35,7 @@ async def test_a_container_is_placed_claimed_recorded_and_commanded_in_one_go(fl
     await fleet.node("node-01")
     await fleet.ask("web", cpu=2, memory="1GiB", disk="10GiB")
 
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
 
     assert await fleet.rows("SELECT status, generation, waiting, message FROM containers") == [
         ("SCHEDULED", 1, False, None)
@@ -59,8 +59,8 @@ async def test_schedulers_at_once_never_overfill_a_node(
         await fleet.ask(*(f"c-{number}-{n}" for n in range(8)), cpu=dice.choice([1, 1, 2]), memory="256MiB")
     many = [make_process(scheduler_batch=dice.choice([3, 7, 500])) for _ in range(schedulers)]
 
-    await asyncio.gather(*(place_pending(one, fleet.cluster_id, waiting=False) for one in many))
-    await place_pending(process, fleet.cluster_id, waiting=True)  # the sweep
+    await asyncio.gather(*(place_pending(one, fleet.cluster_id) for one in many))
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)  # the sweep
 
     await fleet.assert_claims_add_up()
     statuses = list((await fleet.statuses()).values())
@@ -100,10 +100,10 @@ async def test_schedulers_users_and_nodes_at_once_leave_claims_that_add_up(
 
     async def schedule(process: Process) -> None:
         for _ in range(4):
-            await place_pending(process, fleet.cluster_id, waiting=True)
+            await place_pending(process, fleet.cluster_id, news=ANYTHING)
 
     await asyncio.gather(schedule(one), schedule(two), disturb())
-    await place_pending(one, fleet.cluster_id, waiting=True)
+    await place_pending(one, fleet.cluster_id, news=ANYTHING)
 
     await fleet.assert_claims_add_up()
     assert set((await fleet.statuses()).values()) <= {"SCHEDULED", "SCHEDULE_DELETION", "DELETED"}
@@ -128,7 +128,7 @@ async def test_a_claim_on_a_node_that_changed_meanwhile_is_decided_again(
         return seen
 
     monkeypatch.setattr(nodes, "snapshot", and_then_lose)
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
 
     assert await fleet.statuses() == {"first": "PENDING"}
     ((message,),) = await fleet.rows("SELECT message FROM containers")
@@ -145,7 +145,7 @@ async def test_what_cannot_be_placed_waits_with_its_reasons(fleet: Fleet, proces
     await fleet.ask("big", cpu=2)
 
     for _ in range(3):
-        await place_pending(process, fleet.cluster_id, waiting=True)
+        await place_pending(process, fleet.cluster_id, news=ANYTHING)
 
     ((waiting, message, explanation),) = await fleet.rows("SELECT waiting, message, explanation FROM containers")
     assert waiting
@@ -166,14 +166,14 @@ async def test_a_waiting_container_is_left_alone_until_there_is_room(fleet: Flee
     await fleet.node("node-0", cpu_millicores=2000)
     await fleet.ask("big", cpu=2)
     await fleet.ask("small", cpu=1)
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
     assert await fleet.statuses() == {"big": "SCHEDULED", "small": "PENDING"}
 
     await fleet.node("node-1", cpu_millicores=2000)
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
     assert (await fleet.statuses())["small"] == "PENDING"
 
-    await place_pending(process, fleet.cluster_id, waiting=True)
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
     assert (await fleet.statuses())["small"] == "SCHEDULED"
 
 
@@ -191,11 +191,11 @@ async def test_room_that_appears_while_a_container_is_judged_is_not_missed(
         if not joined:
             joined = True
             await fleet.node("node-0")
-            await place_pending(other, cluster_id, waiting=True)  # the hint: sees a locked row, passes it by
+            await place_pending(other, cluster_id, news=ANYTHING)  # the hint: sees a locked row, passes it by
         return seen
 
     monkeypatch.setattr(nodes, "snapshot", and_then_a_node_joins)
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
 
     assert await fleet.statuses() == {"web": "SCHEDULED"}
 
@@ -210,7 +210,7 @@ async def test_batches_of_any_size_place_everything(
     await fleet.ask("never", memory="2GiB", node_labels={"no": "where"})
     await fleet.ask(*(f"b-{n}" for n in range(4)))
 
-    await place_pending(make_process(scheduler_batch=size), fleet.cluster_id, waiting=False)
+    await place_pending(make_process(scheduler_batch=size), fleet.cluster_id)
 
     statuses = await fleet.statuses()
     assert statuses.pop("never") == "PENDING"
@@ -221,7 +221,7 @@ async def test_a_cluster_without_pending_containers_costs_no_change(fleet: Fleet
     """Sweeps write nothing."""
     before = await fleet.rows("SELECT count(*) FROM events")
 
-    await place_pending(process, fleet.cluster_id, waiting=True)
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
 
     assert await fleet.rows("SELECT count(*) FROM events") == before
 
@@ -235,7 +235,7 @@ async def test_the_scheduler_takes_what_is_urgent_first_then_what_is_older(fleet
 
     order, last = [], None
     async with process.database.begin() as tx:
-        while page := await containers.take_pending(tx, fleet.cluster_id, waiting=False, after=last, limit=2):
+        while page := await containers.take_pending(tx, fleet.cluster_id, news=(), after=last, limit=2):
             order += [ids.index(one.id) for one in page]
             last = page[-1]
 
@@ -247,7 +247,7 @@ async def test_nodes_count_their_stateful_containers(fleet: Fleet, process: Proc
     await fleet.node("node-01")
     await fleet.ask("db-1", "db-2", type="STATEFUL", cpu=1)
     await fleet.ask("web", cpu=1)
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
     assert await fleet.rows("SELECT containers, stateful FROM nodes") == [(3, 2)]
 
     await fleet.rows("UPDATE containers SET status = 'PROVISIONED' RETURNING id")
@@ -270,8 +270,8 @@ async def test_a_gang_is_taken_whole_and_once(fleet: Fleet, process: Process) ->
     await _gang(process, 3)
 
     async with process.database.begin() as tx, process.database.begin() as other:
-        first = await containers.take_pending(tx, fleet.cluster_id, waiting=False, after=None, limit=2)
-        second = await containers.take_pending(other, fleet.cluster_id, waiting=False, after=None, limit=2)
+        first = await containers.take_pending(tx, fleet.cluster_id, news=(), after=None, limit=2)
+        second = await containers.take_pending(other, fleet.cluster_id, news=(), after=None, limit=2)
 
     assert {one.hostname for one in first} == {"lone", "g-0", "g-1", "g-2"}
     assert second == []
@@ -285,10 +285,10 @@ async def test_what_is_left_of_a_gang_is_a_gang(fleet: Fleet, process: Process) 
         first = await containers.lock(tx, [min(ids)])
         await requests.delete(tx, fleet.cluster_id, first[min(ids)].hostname, ASKER)
     async with process.database.begin() as tx:
-        left = await containers.take_pending(tx, fleet.cluster_id, waiting=False, after=None, limit=1)
+        left = await containers.take_pending(tx, fleet.cluster_id, news=(), after=None, limit=1)
     assert len(left) == 2
 
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
 
     assert await fleet.rows("SELECT DISTINCT status, gang FROM containers WHERE status <> 'DELETED'") == [
         ("SCHEDULED", None)
@@ -302,3 +302,24 @@ async def _gang(process: Process, size: int) -> list[UUID]:
         found = await clusters.find(tx, "default")
         specs = [ContainerSpec(hostname=f"g-{number}", cpu=1) for number in range(size)]
         return await requests.create(tx, found, specs, ASKER, None, together=True)
+
+
+async def test_who_waits_is_woken_by_what_may_help_and_by_nothing_else(fleet: Fleet, process: Process) -> None:
+    """So thousands that wait cost nothing each time something happens that cannot help them."""
+    await fleet.node("node-01", cpu_millicores=4000)
+    await fleet.ask("full", cpu=4)
+    await fleet.ask("room", cpu=1)
+    await fleet.ask("label", node_labels={"disk": "ssd"})
+    await place_pending(process, fleet.cluster_id)
+
+    async def taken(*news: Kind) -> set[str]:
+        async with process.database.begin() as tx:
+            found = await containers.take_pending(tx, fleet.cluster_id, news=news, after=None, limit=10)
+        return {one.hostname for one in found}
+
+    assert await taken() == set()
+    assert await taken(Kind.CONTAINER_DELETED) == {"room"}
+    assert await taken(Kind.NODE_UPDATED) == {"room", "label"}
+    assert await taken(Kind.NODE_REGISTERED) == {"room", "label"}
+    assert await taken(Kind.NODE_UNCORDONED, Kind.CONTAINER_SCHEDULED) == set()
+    assert await taken(*ANYTHING) == {"room", "label"}

@@ -12,7 +12,7 @@ from pathfinder.bootstrap import Process
 from pathfinder.controllers import setting_aside
 from pathfinder.domain.messages import Envelope, Report
 from workers.recorder import record_reports
-from workers.scheduler import place_pending
+from workers.scheduler import ANYTHING, place_pending
 
 HERE = {"name": "node-0"}
 
@@ -141,7 +141,7 @@ async def test_no_more_than_a_third_of_the_nodes_is_set_aside(fleet: Fleet, proc
         await fleet.node(f"node-{number}")
     names = [f"c-{number:02}" for number in range(16)]
     await fleet.ask(*names, max_attempts=1)
-    await place_pending(process, fleet.cluster_id, waiting=False)
+    await place_pending(process, fleet.cluster_id)
 
     await fail(fleet, *names)
 
@@ -160,10 +160,10 @@ async def test_schedulers_at_once_place_one_container_on_a_half_open_node(
     await fleet.rows("UPDATE nodes SET failures = 3, aside_reason = 'no', aside_until = now() RETURNING 1")
     many = [make_process(scheduler_batch=5) for _ in range(4)]
 
-    await asyncio.gather(*(place_pending(one, fleet.cluster_id, waiting=True) for one in many))
+    await asyncio.gather(*(place_pending(one, fleet.cluster_id, news=ANYTHING) for one in many))
 
     assert list((await fleet.statuses()).values()).count("SCHEDULED") == 1
-    await place_pending(process, fleet.cluster_id, waiting=True)
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
     assert list((await fleet.statuses()).values()).count("SCHEDULED") == 1
     await fleet.assert_claims_add_up()
 
@@ -176,7 +176,7 @@ async def test_nothing_is_claimed_on_a_node_that_was_set_aside_meanwhile(fleet: 
         "UPDATE nodes SET failures = 3, aside_reason = 'no', aside_until = now() + interval '1 h' RETURNING 1"
     )
 
-    await place_pending(process, fleet.cluster_id, waiting=True)
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
 
     ((status, message),) = await fleet.rows("SELECT status, message FROM containers")
     assert status == "PENDING"

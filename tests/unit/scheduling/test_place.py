@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model import POLICY, Model, asks, batches, fleets, steps
 
+from pathfinder.domain.messages import REQUESTS, SUPPLY, Kind
 from pathfinder.domain.resources import Resources
 from pathfinder.scheduling import explain
 from pathfinder.scheduling.fleet import Fleet, NodeState
@@ -237,3 +238,15 @@ def test_a_cluster_without_nodes_is_told_apart_from_a_full_one() -> None:
         "rejections": [],
         "candidates": [],
     }
+
+
+@given(MODELS, batches(), POLICY, SEEDS)
+def test_whoever_waits_waits_for_something_that_schedulers_hear_of(
+    model: Model, requests: list[Request], policy: Policy, seed: int
+) -> None:
+    """A kind of event that is not in their queue would wake nobody; placements they know of themselves."""
+    heard = REQUESTS | SUPPLY | {Kind.CONTAINER_SCHEDULED}
+    for decision in place(model.fleet(requests), requests, policy, seed):
+        if decision.index is None:
+            assert Kind.NODE_REGISTERED in decision.wakes
+            assert all(one.filter == GANG or one.wakes <= heard for one in decision.rejected)

@@ -82,6 +82,17 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("status = 'PENDING'"),
     )
+    op.add_column(
+        "containers", sa.Column("wakes", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False)
+    )
+    op.create_index(
+        "ix_containers_woken",
+        "containers",
+        ["wakes"],
+        unique=False,
+        postgresql_using="gin",
+        postgresql_where=sa.text("status = 'PENDING' AND waiting"),
+    )
     op.create_index(
         "ix_containers_averse",
         "containers",
@@ -101,6 +112,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_column("departures", "stateful")
     op.drop_index("ix_containers_averse", table_name="containers")
+    op.drop_index("ix_containers_woken", table_name="containers")
     op.drop_index("ix_containers_pending", table_name="containers")
     op.create_index(
         "ix_containers_pending",
@@ -109,7 +121,7 @@ def downgrade() -> None:
         unique=False,
         postgresql_where=sa.text("status = 'PENDING'"),
     )
-    for column in ("decision_id", "averse", "policy", "priority"):
+    for column in ("wakes", "decision_id", "averse", "policy", "priority"):
         op.drop_column("containers", column)
     for column in (
         *("stateful", "images", "capabilities", "max_stateful", "max_containers"),
