@@ -82,6 +82,7 @@ QUEUE_MESSAGES = Gauge("pathfinder_queue_messages", "Messages in a shared queue,
 STANDBY_LAG = Gauge("pathfinder_standby_lag_bytes", "How far a standby of PostgreSQL is behind.", ["standby"])
 
 # scheduler.
+PREEMPTIONS = Counter("pathfinder_preemptions_total", "Containers that gave way to more urgent ones.")
 PLACEMENTS = Counter(
     "pathfinder_placements_total",
     "Decisions about containers: placed, unplaceable (it waits), conflict (another scheduler was faster).",

@@ -32,6 +32,7 @@ from pathfinder.store.database import Database
 from pathfinder.store.due import Due
 from pathfinder.store.tallies import Tallies
 from workers.alarm import Alarm
+from workers.preempting import make_room
 
 log = structlog.get_logger()
 
@@ -97,16 +98,18 @@ async def _sweep(process: Process, alarm: Alarm) -> None:
 
 @dataclass(slots=True)
 class _Outcome:
-    """What one transaction did. `supply` is the fleet's supply that unplaceable containers were judged on, `failed` are
-    the nodes where containers failed before. Once it is `holding` nodes, it must not wait for others.
+    """What one transaction did. `supply` is the least supply of the fleet that unplaceable containers were judged on;
+    `crowded` are the policies of those for which others may have to go. `failed` are the nodes where containers failed
+    before. Once it is `holding` nodes, it must not wait for others.
     """
 
     taken: int = 0
     last: Container | None = None
     conflicts: int = 0
     holding: bool = False
-    supply: int = 0
+    supply: int | None = None
     unplaceable: int = 0
+    crowded: set[Policy] = field(default_factory=set)
     failed: dict[UUID, tuple[str, ...]] = field(default_factory=dict)
     changed: list[Container] = field(default_factory=list)
     facts: list[journal.Fact] = field(default_factory=list)
@@ -134,7 +137,7 @@ async def place_pending(process: Process, cluster_id: UUID, *, news: Collection[
     finds it.
     """
     after: Container | None = None
-    left = placed = False
+    left, placed, crowded = False, False, set[Policy]()
     while True:
         with telemetry.timed(telemetry.PLACEMENT_SECONDS):
             async with process.database.begin() as tx:
@@ -151,11 +154,14 @@ async def place_pending(process: Process, cluster_id: UUID, *, news: Collection[
                 if await nodes.supply(tx, cluster_id) != outcome.supply:
                     after, news = None, ANYTHING
                     continue
+        crowded |= outcome.crowded
         if outcome.taken < process.settings.scheduler_batch and not outcome.conflicts:
-            if not placed or not await _company_awaited(process, cluster_id):
-                return left
-            after, news, placed = None, {Kind.CONTAINER_SCHEDULED}, False
-            continue
+            if placed and await _company_awaited(process, cluster_id):
+                after, news, placed = None, {Kind.CONTAINER_SCHEDULED}, False
+                continue
+            for chosen in crowded:
+                await make_room(process, _company(process), cluster_id, chosen)
+            return left
         after = None if outcome.conflicts else outcome.last
 
 
@@ -212,7 +218,8 @@ async def _decide(
 ) -> list[Container]:
     """Place what can be placed and claim it; the containers whose node another scheduler changed meanwhile."""
     first, outcome.holding = not outcome.holding, True
-    states, outcome.supply = await nodes.snapshot(tx, cluster_id)
+    states, supply = await nodes.snapshot(tx, cluster_id)
+    outcome.supply = supply if outcome.supply is None else min(supply, outcome.supply)
     seed = pending[0].id.int & 0xFFFF_FFFF
     there = await company.of(tx, cluster_id, states, {asking.of(one) for one in pending}, keep=first)
     requests = asking.requests(pending, outcome.failed, there.keys)
@@ -230,6 +237,8 @@ async def _decide(
         document = explain.document(decision, chosen.name, seed, len(states))
         if decision.index is None:
             _let_wait(container, decision, document, len(states), outcome)
+            if chosen.preemption:
+                outcome.crowded.add(chosen)
         elif node_id in won and (container.gang is None or container.gang not in torn):
             _schedule(container, states[decision.index], document, outcome)
         else:

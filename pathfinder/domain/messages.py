@@ -59,6 +59,7 @@ class Kind(StrEnum):
     CONTAINER_LOST = "container.lost"
     CONTAINER_TAKEOVER_ASKED = "container.takeover_asked"
     CONTAINER_RESCHEDULED = "container.rescheduled"
+    CONTAINER_PREEMPTED = "container.preempted"
     CONTAINER_DEPARTED = "container.departed"
     CONTAINER_DELETION_SCHEDULED = "container.deletion_scheduled"
     CONTAINER_DELETED = "container.deleted"
@@ -89,7 +90,7 @@ class Kind(StrEnum):
 
 
 #: Events that put a container in front of the scheduler.
-REQUESTS = frozenset({Kind.CONTAINER_REQUESTED, Kind.CONTAINER_RESCHEDULED})
+REQUESTS = frozenset({Kind.CONTAINER_REQUESTED, Kind.CONTAINER_RESCHEDULED, Kind.CONTAINER_PREEMPTED})
 
 #: Events that may let a waiting container be placed.
 SUPPLY = frozenset(

@@ -140,6 +140,12 @@ _PENDING = text(f"""
     ORDER BY -c.priority, c.id LIMIT :limit FOR UPDATE OF c SKIP LOCKED
 """)  # noqa: S608 - the text is put together from the constant above
 
+_WAITING = text(f"""
+    {_STATE} JOIN clusters AS k ON k.id = c.cluster_id
+    WHERE c.cluster_id = :cluster_id AND c.status = 'PENDING' AND c.waiting AND c.retry_at IS NULL
+      AND COALESCE(c.policy, k.policy) = :policy
+    ORDER BY -c.priority, c.id LIMIT :limit
+""")
 # A gang is taken by its first container: whoever has that one has them all, but for one that is being deleted.
 _OF_GANGS = text(f"""
     {_STATE} WHERE c.gang = ANY(:gangs) AND c.status = 'PENDING' ORDER BY c.id FOR UPDATE OF c SKIP LOCKED
@@ -186,6 +192,12 @@ async def take_pending(
     whole = {gang for gang in gangs if taken[gang] == sizes.get(gang)}
     found = [one for one in members if one.gang in whole] + [one for one in page if one.gang is None]
     return sorted(found, key=lambda one: one.id == page[-1].id)
+
+
+async def waiting(tx: AsyncConnection, cluster_id: UUID, policy: str, limit: int) -> list[Container]:
+    """The most urgent containers that could not be placed by this policy, not locked."""
+    result = await tx.execute(_WAITING, {"cluster_id": cluster_id, "policy": policy, "limit": limit})
+    return [_container(row) for row in result]
 
 
 def _container(row: Any) -> Container:

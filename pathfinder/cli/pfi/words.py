@@ -151,6 +151,7 @@ _DETAILS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "container.requested": _text("image", "image "),
     "container.scheduled": _text("policy", "policy "),
     "container.rescheduled": _text("from", "from "),
+    "container.preempted": _text("for", "for "),
     "container.unplaceable": _text("reason"),
     "container.progress": progress,
     "container.provisioned": _text("ipaddress"),

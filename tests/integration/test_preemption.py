@@ -1,0 +1,145 @@
+"""Room for urgent containers, where the policy lets others give way: least harm, nothing lost, and nobody steals it."""
+
+from dataclasses import replace
+
+import pytest
+from test_company import where
+from workbench import Fleet, MakeProcess
+
+from pathfinder.bootstrap import Process
+from pathfinder.domain.messages import REQUESTS, Command, Exchange, Kind, decode
+from pathfinder.scheduling import policy
+from pathfinder.store import claims, outbox
+from workers.scheduler import ANYTHING, place_pending
+
+
+@pytest.fixture(autouse=True)
+def _preempting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The policies `urgent`, which preempts, and those there are, which do not."""
+    urgent = replace(policy.POLICIES["spread"], name="urgent", preemption=True)
+    monkeypatch.setattr(policy, "POLICIES", {**policy.POLICIES, "urgent": urgent})
+
+
+async def full(fleet: Fleet, process: Process, **wishes: object) -> None:
+    """Two nodes of 4 cores, filled with four containers of 2 that run."""
+    for number in (1, 2):
+        await fleet.node(f"node-0{number}", cpu_millicores=4000)
+    await fleet.ask(*(f"low-{number}" for number in range(4)), cpu=2, **wishes)
+    await place_pending(process, fleet.cluster_id)
+    await fleet.rows("UPDATE containers SET status = 'PROVISIONED' RETURNING id")
+
+
+async def depart(fleet: Fleet, process: Process) -> None:
+    """The nodes report the instances of former placements gone."""
+    rows = await fleet.rows("SELECT container_id, generation, node_id FROM departures")
+    async with process.database.begin() as tx:
+        gone = await claims.finish_departures(tx, rows)  # type: ignore[arg-type]
+        await claims.give_back(tx, claims.total((one.node_id, one.resources, one.stateful) for one in gone))
+
+
+async def test_an_urgent_container_gets_the_room_of_the_least_that_must_go(fleet: Fleet, process: Process) -> None:
+    """Its victim is placed anew elsewhere; until its instance is gone the room is nobody's."""
+    await full(fleet, process)
+    await fleet.ask("high", cpu=2, priority=10, policy="urgent")
+
+    await place_pending(process, fleet.cluster_id)
+    assert (await fleet.kinds()).count(Kind.CONTAINER_PREEMPTED) == 1
+    ((victim, status, words),) = await fleet.rows(
+        "SELECT hostname, status, message FROM containers WHERE message ~ 'gave'"
+    )
+    assert status == "PENDING"
+    assert "high" in str(words)
+    await fleet.assert_claims_add_up()
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
+    assert (await fleet.kinds()).count(Kind.CONTAINER_PREEMPTED) == 1  # what is on its way out is enough
+
+    await fleet.ask("thief", cpu=2)
+    await depart(fleet, process)
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
+
+    statuses = await fleet.statuses()
+    assert statuses["high"] == "SCHEDULED"
+    assert statuses[str(victim)] == statuses["thief"] == "PENDING"
+    await fleet.assert_claims_add_up()
+
+
+async def test_the_node_of_a_victim_is_told_to_delete_it(fleet: Fleet, process: Process) -> None:
+    """And a scheduler that it is to be placed."""
+    await full(fleet, process)
+    await fleet.rows("DELETE FROM outbox RETURNING id")
+    await fleet.ask("high", cpu=4, priority=1, policy="urgent")
+    await place_pending(process, fleet.cluster_id)
+
+    async with process.database.begin() as tx:
+        sent = [(one.exchange, one.routing_key, decode(one.body)) for one in await outbox.take(tx)]
+    deletes = [
+        key
+        for exchange, key, told in sent
+        if exchange == Exchange.COMMANDS
+        for one in told
+        if one.kind == Command.DELETE
+    ]
+    assert len(deletes) == 2
+    assert len(set(deletes)) == 1
+    assert Kind.CONTAINER_PREEMPTED in REQUESTS
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        ({}, {"priority": 10}),
+        ({"priority": 10}, {"priority": 10, "policy": "urgent"}),
+        ({"priority": 11}, {"priority": 10, "policy": "urgent"}),
+        ({"type": "STATEFUL"}, {"priority": 10, "policy": "urgent"}),
+        ({}, {"priority": 10, "policy": "urgent", "constraints": ["node.name=other"]}),
+        (
+            {"labels": {"app": "web"}, "budget": {"of": "app=web", "max_unavailable": 0}},
+            {"priority": 10, "policy": "urgent"},
+        ),
+    ],
+    ids=["policy", "equal", "higher", "stateful", "in-vain", "budget"],
+)
+async def test_nobody_goes_who_need_not(
+    fleet: Fleet, process: Process, low: dict[str, object], high: dict[str, object]
+) -> None:
+    """Without such a policy, for one that is not more urgent, with a disk, for nothing, or against a budget."""
+    await full(fleet, process, **low)
+    await fleet.ask("high", cpu=2, **high)
+
+    await place_pending(process, fleet.cluster_id)
+
+    assert Kind.CONTAINER_PREEMPTED not in await fleet.kinds()
+    assert (await fleet.statuses())["high"] == "PENDING"
+
+
+async def test_a_budget_counts_who_is_away_already(fleet: Fleet, process: Process) -> None:
+    """One may be away at once, and one is: it has just given way."""
+    await full(fleet, process, labels={"app": "web"}, budget={"of": "app=web"})
+    await fleet.ask("high-1", "high-2", cpu=2, priority=10, policy="urgent")
+
+    await place_pending(process, fleet.cluster_id)
+    await depart(fleet, process)
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
+
+    assert (await fleet.kinds()).count(Kind.CONTAINER_PREEMPTED) == 1
+    assert sorted(name for name in await where(fleet) if name.startswith("high")) in (["high-1"], ["high-2"])
+
+
+async def test_two_schedulers_evict_no_more_than_one_would(
+    fleet: Fleet, process: Process, make_process: MakeProcess
+) -> None:
+    """One makes room at a time, and counts what is on its way out."""
+    await full(fleet, process)
+    await fleet.ask("high-1", "high-2", cpu=2, priority=10, policy="urgent")
+    many = [make_process(scheduler_batch=1) for _ in range(4)]
+
+    for one in many:
+        await place_pending(one, fleet.cluster_id, news=ANYTHING)
+    await depart(fleet, process)
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
+
+    statuses = await fleet.statuses()
+    assert {statuses["high-1"], statuses["high-2"]} == {"SCHEDULED"}
+    assert (await fleet.kinds()).count(Kind.CONTAINER_PREEMPTED) == 2
+    await fleet.assert_claims_add_up()
