@@ -9,13 +9,14 @@ import json
 import sys
 import time
 
-import httpx2
 import orjson
 import uvloop
 
 from benchmarks.shapes import container
+from benchmarks.wire import Lines
 
 RETRY_SECONDS = 0.2
+MINIMAL = {"Prefer": "return=minimal"}
 
 
 def main() -> None:
@@ -28,29 +29,24 @@ def main() -> None:
 async def _ask(url: str, token: str, containers: int, batch: int, at_a_time: int) -> dict[str, float]:
     starts = iter(range(0, containers, batch))
     refused = 0
-    async with httpx2.AsyncClient(
-        base_url=url,
-        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Prefer": "return=minimal"},
-        timeout=60,
-        trust_env=False,
-    ) as client:
+    lines = Lines(int(url.rpartition(":")[2]), token, at_a_time)
 
-        async def user() -> None:
-            nonlocal refused
-            for start in starts:
-                asked = [container(number) for number in range(start, min(start + batch, containers))]
-                body = orjson.dumps({"containers": asked})
-                while (answer := await client.post("/api/v3/containers/batch", content=body)).status_code != 201:
-                    if answer.status_code != 503:
-                        raise SystemExit(f"{answer.status_code}: {answer.text[:500]}")
-                    refused += 1
-                    await asyncio.sleep(RETRY_SECONDS)
+    async def user() -> None:
+        nonlocal refused
+        for start in starts:
+            asked = [container(number) for number in range(start, min(start + batch, containers))]
+            body = orjson.dumps({"containers": asked})
+            while (answer := await lines.ask("POST", "/containers/batch", body, MINIMAL))[0] != 201:
+                if answer[0] != 503:
+                    raise SystemExit(f"{answer[0]}: {answer[1][:500]!r}")
+                refused += 1
+                await asyncio.sleep(RETRY_SECONDS)
 
-        begin = time.time()
-        async with asyncio.TaskGroup() as users:
-            for _ in range(at_a_time):
-                users.create_task(user())
-        return {"first": begin, "last": time.time(), "refused": refused}
+    begin = time.time()
+    async with asyncio.TaskGroup() as users:
+        for _ in range(at_a_time):
+            users.create_task(user())
+    return {"first": begin, "last": time.time(), "refused": refused}
 
 
 if __name__ == "__main__":

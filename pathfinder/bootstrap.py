@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 import structlog
 
@@ -13,6 +15,9 @@ from pathfinder.broker import topology
 from pathfinder.broker.connection import Broker
 from pathfinder.settings import Settings
 from pathfinder.store.database import Database
+
+if TYPE_CHECKING:  # agents need no NumPy
+    from pathfinder.store.fleets import KnownFleet
 
 #: What a part says of itself when nothing is wrong with it.
 OK = "ok"
@@ -41,7 +46,7 @@ class Process:
 
     `stopping` is set by SIGTERM: finish the work in hand and return. `leading` names what this process is the one
     leader of at this moment, like `controller`; workers/leadership.py keeps it true. `told` holds what its roles
-    themselves say of parts they need; `parts` is what pathfinder/health.py last saw of all parts. `listen` is where it
+    themselves say of parts they need; `fleets` what its scheduler knows of each cluster's nodes; `parts` is what pathfinder/health.py last saw of all parts. `listen` is where it
     answers `/readyz` and `/metrics`, if it does.
     """
 
@@ -53,6 +58,7 @@ class Process:
     leading: set[str] = field(default_factory=set)
     told: dict[str, str] = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
+    fleets: "dict[UUID, KnownFleet]" = field(default_factory=dict)
     listen: str | None = None
 
     def broker(self, role: str) -> Broker:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -40,7 +40,7 @@ async def _serve(process: Process, connection: AbstractConnection) -> None:
     async with asyncio.TaskGroup() as both:
         both.create_task(dead_letters.keep(process, connection))
         both.create_task(
-            consume(connection, topology.RECORDER, partial(_reports, process), stopping, prefetch=500, batch=200)
+            consume(connection, topology.RECORDER, partial(_reports, process), stopping, prefetch=2000, batch=1000)
         )
 
 
@@ -100,23 +100,23 @@ def _count(envelopes: Sequence[Envelope]) -> None:
 
 async def record_reports(tx: AsyncConnection, envelopes: Sequence[Envelope]) -> None:
     """Write what these reports mean; any of them may be late, early, doubled or about the past."""
-    senders = await nodes.by_ids(tx, {_node_id(one) for one in envelopes})
-    before = await containers.lock(tx, {UUID(one.subject) for one in envelopes})
+    sent = [(one, _node_id(one), UUID(one.subject)) for one in envelopes]
+    senders = await nodes.by_ids(tx, {node_id for _, node_id, _ in sent})
+    before = await containers.lock(tx, {id_ for _, _, id_ in sent})
     now = await attempts.now(tx) if any(one.kind == Report.PROVISION_FAILED for one in envelopes) else datetime.now(UTC)
     work, gone = Work(), []
-    for report in envelopes:
-        node = senders.get(_node_id(report))
+    for report, node_id, id_ in sent:
+        node = senders.get(node_id)
         if node is None:
             continue  # the node was deleted; nothing it says counts any more
-        id_ = UUID(report.subject)
         verdict = reports.judge(work.changed.get(id_) or before.get(id_), report, node.id, now)
         if verdict.container is not None:
             work.changed[id_] = verdict.container
         if verdict.fact is not None and id_ in before:
             current = work.changed.get(id_, before[id_])
             # A container that is to be tried elsewhere has no node; the fact is about the one it had.
-            fact = journal.about(current, verdict.fact, f"node:{node.hostname}", verdict.body)
-            work.facts.append(replace(fact, node=node.hostname))
+            actor = f"node:{node.hostname}"
+            work.facts.append(journal.about(current, verdict.fact, actor, verdict.body, node.hostname))
         if verdict.made:
             work.outcomes.append(standing.Outcome(node.id))
         if verdict.attempt is not None:

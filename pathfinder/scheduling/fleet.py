@@ -61,6 +61,13 @@ class NodeState:
     memory_used: float = float("nan")
     images: frozenset[str] = frozenset()
 
+    def alike(self, other: "NodeState") -> bool:
+        """Whether it is called and carries the same as another: all that `Names` know."""
+        return all(getattr(self, name) == getattr(other, name) for name in _CARRIED)
+
+
+_CARRIED = ("id", "hostname", "labels", "taints", "pool", "images")
+
 
 class Names:
     """What nodes are called and carry, apart from the columns that placements change: answers are kept.
@@ -74,6 +81,11 @@ class Names:
         self._holds: dict[Requirement, Mask] = {}
         self._kept: dict[Any, NDArray[Any]] = {}
         self.index_of = {node.hostname: row for row, node in enumerate(nodes)}
+
+    @property
+    def answers(self) -> int:
+        """How many answers are kept."""
+        return len(self._holds) + len(self._kept)
 
     def domains(self, over: str) -> tuple[NDArray[np.intp], int]:
         """For each node the number of its domain in a topology, -1 where it is in none; and how many domains."""
@@ -196,12 +208,26 @@ class Fleet:
         """Copies of the columns that placements change, to go back to."""
         return {name: getattr(self, name).copy() for name in _CHANGED}
 
-    def add(self, index: int, resources: NDArray[np.int64], stateful: bool, count: int = 1) -> None:
-        """Claim for `count` more containers on a row of a working fleet; `resources` as of `amounts`."""
-        self.claimed[index] += resources * count
-        self.containers[index] += count
-        self.stateful[index] += count * stateful
-        self.slots[index] -= count
+    def add(
+        self, row: int | NDArray[np.intp], resources: NDArray[np.int64], stateful: bool, count: int | Counts = 1
+    ) -> None:
+        """Claim for `count` more containers on a row of a working fleet, or on each of several; `resources` as of
+        `amounts`.
+        """
+        self.claimed[row] += np.multiply.outer(count, resources)
+        self.containers[row] += count
+        self.stateful[row] += count * stateful
+        self.slots[row] -= count
+
+    def renewed(self, nodes: Mapping[int, NodeState]) -> "Fleet":
+        """The same fleet with other values in these rows; what nodes are called and carry must be the same."""
+        rows = np.fromiter(nodes, dtype=np.intp)
+        fresh = Fleet.of(list(nodes.values()), names=self.names)
+        columns = {one.name: getattr(self, one.name).copy() for one in fields(self) if one.name not in _WHOLE}
+        for name, column in columns.items():
+            if name != "row":
+                column[rows] = getattr(fresh, name)
+        return replace(self, **columns)
 
 
 _CHANGED = ("claimed", "containers", "stateful", "slots")

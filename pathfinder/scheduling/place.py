@@ -20,8 +20,9 @@ from pathfinder.scheduling.policy import Policy, Ties
 from pathfinder.scheduling.relations import Relations, remember
 from pathfinder.scheduling.request import Ask, Gang, Request
 
-#: How many of the best nodes a decision remembers, for explanations.
+#: How many of the best nodes a decision remembers, for explanations; and of how many decisions on one kind.
 REMEMBERED = 3
+EXPLAINED = 20
 
 #: What may let anything be placed: another node, other rules.
 ALWAYS = frozenset({Kind.NODE_REGISTERED, Kind.CLUSTER_UPDATED})
@@ -54,6 +55,7 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The answer for one request: row `index` of the fleet, the first of the `candidates`; or None with the reasons.
+    Of those of one kind, the first `EXPLAINED` tell their candidates.
 
     `rejected` tells of the fleet as it was before the first request of this kind, or for one that cannot be placed, as
     it was then.
@@ -159,8 +161,7 @@ class _Board:
         picks = way(self._fleet, ask, self._policy, mask, self._turn, self._random).pick(requests)
         chosen = np.array([pick.index for pick in picks if pick.index is not None], dtype=np.intp)
         rows, counts = np.unique(chosen, return_counts=True)
-        for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
-            self._fleet.add(row, amounts(ask.resources), ask.stateful, count)
+        self._fleet.add(rows, amounts(ask.resources), ask.stateful, counts)
         remember(self._fleet, ask, chosen)
         if not self._explain:
             return [Decision(one, pick.index, (), ()) for one, pick in zip(requests, picks, strict=True)]
@@ -238,7 +239,7 @@ class _AllAtOnce:
                 picks.append(_NOWHERE)
                 continue
             _, turn, one, rung = best = queue[0]
-            seen = [best, *sorted(queue[1:3])[:1], *sorted(queue[1:7])[1:2]]
+            seen = [best, *sorted(queue[1:3])[:1], *sorted(queue[1:7])[1:2]] if len(picks) < EXPLAINED else []
             picks.append(
                 _Pick(indices[one], tuple((indices[i], -score, ladder.parts(i, at)) for score, _, i, at in seen))
             )

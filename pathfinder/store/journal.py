@@ -39,8 +39,12 @@ class Fact:
     body: dict[str, Any] = field(default_factory=dict)
 
 
-def about(container: Container, kind: Kind, actor: str, body: Mapping[str, Any] | None = None) -> Fact:
-    """A fact about a container as it is now. Its status is part of the fact, so that the log alone tells the state."""
+def about(
+    container: Container, kind: Kind, actor: str, body: Mapping[str, Any] | None = None, node: str | None = None
+) -> Fact:
+    """A fact about a container as it is now, or about its time on another `node`. Its status is part of the fact, so
+    that the log alone tells the state.
+    """
     return Fact(
         kind=kind,
         cluster_id=container.cluster_id,
@@ -49,7 +53,7 @@ def about(container: Container, kind: Kind, actor: str, body: Mapping[str, Any] 
         subject_name=container.hostname,
         actor=actor,
         generation=container.generation,
-        node=container.node,
+        node=node or container.node,
         trace_id=container.trace_id,
         body={"status": container.status, **(body or {})},
     )

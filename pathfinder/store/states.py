@@ -12,7 +12,7 @@ from pathfinder.domain.resources import Resources
 from pathfinder.scheduling.fleet import UNLIMITED, NodeState, Overcommit
 
 # A node that is set aside gets nothing; once its time is over, one container at a time: until that one has ended.
-SNAPSHOT = text("""
+_STATE = """
     SELECT n.id, n.hostname, n.status, n.schedulable, n.cpu_millicores, n.memory_bytes, n.disk_bytes, n.cpu_claimed,
            n.memory_claimed, n.disk_claimed, n.containers, n.stateful, n.generation, n.supply, n.epoch, n.aside_reason,
            n.pool, n.max_containers, n.max_stateful, CAST(n.labels || n.own_labels AS text) AS labels, n.architecture,
@@ -26,7 +26,29 @@ SNAPSHOT = text("""
                WHERE c.node_id = n.id AND c.status = 'SCHEDULED' AND c.decided_at >= n.aside_until
            ) THEN 1 ELSE 0 END AS slots
     FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id LEFT JOIN leases AS l ON l.node_id = n.id
-    WHERE n.cluster_id = :cluster_id ORDER BY n.hostname
+    WHERE n.cluster_id = :cluster_id
+"""
+SNAPSHOT = text(f"{_STATE} ORDER BY n.hostname")
+
+# A row's own xmin is the transaction that wrote it: nothing has to be kept for this, and no index. Transactions older
+# than a snapshot's xmin had ended when it was taken, so their rows were in it; every other row is read again. Ages are
+# compared, for xmin is only the lower half of a transaction's number. What a row does not tell is read each time.
+CHANGED = text(f"""
+    {_STATE} AND (
+        age(n.xmin) <= age(CAST(CAST(:since AS text) AS xid)) OR n.aside_until IS NOT NULL
+        OR n.id = ANY(CAST(:also AS uuid[]))
+    ) ORDER BY n.hostname
+""")
+WHOLE = text("""
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
+           (SELECT overcommit::text FROM clusters WHERE id = :cluster_id) AS overcommit,
+           count(*) AS nodes, COALESCE(sum(supply), 0)::bigint AS supply
+    FROM nodes WHERE cluster_id = :cluster_id
+""")
+USAGE = text("""
+    SELECT CAST(l.usage ->> 'load_1m' AS float8) * 1000 / NULLIF(n.cpu_millicores, 0) AS cpu_used,
+           CAST(l.usage ->> 'memory_used_bytes' AS float8) / NULLIF(n.memory_bytes, 0) AS memory_used
+    FROM nodes AS n LEFT JOIN leases AS l ON l.node_id = n.id WHERE n.cluster_id = :cluster_id ORDER BY n.hostname
 """)
 
 

@@ -1,0 +1,86 @@
+"""How few machines are enough: by policies, by what others do, and by knowing everything in advance."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.mixes import Mix
+from benchmarks.pool import Pool
+from pathfinder.scheduling import policy
+from pathfinder.scheduling.request import Ask
+
+#: Containers that are asked for at the same moment, of those that come one after the other.
+BATCH = 100
+
+#: Whether everything fits on so many machines.
+Fits = Callable[[Mix, int, int], bool]
+
+
+def needed(mix: Mix, fits: Fits, seed: int) -> int:
+    """The fewest machines on which everything fits, as far as halving finds it (Borg calls it cell compaction)."""
+    low = bound(mix)
+    high = low + max(1, low // 50)
+    while not fits(mix, high, seed):
+        low, high = high + 1, high + max(1, high // 8)
+    while low < high:
+        middle = (low + high) // 2
+        if fits(mix, middle, seed):
+            high = middle
+        else:
+            low = middle + 1
+    return high
+
+
+def bound(mix: Mix) -> int:
+    """No fewer machines can be enough: each resource's sum by what one machine has."""
+    return int(np.ceil(mix.sizes.sum(axis=0) / mix.capacity).max())
+
+
+def by_policy(name: str) -> Fits:
+    """As the scheduler places them, batch by batch in the order in which they come."""
+
+    def fits(mix: Mix, machines: int, seed: int) -> bool:
+        pool, asks = Pool(machines, mix.machine), [Ask(one) for one in mix.asked()]
+        chosen = policy.named(name)
+        return all(
+            pool.place(asks[start : start + BATCH], chosen, seed + start) for start in range(0, len(asks), BATCH)
+        )
+
+    return fits
+
+
+def best_fit_decreasing(mix: Mix, machines: int, _: int) -> bool:
+    """All known in advance: the largest first, each where the least is left."""
+    shares = mix.sizes / mix.capacity
+    order = np.argsort(-shares.max(axis=1), kind="stable")
+    return _one_by_one(mix, machines, order, lambda free, _: free.sum(axis=1))
+
+
+def least_count(mix: Mix, machines: int, _: int) -> bool:
+    """The machine with the fewest containers, of those with room: as LXD and Incus choose, but for the room."""
+    return _one_by_one(mix, machines, np.arange(len(mix.sizes)), lambda _, count: count)
+
+
+def at_random(mix: Mix, machines: int, seed: int) -> bool:
+    """Any machine with room."""
+    random = np.random.default_rng(seed)
+    return _one_by_one(mix, machines, np.arange(len(mix.sizes)), lambda free, _: random.random(len(free)))
+
+
+def _one_by_one(
+    mix: Mix,
+    machines: int,
+    order: NDArray[np.intp],
+    cost: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],
+) -> bool:
+    free = np.tile(mix.capacity, (machines, 1))
+    count = np.zeros(machines)
+    for size in mix.sizes[order]:
+        room = (free >= size).all(axis=1)
+        if not room.any():
+            return False
+        chosen = int(np.where(room, cost(free / mix.capacity, count), np.inf).argmin())
+        free[chosen] -= size
+        count[chosen] += 1
+    return True

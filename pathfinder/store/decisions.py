@@ -1,0 +1,48 @@
+"""Decisions of schedulers as they are kept: one row for all equal containers of one batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.store import bulk
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A decision about to be kept; `document` as of `scheduling/explain.py`."""
+
+    id: UUID
+    cluster_id: UUID
+    policy: str
+    seed: int
+    document: dict[str, Any]
+    policy_version: int = 0
+
+
+_ROW: bulk.Columns = {
+    "id": "uuid",
+    "cluster_id": "uuid",
+    "policy": "text",
+    "policy_version": "bigint",
+    "seed": "bigint",
+    "document": "text",
+}
+_KEEP = text(f"""
+    INSERT INTO decisions (id, cluster_id, policy, policy_version, seed, document)
+    SELECT id, cluster_id, policy, policy_version, seed, document::jsonb FROM {bulk.rows(_ROW, "d")}
+""")  # noqa: S608 - the text is put together from the constants above
+
+
+async def keep(tx: AsyncConnection, decisions: Sequence[Kept]) -> None:
+    """Write decisions down; containers name theirs in `decision_id`."""
+    if decisions:
+        items = [
+            {**{name: getattr(one, name) for name in _ROW}, "document": orjson.dumps(one.document).decode()}
+            for one in decisions
+        ]
+        await tx.execute(_KEEP, bulk.parameters(_ROW, items))
