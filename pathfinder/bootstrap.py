@@ -45,9 +45,9 @@ class Process:
     """What the roles of one process share.
 
     `stopping` is set by SIGTERM: finish the work in hand and return. `leading` names what this process is the one
-    leader of at this moment, like `controller`; workers/leadership.py keeps it true. `told` holds what its roles
-    themselves say of parts they need; `fleets` what its scheduler knows of each cluster's nodes; `parts` is what pathfinder/health.py last saw of all parts. `listen` is where it
-    answers `/readyz` and `/metrics`, if it does.
+    leader of at this moment, like `controller`; workers/leadership.py keeps it true. `fleets` is what its scheduler
+    knows of each cluster's nodes. `told` holds what its roles themselves say of parts they need; `parts` is what
+    pathfinder/health.py last saw of all parts. `listen` is where it answers `/readyz` and `/metrics`, if it does.
     """
 
     settings: Settings

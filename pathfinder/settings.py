@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     zone_label: str = Field(
         "zone", max_length=63, description="The label of nodes whose values are zones, for `pfi resilience`."
     )
-    scheduler_batch: int = Field(500, ge=1, description="Containers a scheduler places in one transaction.")
+    scheduler_batch: int = Field(10_000, ge=1, description="Most containers a scheduler places in one transaction.")
     sweep_seconds: float = Field(30, gt=0, description="How often lost wake-ups are looked for.")
     stop_seconds: float = Field(8, gt=0, description="How long work in hand may take after SIGTERM.")
 

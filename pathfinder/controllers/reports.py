@@ -93,7 +93,7 @@ def _failed(container: Container | None, report: Envelope, node_id: UUID, now: d
     if again is None:
         changed = container.to(Status.PROVISION_ERROR, **changes)
     else:
-        elsewhere = {"node_id": None, "node": None, "explanation": None, "waiting": False}
+        elsewhere = {"node_id": None, "node": None, "decision_id": None, "waiting": False}
         changed = container.to(Status.PENDING, **changes, **elsewhere)
     body = {
         "reason": reason,

@@ -38,7 +38,7 @@ class Container:
     spec: dict[str, Any]
     waiting: bool
     message: str | None
-    explanation: dict[str, Any] | None
+    decision_id: UUID | None
     trace_id: str
     status_at: datetime
     attempts: int = 0

@@ -120,7 +120,7 @@ def _text(document: Mapping[str, Any]) -> str:
 _STATE = """
     SELECT c.id, c.cluster_id, c.hostname, c.image, c.type, c.status, c.generation, c.node_id, n.hostname AS node,
            c.ipaddress, c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.spec, c.waiting, c.wakes, c.message,
-           c.explanation, c.trace_id, c.status_at, c.attempts, c.retry_at, c.takeover,
+           c.decision_id, c.trace_id, c.status_at, c.attempts, c.retry_at, c.takeover,
            c.priority, c.policy, c.labels, c.gang
     FROM containers AS c LEFT JOIN nodes AS n ON n.id = c.node_id
 """
@@ -217,7 +217,7 @@ def _container(row: Any) -> Container:
         waiting=row.waiting,
         wakes=frozenset(row.wakes),
         message=row.message,
-        explanation=row.explanation,
+        decision_id=row.decision_id,
         trace_id=row.trace_id,
         status_at=row.status_at,
         attempts=row.attempts,
@@ -239,7 +239,7 @@ _SAVE: bulk.Columns = {
     "waiting": "boolean",
     "wakes": "text",
     "message": "text",
-    "explanation": "text",
+    "decision_id": "uuid",
     "takeover": "boolean",
     "decided": "boolean",
     "attempts": "bigint",
@@ -248,8 +248,8 @@ _SAVE: bulk.Columns = {
 _UPDATE = text(f"""
     UPDATE containers AS c
     SET status = s.status, generation = s.generation, node_id = s.node_id, ipaddress = s.ipaddress,
-        waiting = s.waiting, wakes = string_to_array(s.wakes, ' '),
-        message = s.message, explanation = s.explanation::jsonb,
+        waiting = s.waiting, wakes = string_to_array(s.wakes, ' '), message = s.message,
+        explanation = NULL, decision_id = s.decision_id,
         attempts = s.attempts, retry_at = s.retry_at, takeover = s.takeover,
         gang = CASE WHEN s.status = 'PENDING' THEN c.gang END,
         decided_at = CASE WHEN s.decided THEN now() ELSE c.decided_at END,
@@ -264,11 +264,7 @@ async def save(tx: AsyncConnection, changed: Sequence[Container]) -> None:
     if not changed:
         return
     items = [
-        {
-            **{name: getattr(one, name) for name in _SAVE},
-            "wakes": " ".join(one.wakes) if one.waiting else "",
-            "explanation": None if one.explanation is None else orjson.dumps(one.explanation).decode(),
-        }
+        {**{name: getattr(one, name) for name in _SAVE}, "wakes": " ".join(one.wakes) if one.waiting else ""}
         for one in changed
     ]
     await tx.execute(_UPDATE, bulk.parameters(_SAVE, items))

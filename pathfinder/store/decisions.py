@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pathfinder.scheduling import explain
 from pathfinder.store import bulk
 
 
@@ -46,3 +47,17 @@ async def keep(tx: AsyncConnection, decisions: Sequence[Kept]) -> None:
             for one in decisions
         ]
         await tx.execute(_KEEP, bulk.parameters(_ROW, items))
+
+
+_OF = text("""
+    SELECT c.explanation, d.policy, d.seed, d.document
+    FROM containers AS c LEFT JOIN decisions AS d ON d.id = c.decision_id WHERE c.id = :id
+""")
+
+
+async def about(tx: AsyncConnection, container_id: UUID) -> dict[str, Any]:
+    """The decision on a container: policy, seed, and what `explain.about` says; empty where none is known."""
+    row = (await tx.execute(_OF, {"id": container_id})).one_or_none()
+    if row is None or row.document is None:
+        return (row and row.explanation) or {}
+    return {"policy": row.policy, "seed": row.seed, **explain.about(row.document, str(container_id))}

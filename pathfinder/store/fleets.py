@@ -1,7 +1,7 @@
 """What a scheduler knows of a cluster's nodes: read once whole, then only what changed.
 
-Each refresh brings it up to the moment, so it is what a snapshot would be. Where it should be wrong all the same, claims
-name the generation of each node that was decided on: a decision is made again, and no node is overfilled.
+Each refresh brings it up to the moment, so it is what a snapshot would be. Where it should be wrong all the same,
+claims name the generation of each node that was decided on: a decision is made again, and no node is overfilled.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.scheduling.fleet import Fleet, NodeState
 from pathfinder.store.states import CHANGED, SNAPSHOT, USAGE, WHOLE, state
+from pathfinder.store.tallies import Tallies
 
 #: So many answers to questions like "who has this image" are kept; then it is begun anew.
 MOST_ANSWERS = 1000
@@ -27,7 +28,8 @@ _LOWER_HALF = (1 << 32) - 1
 
 
 class KnownFleet:
-    """The nodes of one cluster. `states` and `fleet` have the same rows, by hostname. `supply` is the nodes' sum of it.
+    """The nodes of one cluster. `states` and `fleet` have the same rows, by hostname. `supply` is the nodes' sum of it,
+    `company` what is known of who is where.
 
     Hold `deciding` from a refresh to the end of its transaction: what is read there may be undone with it.
     """
@@ -37,6 +39,7 @@ class KnownFleet:
         self.states: list[NodeState] = []
         self.fleet = Fleet.of([])
         self.supply = 0
+        self.company = Tallies()
         self._row_of: dict[str, int] = {}
         self._horizon: int | None = None
         self._overcommit: str | None = None

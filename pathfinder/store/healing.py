@@ -102,7 +102,7 @@ async def replace(tx: AsyncConnection, node: Node, *, takeovers: bool) -> int:
             node_id=None,
             node=None,
             message=None,
-            explanation=None,
+            decision_id=None,
             waiting=False,
             takeover=False,
             attempts=0,

@@ -13,6 +13,7 @@ from pathfinder.domain.attempts import DEFAULT_ATTEMPTS
 from pathfinder.domain.errors import NotFound
 from pathfinder.domain.lifecycle import ContainerType, Health, Status
 from pathfinder.domain.resources import Resources
+from pathfinder.store import decisions
 
 #: How many of a container's failed provisions are shown.
 ATTEMPTS = 200
@@ -63,7 +64,7 @@ _CONTAINER = """
     SELECT c.id, c.hostname, k.name AS cluster, c.image, c.type, c.status, c.health, n.hostname AS node,
            COALESCE(n.runtime = 'simulated', false) AS simulated, c.ipaddress, c.generation,
            c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.labels, c.spec, c.message, c.created_at, c.status_at,
-           c.explanation, c.decided_at, c.attempts, c.retry_at, c.priority, c.policy
+           c.decided_at, c.attempts, c.retry_at, c.priority, c.policy
     FROM containers AS c JOIN clusters AS k ON k.id = c.cluster_id LEFT JOIN nodes AS n ON n.id = c.node_id
 """
 _NODE = """
@@ -100,7 +101,7 @@ async def container(tx: AsyncConnection, cluster: str, hostname: str) -> views.C
 async def explanation(tx: AsyncConnection, cluster: str, hostname: str) -> views.Explanation:
     """Why the living container of that name is where it is. Raises NotFound."""
     row = await _container_row(tx, cluster, hostname)
-    decision = row.explanation or {}
+    decision = await decisions.about(tx, row.id)
     return views.Explanation(
         hostname=row.hostname,
         status=row.status,

@@ -158,7 +158,7 @@ async def reschedule(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker
         await claims.depart(tx, [container])
         command = {container.node or "": [commands.delete_placement(container)]}
     fresh = container if waits else container.to(Status.PENDING, node_id=None, node=None, ipaddress=None)
-    pending = replace(fresh, message=None, explanation=None, waiting=False, attempts=0, retry_at=None, takeover=False)
+    pending = replace(fresh, message=None, decision_id=None, waiting=False, attempts=0, retry_at=None, takeover=False)
     await containers.save(tx, [pending])
     fact = journal.about(pending, Kind.CONTAINER_RESCHEDULED, asker.actor, {"from": container.node})
     await journal.record(tx, [fact], command)

@@ -169,6 +169,7 @@ class Container(SQLModel, table=True):
     waiting: bool = Field(sa_column_kwargs={"server_default": text("false")})
     wakes: list[str] = Field(sa_type=ARRAY(Text), sa_column_kwargs={"server_default": text("'{}'")})
     message: str | None = Field(default=None, sa_type=Text)
+    #: What `decisions` keep now; only rows that were decided on before they did have one.
     explanation: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     decided_at: datetime | None = _moment()
     attempts: int = _count()

@@ -199,7 +199,9 @@ async def test_each_container_is_placed_by_its_own_policy(fleet: Fleet, process:
 
     found = await where(fleet)
     assert found["packed"] == found["first"] != found["spread"]
-    policies = await fleet.rows("SELECT hostname, explanation ->> 'policy' FROM containers ORDER BY hostname")
+    policies = await fleet.rows(
+        "SELECT hostname, d.policy FROM containers JOIN decisions AS d ON d.id = decision_id ORDER BY 1"
+    )
     assert policies == [("first", "spread"), ("packed", "binpack"), ("spread", "spread")]
 
 

@@ -30,8 +30,8 @@ async def test_what_a_full_node_cannot_make_runs_on_another(site: Site) -> None:
     assert isinstance(body, dict)
     assert (node, body["attempt"], body["fault"], body["reason"]) == ("node-0", 1, "node", "no space left on device")
     assert body["retry_at"]
-    ((explanation,),) = await site.fleet.rows("SELECT explanation FROM containers WHERE hostname = 'web'")
-    assert isinstance(explanation, dict)
+    ((id_,),) = await site.fleet.rows("SELECT id FROM containers WHERE hostname = 'web'")
+    explanation = await site.fleet.decision(id_)
     assert [(one["filter"], one["nodes"]) for one in explanation["rejections"]] == [("avoid", 1)]
 
 

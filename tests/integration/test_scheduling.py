@@ -7,12 +7,14 @@ from uuid import UUID
 import pytest
 import workbench
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 from workbench import Fleet
 
 from pathfinder.bootstrap import Process
 from pathfinder.domain.messages import Command, Exchange, Kind, decode
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.store import claims, clusters, containers, nodes, outbox, requests
+from pathfinder.store.fleets import KnownFleet
 from pathfinder.store.requests import Asker
 from workers.scheduler import ANYTHING, place_pending
 
@@ -116,18 +118,17 @@ async def test_a_claim_on_a_node_that_changed_meanwhile_is_decided_again(
     await fleet.node("node-0", cpu_millicores=1000)
     await fleet.ask("first", cpu=1)
     other = make_process()
-    snapshot, calls = nodes.snapshot, 0
+    refresh, calls = KnownFleet.refresh, 0
 
-    async def and_then_lose(tx: object, cluster_id: UUID) -> object:
+    async def and_then_lose(known: KnownFleet, tx: AsyncConnection, cluster_id: UUID) -> None:
         nonlocal calls
         calls += 1
-        seen = await snapshot(tx, cluster_id)  # type: ignore[arg-type]
+        await refresh(known, tx, cluster_id)
         if calls == 1:
             async with other.database.begin() as its:
                 await nodes.set_schedulable(its, await nodes.find(its, cluster_id, "node-0"), False, "somebody", "")
-        return seen
 
-    monkeypatch.setattr(nodes, "snapshot", and_then_lose)
+    monkeypatch.setattr(KnownFleet, "refresh", and_then_lose)
     await place_pending(process, fleet.cluster_id)
 
     assert await fleet.statuses() == {"first": "PENDING"}
@@ -147,13 +148,14 @@ async def test_what_cannot_be_placed_waits_with_its_reasons(fleet: Fleet, proces
     for _ in range(3):
         await place_pending(process, fleet.cluster_id, news=ANYTHING)
 
-    ((waiting, message, explanation),) = await fleet.rows("SELECT waiting, message, explanation FROM containers")
+    ((waiting, message, id_),) = await fleet.rows("SELECT waiting, message, id FROM containers")
+    explanation = await fleet.decision(id_)
     assert waiting
     assert message == (
         "No node of 2 can take it now: 1 × node is DOWN: its agent sends no heartbeats; "
         "1 × cpu 2 wanted, at most 1 free."
     )
-    assert [(one["filter"], one["nodes"]) for one in explanation["rejections"]] == [  # type: ignore[index,call-overload]
+    assert [(one["filter"], one["nodes"]) for one in explanation["rejections"]] == [
         ("ready", 1),
         ("fits", 1),
     ]
@@ -183,18 +185,17 @@ async def test_room_that_appears_while_a_container_is_judged_is_not_missed(
     """A node joins after the look and before the mark, and its hint is handled before the mark is committed."""
     await fleet.ask("web")
     other = make_process()
-    snapshot, joined = nodes.snapshot, False
+    refresh, joined = KnownFleet.refresh, False
 
-    async def and_then_a_node_joins(tx: object, cluster_id: UUID) -> object:
+    async def and_then_a_node_joins(known: KnownFleet, tx: AsyncConnection, cluster_id: UUID) -> None:
         nonlocal joined
-        seen = await snapshot(tx, cluster_id)  # type: ignore[arg-type]
+        await refresh(known, tx, cluster_id)
         if not joined:
             joined = True
             await fleet.node("node-0")
             await place_pending(other, cluster_id, news=ANYTHING)  # the hint: sees a locked row, passes it by
-        return seen
 
-    monkeypatch.setattr(nodes, "snapshot", and_then_a_node_joins)
+    monkeypatch.setattr(KnownFleet, "refresh", and_then_a_node_joins)
     await place_pending(process, fleet.cluster_id)
 
     assert await fleet.statuses() == {"web": "SCHEDULED"}

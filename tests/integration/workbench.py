@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -19,7 +20,7 @@ from pathfinder.bootstrap import Process
 from pathfinder.domain.specs import ContainerSpec, NodeRegistration
 from pathfinder.embedded.ports import free_port
 from pathfinder.settings import Settings
-from pathfinder.store import clusters, nodes, requests
+from pathfinder.store import clusters, decisions, nodes, requests
 from workers.agent import lease
 from workers.agent.admission import Admission, Membership
 from workers.agent.lease import Lease
@@ -73,6 +74,11 @@ class Fleet:
         """The rows of a query."""
         async with self.process.database.begin() as tx:
             return [tuple(row) for row in await tx.execute(text(query), given)]
+
+    async def decision(self, container_id: object) -> dict[str, Any]:
+        """Why a container is where it is."""
+        async with self.process.database.begin() as tx:
+            return await decisions.about(tx, UUID(str(container_id)))
 
     async def statuses(self) -> dict[str, str]:
         """Each container's status, by hostname."""

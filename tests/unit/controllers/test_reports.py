@@ -39,7 +39,7 @@ def container(status: Status = Status.SCHEDULED, **changes: object) -> Container
         spec={},
         waiting=False,
         message=None,
-        explanation=None,
+        decision_id=None,
         trace_id="",
         status_at=datetime(2026, 11, 23, tzinfo=UTC),
     )

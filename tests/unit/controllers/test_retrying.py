@@ -29,7 +29,7 @@ MADE = Container(
     spec={},
     waiting=False,
     message=None,
-    explanation=None,
+    decision_id=None,
     trace_id="",
     status_at=NOW,
 )

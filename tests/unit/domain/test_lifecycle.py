@@ -32,7 +32,7 @@ def container(status: Status) -> Container:
         spec={"profiles": [], "config": {}, "devices": {}, "node_labels": {}},
         waiting=False,
         message=None,
-        explanation=None,
+        decision_id=None,
         trace_id="",
         status_at=datetime.now(UTC),
     )

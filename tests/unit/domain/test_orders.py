@@ -27,7 +27,7 @@ def container(**spec: object) -> Container:
         spec={"profiles": ["default"], "config": {}, "devices": {}, **spec},
         waiting=False,
         message=None,
-        explanation=None,
+        decision_id=None,
         trace_id="",
         status_at=datetime.now(UTC),
     )

@@ -71,7 +71,7 @@ def test_the_explanation_names_the_avoided_nodes() -> None:
     decision = chosen("node-0", "node-2")
 
     assert decision.index == 1
-    assert explain.document(decision, "spread", 0, 3)["rejections"] == [
+    assert explain.document([decision], ["b"], 3)["rejections"] == [
         {"filter": "avoid", "nodes": 2, "reason": "the container failed to start there"}
     ]
 

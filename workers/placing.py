@@ -1,0 +1,205 @@
+"""One transaction of a scheduler: pending containers, decisions on them, claims, and what is told of it."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder import telemetry
+from pathfinder.domain import commands
+from pathfinder.domain.containers import Container
+from pathfinder.domain.ids import uuid7
+from pathfinder.domain.lifecycle import Status
+from pathfinder.domain.messages import Envelope, Kind
+from pathfinder.failpoints import point
+from pathfinder.scheduling import asking, explain, policy
+from pathfinder.scheduling.fleet import NodeState
+from pathfinder.scheduling.place import Decision, place
+from pathfinder.scheduling.policy import Policy
+from pathfinder.store import attempts, claims, clusters, containers, decisions, journal
+from pathfinder.store.fleets import KnownFleet
+
+ACTOR = "scheduler"
+
+#: How often one batch is decided again because another scheduler was faster.
+CONFLICT_TRIES = 5
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one transaction did. `supply` is the least supply of the fleet that unplaceable containers were judged on;
+    `crowded` are the policies of those for which others may have to go. `failed` are the nodes where containers failed
+    before. Once it is `holding` nodes, it must not wait for others.
+    """
+
+    taken: int = 0
+    last: Container | None = None
+    conflicts: int = 0
+    holding: bool = False
+    supply: int | None = None
+    unplaceable: int = 0
+    crowded: set[Policy] = field(default_factory=set)
+    failed: dict[UUID, tuple[str, ...]] = field(default_factory=dict)
+    facts: list[journal.Fact] = field(default_factory=list)
+    commands: dict[str, list[Envelope]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def placed(self) -> int:
+        """How many got a node."""
+        return self.taken - self.unplaceable - self.conflicts
+
+    def count(self) -> None:
+        """In metrics, once it is committed."""
+        telemetry.PLACEMENTS.labels("placed").inc(self.placed)
+        telemetry.PLACEMENTS.labels("unplaceable").inc(self.unplaceable)
+        telemetry.PLACEMENTS.labels("conflict").inc(self.conflicts)
+
+
+async def place_batch(
+    tx: AsyncConnection,
+    known: KnownFleet,
+    cluster_id: UUID,
+    *,
+    news: Collection[str],
+    after: Container | None,
+    limit: int,
+) -> Outcome:
+    """Place the next PENDING containers, as of `containers.take_pending`. `known` is held by the caller."""
+    outcome = Outcome()
+    pending = await containers.take_pending(tx, cluster_id, news=news, after=after, limit=limit)
+    usual = await clusters.policy_of(tx, cluster_id) if pending else None
+    if usual is None:
+        return outcome
+    outcome.taken, outcome.last = len(pending), pending[-1]
+    outcome.failed = await attempts.failed_nodes(tx, pending)
+    await known.company.hold(tx, cluster_id, {asking.of(one) for one in pending})
+    for name, group in _by_policy(pending, usual).items():
+        for _ in range(CONFLICT_TRIES):
+            group = await _decide(tx, known, cluster_id, group, policy.named(name), outcome)
+            if not group:
+                break
+        outcome.conflicts += len(group)
+    point("scheduler.claimed")
+    await journal.record(tx, outcome.facts, outcome.commands)
+    point("scheduler.written")
+    return outcome
+
+
+def _by_policy(pending: Sequence[Container], usual: str) -> dict[str, list[Container]]:
+    groups: dict[str, list[Container]] = defaultdict(list)
+    for one in pending:
+        groups[one.policy or usual].append(one)
+    return groups
+
+
+async def _decide(
+    tx: AsyncConnection,
+    known: KnownFleet,
+    cluster_id: UUID,
+    pending: list[Container],
+    chosen: Policy,
+    outcome: Outcome,
+) -> list[Container]:
+    """Place what can be placed and claim it; the containers whose node another scheduler changed meanwhile."""
+    first, outcome.holding = not outcome.holding, True
+    await known.refresh(tx, cluster_id)
+    states = known.states
+    outcome.supply = known.supply if outcome.supply is None else min(known.supply, outcome.supply)
+    seed = pending[0].id.int & 0xFFFF_FFFF
+    there = await known.company.of(tx, cluster_id, states, {asking.of(one) for one in pending}, keep=first)
+    requests = asking.requests(pending, outcome.failed, there.keys)
+    fleet = replace(known.fleet, tallies=there.tallies, averse=there.averse)
+    decided = place(fleet, requests, chosen, seed)
+    ids = [None if one.index is None else UUID(states[one.index].id) for one in decided]
+    wanted = claims.total((id_, one.resources, one.stateful) for id_, one in zip(ids, pending, strict=True) if id_)
+    rows = {one.index for one in decided if one.index is not None}
+    generations = {UUID(states[row].id): states[row].generation for row in rows}
+    won = await claims.take(tx, wanted, generations, wait=first) if wanted else set()
+    known.doubt(wanted.keys() - won)
+    torn = {one.gang for one, node_id in zip(pending, ids, strict=True) if node_id and node_id not in won}
+    settled = _Settled(cluster_id, chosen, seed, len(fleet))
+    lost, returned = [], []
+    for container, decision, node_id in zip(pending, decided, ids, strict=True):
+        if decision.index is None:
+            settled.let_wait(container, decision, outcome)
+            if chosen.preemption:
+                outcome.crowded.add(chosen)
+        elif node_id in won and (container.gang is None or container.gang not in torn):
+            settled.schedule(container, decision, states[decision.index], outcome)
+        else:
+            lost.append(container)
+            if node_id in won:  # the rest of its gang went elsewhere
+                returned.append((node_id, container.resources, container.stateful))
+    await claims.give_back(tx, claims.total(returned))
+    # What is decided again for those who lost counts these where they are now.
+    await settled.write(tx)
+    return lost
+
+
+class _Settled:
+    """The decisions of one round that stand; those of one kind are kept together."""
+
+    def __init__(self, cluster_id: UUID, chosen: Policy, seed: int, nodes: int) -> None:
+        self._cluster_id, self._policy, self._seed, self._nodes = cluster_id, chosen, seed, nodes
+        self._changed: list[Container] = []
+        self._kinds: dict[object, tuple[UUID, list[Decision], list[str]]] = {}
+
+    def schedule(self, container: Container, decision: Decision, node: NodeState, outcome: Outcome) -> None:
+        """It goes there."""
+        placed = container.to(
+            Status.SCHEDULED,
+            generation=container.generation + 1,
+            node_id=UUID(node.id),
+            node=node.hostname,
+            waiting=False,
+            message=None,
+            retry_at=None,
+            decision_id=self._kept(decision, node.hostname),
+            decided=True,
+        )
+        self._changed.append(placed)
+        body = {"policy": self._policy.name}
+        outcome.facts.append(journal.about(placed, Kind.CONTAINER_SCHEDULED, ACTOR, body))
+        outcome.commands[node.hostname].append(commands.provision(placed, node.epoch))
+
+    def let_wait(self, container: Container, decision: Decision, outcome: Outcome) -> None:
+        """It goes nowhere now."""
+        outcome.unplaceable += 1
+        message = explain.sentence(decision, self._nodes)
+        if not container.waiting:
+            outcome.facts.append(journal.about(container, Kind.CONTAINER_UNPLACEABLE, ACTOR, {"reason": message}))
+        if not container.waiting or (container.message, container.wakes) != (message, decision.wakes):
+            kept = replace(
+                container,
+                waiting=True,
+                wakes=decision.wakes,
+                message=message,
+                decision_id=self._kept(decision, ""),
+                decided=True,
+                retry_at=None,
+            )
+            self._changed.append(kept)
+
+    def _kept(self, decision: Decision, hostname: str) -> UUID:
+        kind = decision.request.ask, bool(decision.request.avoid)
+        if kind not in self._kinds:
+            self._kinds[kind] = uuid7(), [], []
+        id_, same, hostnames = self._kinds[kind]
+        same.append(decision)
+        hostnames.append(hostname)
+        return id_
+
+    async def write(self, tx: AsyncConnection) -> None:
+        """Write the containers, and why they are where they are."""
+        kept = [
+            decisions.Kept(
+                *(id_, self._cluster_id, self._policy.name, self._seed),
+                explain.document(same, hostnames, self._nodes),
+                self._policy.version,
+            )
+            for id_, same, hostnames in self._kinds.values()
+        ]
+        await decisions.keep(tx, kept)
+        await containers.save(tx, self._changed)
