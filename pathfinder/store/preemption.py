@@ -102,7 +102,7 @@ async def evict(tx: AsyncConnection, victims: Mapping[UUID, str]) -> int:
             node=None,
             ipaddress=None,
             message=f"It gave way to {victims[one.id]}, which is more urgent.",
-            explanation=None,
+            decision_id=None,
             waiting=False,
             attempts=0,
             retry_at=None,
