@@ -23,8 +23,13 @@ from pathfinder.embedded.stack import Stack
 #: Fixtures that need a real LXD daemon, besides the markers.
 LXD_FIXTURES = frozenset({"lab", "lxd_socket", "tiny_image"})
 
-#: What takes longest; the others find their places beside these.
-LONGEST = ("tests/system/", "tests/chaos/test_chaos.py", "tests/integration/test_crash_points.py")
+#: What takes longest comes first, and the rest finds its place beside it; but not two labs and a chaos all at once.
+FIRST = (
+    "tests/system",
+    "tests/integration/test_crash_points.py",
+    "tests/chaos/test_chaos.py",
+    "tests/system/test_failover.py",
+)
 
 #: Why tests were left out, and how many.
 _left_out: dict[str, int] = {}
@@ -44,11 +49,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in needing]
         config.hook.pytest_deselected(items=needing)
         _left_out[reason] = len(needing)
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    places = {together: place for place, together in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(_together(item.nodeid), len(FIRST)))
     for item in items:
         if item.name not in item.nodeid:  # schemathesis's have all the same, and xdist would run one of them
             item._id = item.id.with_params(item.name.partition("[")[2].removesuffix("]"))
     assert len({item.nodeid for item in items}) == len(items), "tests of the same name"
+
+
+def _together(nodeid: str) -> str:
+    """What runs in one process, one after the other: a file, or all that shares the lab or this machine's own LXD."""
+    file = nodeid.split("::")[0]
+    # The lab of test_failover.py is its own.
+    shared = file.startswith(("tests/system/", "tests/contract/")) and not file.endswith("test_failover.py")
+    return file.rsplit("/", 1)[0] if shared else file
 
 
 def _why_no_lxd() -> str | None:
@@ -68,13 +82,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 class ByService(LoadScopeScheduling):
-    """A file's tests run in one process, and so do those that share the lab, or this machine's own LXD."""
+    """Hands out the tests to the processes."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::")[0]
-        # The lab of test_failover.py is its own.
-        shared = file.startswith(("tests/system/", "tests/contract/")) and not file.endswith("test_failover.py")
-        return file.rsplit("/", 1)[0] if shared else file
+        return _together(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByService:

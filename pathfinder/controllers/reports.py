@@ -80,8 +80,9 @@ def _failed(container: Container | None, report: Envelope, node_id: UUID, now: d
         return NOTHING
     reason = str(report.body.get("reason") or "the agent gave no reason")
     if _has_instance(container, report):
+        # By each inventory, for as long as it takes: the count is what has somebody told (container.crash_looping).
         message = f"{reason.rstrip('.')}. It is tried again."
-        return NOTHING if container.message == message else Verdict(replace(container, message=message))
+        return Verdict(replace(container, message=message, attempts=container.attempts + 1))
     fault = Fault.REQUEST if report.body.get("fault") == Fault.REQUEST else Fault.NODE
     again = retrying.retry_at(container, fault, now)
     changes: dict[str, Any] = {

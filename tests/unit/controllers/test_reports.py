@@ -147,11 +147,15 @@ def test_an_instance_that_ran_before_is_not_given_up_for_a_daemon_that_does_not_
     assert now.status == (Status.SCHEDULED if stays else Status.PENDING)
 
 
-def test_a_failure_that_kept_an_older_instance_is_tried_again() -> None:
-    """Its disk is worth more than a quick answer."""
-    verdict = judge(container(), report(Report.PROVISION_FAILED, reason="no address", kept=True), NODE)
+def test_a_failure_that_kept_an_older_instance_is_tried_again_and_counted() -> None:
+    """Its disk is worth more than a quick answer; whoever looks at problems sees how often it failed."""
+    failed = report(Report.PROVISION_FAILED, reason="no address", kept=True)
 
-    assert verdict == Verdict(container(message="no address. It is tried again."))
+    verdict = judge(container(attempts=9), failed, NODE)
+
+    assert verdict == Verdict(container(message="no address. It is tried again.", attempts=10))
+    assert verdict.container is not None
+    assert judge(verdict.container, UP, NODE).container == container(Status.PROVISIONED, ipaddress="10.0.0.9")
 
 
 def test_a_deletion_that_was_asked_for_is_done() -> None:
