@@ -25,7 +25,7 @@ from workers.runner import Role
 
 ASKER = Asker("test", "trace")
 NODES = ("node-0", "node-1", "node-2")
-SECONDS = 20
+SECONDS = 60
 
 
 class Machine(SimulatedRuntime):
@@ -62,7 +62,7 @@ class Site:
             role, process, task = running
             if not roles or role in roles:
                 process.stopping.set()
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     await task
                 self._running.remove(running)
 

@@ -53,7 +53,7 @@ async def consumer(
         yield broker
     finally:
         stopping.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await running
 
 

@@ -308,7 +308,7 @@ async def test_a_stateful_container_is_taken_over_only_once_its_node_is_fenced(
             assert "no power socket" in str(row[1])
     finally:
         process.stopping.set()
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, 40)
 
 
 async def test_a_fencing_hook_that_cannot_be_run_or_never_ends_is_a_failure(make_process: MakeProcess) -> None:
@@ -344,4 +344,4 @@ async def test_heartbeats_of_a_node_that_was_given_up_call_it_back(
         assert await bench.node_status() == "DOWN"
     finally:
         leader.stopping.set()
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, 40)

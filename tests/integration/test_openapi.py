@@ -59,7 +59,7 @@ def session(
     with serving(fresh_url, broker_url, log, "api") as (url, _), requests.Session() as made:
         made.headers["Authorization"] = f"Bearer {secret}"
         made.trust_env = False
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 40
         while made.get(f"{url}/readyz", timeout=5).status_code != 200:
             assert time.monotonic() < deadline, log.read_text()
         yield url, made

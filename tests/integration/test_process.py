@@ -34,7 +34,7 @@ def ends(process: "subprocess.Popen[bytes]", number: int = signal.SIGTERM) -> fl
 
 async def ready(url: str, status: int) -> dict[str, str]:
     """What `/readyz` says of the parts, once it answers with `status`."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 30
     async with httpx2.AsyncClient(trust_env=False) as client:
         while (answer := await client.get(f"{url}/readyz")).status_code != status:
             assert time.monotonic() < deadline, answer.text

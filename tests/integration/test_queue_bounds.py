@@ -263,7 +263,7 @@ async def declaring(broker_url: str, queue: topology.Queue, errors: list[str]) -
             errors.append(str(error))
             raise
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await Broker(broker_url, "test").run(serve, stopping)
 
 

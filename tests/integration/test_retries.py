@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 from simulated_site import Site
-from sqlalchemy import text
+from workbench import eventually
 
 import workers.scheduler
 from pathfinder.domain.errors import IllegalTransition
@@ -101,9 +101,12 @@ async def test_a_retry_that_is_far_away_can_be_had_at_once(site: Site) -> None:
     await site.start(workers.scheduler.run)
     machine = await site.node("node-0", full=True)
     await site.fleet.ask("web", max_attempts=100)
-    await site.happens("container.provision_failed")
-    async with site.fleet.process.database.begin() as tx:
-        await tx.execute(text("UPDATE containers SET retry_at = now() + interval '1 h', status = 'PENDING'"))
+
+    async def put_off() -> bool:  # not while it is just being tried
+        later = "UPDATE containers SET retry_at = now() + interval '1 h' WHERE status = 'PENDING' AND retry_at > now()"
+        return await site.fleet.rows(f"{later} RETURNING id") != []
+
+    await eventually(put_off)
     machine.full = False
 
     await site.reschedule("web")
