@@ -195,7 +195,8 @@ async def _latest(client: Client, subject: UUID) -> list[Event]:
 
 
 def _lines(fields: Fields) -> list[str]:
-    return [f"{name + ':':<15}{harmless(value or MISSING)}" for name, value in fields]
+    width = max(15, *(len(name) + 2 for name, _ in fields))
+    return [f"{name + ':':<{width}}{harmless(value or MISSING)}" for name, value in fields]
 
 
 def _attempts(attempts: list[Attempt]) -> list[str]:
