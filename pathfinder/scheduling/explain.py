@@ -1,47 +1,83 @@
-"""Decisions as stored documents, and as sentences."""
+"""Decisions as stored documents, as sentences, and made again from what was stored."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pathfinder.scheduling.line import WISHES, Candidate, Line, Stand, Weights, candidate
 from pathfinder.scheduling.place import Decision, Rejected
+from pathfinder.scheduling.policy import Policy
 
 
-def document(decisions: Sequence[Decision], hostnames: Sequence[str], nodes: int) -> dict[str, Any]:
-    """Why the containers of one kind went where they went, as plain JSON. `hostnames` are the nodes of those that were
-    placed, in the order of `decisions`; nobody's where one was not.
+def document(decisions: Sequence[Decision], policy: Policy, nodes: int, skipped: Sequence[str] = ()) -> dict[str, Any]:
+    """Why the containers of one kind went where they went, as plain JSON; `nodes` were looked at.
 
-    `rejections` tell of the fleet before the first of them, and where `others` has one for a container, of what it
-    found. The first ones also tell their `candidates`.
+    Every number is kept whole, so that `recompute` finds the same node. Where nodes stood in `line`, each is told with
+    its turn and its rungs, and `placed` says which container was the how-manieth; otherwise `seen` has the best nodes
+    of each container, with their turns. `rejections` tell of the fleet before the first of them, and where `others` has
+    one for a container, of what it found. `skipped` are the plugins that failed, in words.
     """
     first = decisions[0].rejected
-    return {
+    line = decisions[0].line
+    told = {
         "nodes_considered": nodes,
+        "weights": [*([scorer.name, weight] for scorer, weight in policy.scorers), [WISHES, policy.wishes]],
+        "ties": policy.ties,
         "rejections": _rejections(first),
-        "placed": {
-            one.request.id: host for one, host in zip(decisions, hostnames, strict=True) if one.index is not None
-        },
-        "candidates": {one.request.id: _candidates(one) for one in decisions if one.candidates},
         "others": {one.request.id: _rejections(one.rejected) for one in decisions if one.rejected is not first},
+        "skipped": list(skipped),
     }
+    if line is not None:
+        told["line"] = [[one.node, one.turn, one.rungs] for one in line.stands]
+        told["placed"] = {one.request.id: one.position for one in decisions}
+    else:
+        told["seen"] = {
+            one.request.id: [[it.node, it.turn, list(it.scores.values())] for it in one.seen]
+            for one in decisions
+            if one.seen
+        }
+    return told
 
 
-def about(document: Mapping[str, Any], container_id: str) -> dict[str, Any]:
-    """What a document says of one container: nodes_considered, rejections and candidates."""
+def kind(decision: Decision) -> object:
+    """Decisions with equal ones can share a document."""
+    return (decision.request.ask, decision.index is None) if decision.line is None else id(decision.line)
+
+
+def candidates(stored: Mapping[str, Any], container_id: str) -> tuple[Candidate, ...]:
+    """The best nodes for one container of a document, the best first; nothing for one that found no place."""
+    weights: Weights = tuple((name, weight) for name, weight in stored.get("weights", ()))
+    if "line" in stored:
+        line = Line(weights, [Stand(node, turn, rungs) for node, turn, rungs in stored["line"]])
+        return line.candidates(stored["placed"][container_id])
+    seen = (candidate(weights, node, turn, parts) for node, turn, parts in stored.get("seen", {}).get(container_id, ()))
+    return tuple(sorted(seen, key=lambda one: (-one.score, one.turn)))
+
+
+def recompute(stored: Mapping[str, Any], container_id: str) -> str | None:
+    """The decision made again from what was stored: of the best nodes, weighed anew, the best; None: no place."""
+    return next((one.node for one in candidates(stored, container_id)), None)
+
+
+def about(stored: Mapping[str, Any], container_id: str) -> dict[str, Any]:
+    """What a document says of one container: how it was weighed, what was rejected, and the best nodes."""
     return {
-        "nodes_considered": document["nodes_considered"],
-        "rejections": document["others"].get(container_id, document["rejections"]),
-        "candidates": document["candidates"].get(container_id, []),
+        "nodes_considered": stored["nodes_considered"],
+        "weights": dict(stored.get("weights", ())),
+        "ties": stored.get("ties"),
+        "skipped": stored.get("skipped", []),
+        "rejections": stored["others"].get(container_id, stored["rejections"]),
+        "candidates": [
+            {"node": one.node, "score": one.score, "scores": one.scores, "turn": one.turn}
+            for one in candidates(stored, container_id)
+        ],
+        "recomputed": recompute(stored, container_id),
     }
 
 
 def _rejections(rejected: Sequence[Rejected]) -> list[dict[str, Any]]:
-    return [{"filter": one.filter, "nodes": one.nodes, "reason": one.reason} for one in rejected]
-
-
-def _candidates(decision: Decision) -> list[dict[str, Any]]:
     return [
-        {"node": c.node, "score": round(c.score, 4), "scores": {name: round(s, 4) for name, s in c.scores.items()}}
-        for c in decision.candidates
+        {"filter": one.filter, "nodes": one.nodes, "reason": one.reason, "wakes": sorted(map(str, one.wakes))}
+        for one in rejected
     ]
 
 
@@ -49,5 +85,5 @@ def sentence(decision: Decision, nodes: int) -> str:
     """One line for `describe`: why no node could take the container."""
     if nodes == 0:
         return "Waiting for a node: the cluster has none yet."
-    why = "; ".join(f"{r.nodes} × {r.reason}" for r in decision.rejected)
+    why = "; ".join(f"{r.nodes} × {r.reason}" if r.nodes else r.reason for r in decision.rejected)
     return f"No node of {nodes} can take it now: {why}."

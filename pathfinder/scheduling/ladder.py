@@ -82,6 +82,14 @@ class Ladder:
         """What each scorer gave it."""
         return self._known[row].parts[rung]
 
+    def rungs(self, row: int, count: int) -> list[list[float]]:
+        """What each scorer gave the `row`-th row for its first containers: at most `count` rungs that were looked at,
+        and only those on which it could take one.
+        """
+        known = self._known[row]
+        rungs = min(count, len(known.totals))
+        return known.parts[: rungs - 1 if known.totals[rungs - 1] == -np.inf else rungs]
+
     def _extend(self, row: int) -> None:
         known = self._known[row]
         rungs = np.arange(len(known.totals), len(known.totals) + RUNGS)

@@ -7,7 +7,7 @@ node. The result is what placing them one by one, each on the whole fleet, gives
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,10 @@ from pathfinder.domain.messages import Kind
 from pathfinder.scheduling import avoid
 from pathfinder.scheduling.fleet import Counts, Fleet, Mask, amounts
 from pathfinder.scheduling.ladder import Ladder, possible, scored, weighted
+from pathfinder.scheduling.line import REMEMBERED, WISHES, Candidate, Line, Stand, Weights, candidate
 from pathfinder.scheduling.policy import Policy, Ties
 from pathfinder.scheduling.relations import Relations, remember
 from pathfinder.scheduling.request import Ask, Gang, Request
-
-#: How many of the best nodes a decision remembers, for explanations; and of how many decisions on one kind.
-REMEMBERED = 3
-EXPLAINED = 20
 
 #: What may let anything be placed: another node, other rules.
 ALWAYS = frozenset({Kind.NODE_REGISTERED, Kind.CLUSTER_UPDATED})
@@ -43,28 +40,25 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A node that was possible: its score, what each scorer gave it, and its turn among equals: the lowest is taken."""
-
-    node: str
-    score: float
-    scores: dict[str, float]
-    turn: int
-
-
-@dataclass(frozen=True, slots=True)
 class Decision:
     """The answer for one request: row `index` of the fleet, the first of the `candidates`; or None with the reasons.
-    Of those of one kind, the first `EXPLAINED` tell their candidates.
 
     `rejected` tells of the fleet as it was before the first request of this kind, or for one that cannot be placed, as
-    it was then.
+    it was then. What was seen of the best nodes is either told here, or by the `position` in a line of nodes that
+    others of its kind share.
     """
 
     request: Request
     index: int | None
     rejected: tuple[Rejected, ...]
-    candidates: tuple[Candidate, ...]
+    seen: tuple[Candidate, ...] = ()
+    line: Line | None = field(default=None, compare=False, repr=False)
+    position: int = 0
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The best nodes, the chosen one first; nothing for one that cannot be placed."""
+        return self.seen if self.line is None else self.line.candidates(self.position)
 
     @property
     def wakes(self) -> frozenset[str]:
@@ -135,6 +129,7 @@ class _Board:
     def __init__(self, fleet: Fleet, policy: Policy, seed: int, explain: bool) -> None:
         self._fleet = fleet.working(policy.overcommit)
         self._policy, self._explain = policy, explain
+        self._weights = (*((scorer.name, weight) for scorer, weight in policy.scorers), (WISHES, policy.wishes))
         self._random = np.random.default_rng(seed)
         self._turn = self._random.permutation(len(fleet))
 
@@ -158,7 +153,8 @@ class _Board:
         picky = requests[0].avoid or self._policy.ties is Ties.RANDOM or Relations.any(self._fleet, ask)
         way = _OneByOne if picky else _AllAtOnce
         rejected = self._rejected(ask) if self._explain else ()
-        picks = way(self._fleet, ask, self._policy, mask, self._turn, self._random).pick(requests)
+        line = way(self._fleet, ask, self._policy, mask, self._turn, self._random)
+        picks = line.pick(requests)
         chosen = np.array([pick.index for pick in picks if pick.index is not None], dtype=np.intp)
         rows, counts = np.unique(chosen, return_counts=True)
         self._fleet.add(rows, amounts(ask.resources), ask.stateful, counts)
@@ -167,21 +163,29 @@ class _Board:
             return [Decision(one, pick.index, (), ()) for one, pick in zip(requests, picks, strict=True)]
         # Whoever comes last finds the fleet as it is now: nothing was placed since the first that found no place.
         full = self._rejected(ask) if len(chosen) < len(requests) else ()
-        return [self._decision(one, pick, rejected, full) for one, pick in zip(requests, picks, strict=True)]
+        told = line.told(self._weights) if isinstance(line, _AllAtOnce) else None
+        return [
+            self._decision(one, pick, rejected, full, told, position)
+            for position, (one, pick) in enumerate(zip(requests, picks, strict=True))
+        ]
 
     def _decision(
-        self, request: Request, pick: "_Pick", rejected: tuple[Rejected, ...], full: tuple[Rejected, ...]
+        self,
+        request: Request,
+        pick: "_Pick",
+        rejected: tuple[Rejected, ...],
+        full: tuple[Rejected, ...],
+        line: Line | None,
+        position: int,
     ) -> Decision:
         if pick.index is None:
-            return Decision(request, None, full, ())
+            return Decision(request, None, full)
+        if line is not None:
+            return Decision(request, pick.index, rejected, (), line, position)
         if pick.shunned:
             rejected = (*rejected, Rejected(avoid.NAME, pick.shunned, avoid.REASON))
-        return Decision(request, pick.index, rejected, tuple(self._candidate(*seen) for seen in pick.seen))
-
-    def _candidate(self, index: int, score: float, parts: Sequence[float]) -> Candidate:
-        names = [scorer.name for scorer, _ in self._policy.scorers] + ["wishes"]
-        scores = dict(zip(names, parts, strict=False))
-        return Candidate(str(self._fleet.hostnames[index]), score, scores, int(self._turn[index]))
+        seen = (candidate(self._weights, str(self._fleet.hostnames[row]), *rest) for row, *rest in pick.seen)
+        return Decision(request, pick.index, rejected, tuple(seen))
 
     def _rejected(self, ask: Ask) -> tuple[Rejected, ...]:
         """Each node by the first filter, or then rule, that rejects it."""
@@ -203,13 +207,13 @@ class _Board:
 
 @dataclass(frozen=True, slots=True)
 class _Pick:
-    """The row that was chosen, and what was seen of it and the next best: row, score and what each scorer gave.
+    """The row that was chosen, and what was seen of it and the next best: row, turn and what each scorer gave.
 
     `shunned` nodes were possible, but the request had failed there.
     """
 
     index: int | None = None
-    seen: tuple[tuple[int, float, Sequence[float]], ...] = ()
+    seen: tuple[tuple[int, int, Sequence[float]], ...] = ()
     shunned: int = 0
 
 
@@ -223,6 +227,7 @@ class _AllAtOnce:
         self, fleet: Fleet, ask: Ask, policy: Policy, mask: Mask, turn: NDArray[np.intp], _: np.random.Generator
     ) -> None:
         self._fleet, self._ask, self._policy, self._mask, self._turn = fleet, ask, policy, mask, turn
+        self._seen: tuple[Ladder, list[int], list[int], list[int]] | None = None
 
     def pick(self, requests: Sequence[Request]) -> list[_Pick]:
         """One after the other."""
@@ -233,21 +238,36 @@ class _AllAtOnce:
         indices, turns = rows.tolist(), self._turn[rows].tolist()
         queue = [(-ladder.score(one, 0), turns[one], one, 0) for one in range(len(rows))]
         heapq.heapify(queue)
-        picks = []
+        picks, taken = [], [0] * len(rows)
         for _ in requests:
             if not queue:
                 picks.append(_NOWHERE)
                 continue
-            _, turn, one, rung = best = queue[0]
-            seen = [best, *sorted(queue[1:3])[:1], *sorted(queue[1:7])[1:2]] if len(picks) < EXPLAINED else []
-            picks.append(
-                _Pick(indices[one], tuple((indices[i], -score, ladder.parts(i, at)) for score, _, i, at in seen))
-            )
+            _, turn, one, rung = queue[0]
+            picks.append(_Pick(indices[one]))
+            taken[one] = rung + 1
             if (score := ladder.score(one, rung + 1)) > -np.inf:
                 heapq.heapreplace(queue, (-score, turn, one, rung + 1))
             else:
                 heapq.heappop(queue)
+        self._seen = ladder, indices, turns, taken
         return picks
+
+    def told(self, weights: Weights) -> Line | None:
+        """The nodes that took something, and the best of the others: all that anybody saw among the best."""
+        if self._seen is None:
+            return None
+        ladder, indices, turns, taken = self._seen
+        others = heapq.nsmallest(
+            REMEMBERED - 1,
+            (one for one in range(len(indices)) if not taken[one]),
+            key=lambda one: (-ladder.score(one, 0), turns[one]),
+        )
+        shown = [one for one in range(len(indices)) if taken[one]] + others
+        hosts = self._fleet.hostnames
+        return Line(
+            weights, [Stand(str(hosts[indices[one]]), turns[one], ladder.rungs(one, taken[one] + 1)) for one in shown]
+        )
 
     def _best(self, count: int) -> NDArray[np.intp]:
         """The best `count` rows. No other can be chosen: of these, one that nobody took yet is always as good."""
@@ -297,15 +317,14 @@ class _OneByOne:
         if best == -np.inf:
             return _NOWHERE
         equal = np.flatnonzero(scores == best)
-        index = int(
-            self._random.choice(equal) if self._policy.ties is Ties.RANDOM else equal[np.argmin(self._turn[equal])]
-        )
-        seen = [(index, float(best), self._told(index, wishes))]
+        turn = self._random.permutation(len(scores)) if self._policy.ties is Ties.RANDOM else self._turn
+        index = int(equal[np.argmin(turn[equal])])
+        seen = [(index, int(turn[index]), self._told(index, wishes))]
         scores[index] = -np.inf
         for _ in range(REMEMBERED - 1):
             other = int(scores.argmax())
             if scores[other] > -np.inf:
-                seen.append((other, float(scores[other]), self._told(other, wishes)))
+                seen.append((other, int(turn[other]), self._told(other, wishes)))
                 scores[other] = -np.inf
         return _Pick(index, tuple(seen), 0 if shunned is None else int(shunned.sum()))
 
