@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     keep_events_days: float = Field(0, ge=0, description="How long events are kept; 0: for ever.")
     keep_deleted_days: float = Field(30, gt=0, description="How long a DELETED container is kept.")
     keep_history_days: float = Field(30, gt=0, description="How long failed attempts and closed problems are kept.")
+    keep_decisions_days: float = Field(
+        30, gt=0, description="How long it can be explained why containers went where they went."
+    )
     keep_keys_days: float = Field(
         1, gt=0, description="How long a create may be repeated with the same Idempotency-Key and is done once."
     )

@@ -144,7 +144,7 @@ class _Settled:
     def __init__(self, cluster_id: UUID, chosen: Policy, seed: int, nodes: int) -> None:
         self._cluster_id, self._policy, self._seed, self._nodes = cluster_id, chosen, seed, nodes
         self._changed: list[Container] = []
-        self._kinds: dict[object, tuple[UUID, list[Decision], list[str]]] = {}
+        self._kinds: dict[object, tuple[UUID, list[Decision]]] = {}
 
     def schedule(self, container: Container, decision: Decision, node: NodeState, outcome: Outcome) -> None:
         """It goes there."""
@@ -156,7 +156,7 @@ class _Settled:
             waiting=False,
             message=None,
             retry_at=None,
-            decision_id=self._kept(decision, node.hostname),
+            decision_id=self._kept(decision),
             decided=True,
         )
         self._changed.append(placed)
@@ -176,19 +176,18 @@ class _Settled:
                 waiting=True,
                 wakes=decision.wakes,
                 message=message,
-                decision_id=self._kept(decision, ""),
+                decision_id=self._kept(decision),
                 decided=True,
                 retry_at=None,
             )
             self._changed.append(kept)
 
-    def _kept(self, decision: Decision, hostname: str) -> UUID:
-        kind = decision.request.ask, bool(decision.request.avoid)
+    def _kept(self, decision: Decision) -> UUID:
+        kind = explain.kind(decision)
         if kind not in self._kinds:
-            self._kinds[kind] = uuid7(), [], []
-        id_, same, hostnames = self._kinds[kind]
+            self._kinds[kind] = uuid7(), []
+        id_, same = self._kinds[kind]
         same.append(decision)
-        hostnames.append(hostname)
         return id_
 
     async def write(self, tx: AsyncConnection) -> None:
@@ -196,10 +195,10 @@ class _Settled:
         kept = [
             decisions.Kept(
                 *(id_, self._cluster_id, self._policy.name, self._seed),
-                explain.document(same, hostnames, self._nodes),
+                explain.document(same, self._policy, self._nodes),
                 self._policy.version,
             )
-            for id_, same, hostnames in self._kinds.values()
+            for id_, same in self._kinds.values()
         ]
         await decisions.keep(tx, kept)
         await containers.save(tx, self._changed)

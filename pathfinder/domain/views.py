@@ -182,6 +182,9 @@ class Rejection(BaseModel):
     filter: str
     nodes: int
     reason: str
+    wakes: list[str] = Field(
+        default_factory=list, description="Kinds of event after which that may have changed; empty: any."
+    )
 
 
 class Explanation(BaseModel):
@@ -191,10 +194,17 @@ class Explanation(BaseModel):
     status: Status
     node: str | None
     policy: str | None
+    policy_version: int | None = None
     seed: int | None
+    ties: str | None = Field(None, description="Which of equal nodes: seed, the one whose turn it is; random, any.")
     nodes_considered: int
+    weights: dict[str, float] = Field(default_factory=dict, description="The weight of each scorer, and of wishes.")
+    skipped: list[str] = Field(default_factory=list, description="Plugins that failed and were left out, and why.")
     rejections: list[Rejection]
-    candidates: list[dict[str, Any]] = Field(description="Best nodes: node, score, and the score of each scorer.")
+    candidates: list[dict[str, Any]] = Field(
+        description="Best nodes: node, score, the score of each scorer, and its turn among equals: the lowest is taken."
+    )
+    recomputed: str | None = Field(None, description="The node that follows anew from what is stored of the decision.")
     decided_at: datetime | None
     message: str
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pathfinder.domain.messages import Kind
 from pathfinder.scheduling.line import WISHES, Candidate, Line, Stand, Weights, candidate
 from pathfinder.scheduling.place import Decision, Rejected
 from pathfinder.scheduling.policy import Policy
@@ -76,9 +77,13 @@ def about(stored: Mapping[str, Any], container_id: str) -> dict[str, Any]:
 
 def _rejections(rejected: Sequence[Rejected]) -> list[dict[str, Any]]:
     return [
-        {"filter": one.filter, "nodes": one.nodes, "reason": one.reason, "wakes": sorted(map(str, one.wakes))}
-        for one in rejected
+        {"filter": one.filter, "nodes": one.nodes, "reason": one.reason, "wakes": _kinds(one.wakes)} for one in rejected
     ]
+
+
+def _kinds(wakes: frozenset[str]) -> list[str]:
+    """Sorted; none where it is all there are."""
+    return sorted(map(str, wakes)) if len(wakes) < len(Kind) else []
 
 
 def sentence(decision: Decision, nodes: int) -> str:

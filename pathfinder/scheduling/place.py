@@ -184,7 +184,8 @@ class _Board:
             return Decision(request, pick.index, rejected, (), line, position)
         if pick.shunned:
             rejected = (*rejected, Rejected(avoid.NAME, pick.shunned, avoid.REASON))
-        seen = (candidate(self._weights, str(self._fleet.hostnames[row]), *rest) for row, *rest in pick.seen)
+        hosts = self._fleet.hostnames
+        seen = (candidate(self._weights, str(hosts[row]), turn, parts) for row, turn, parts in pick.seen)
         return Decision(request, pick.index, rejected, tuple(seen))
 
     def _rejected(self, ask: Ask) -> tuple[Rejected, ...]:

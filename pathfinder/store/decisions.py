@@ -50,7 +50,7 @@ async def keep(tx: AsyncConnection, decisions: Sequence[Kept]) -> None:
 
 
 _OF = text("""
-    SELECT c.explanation, d.policy, d.seed, d.document
+    SELECT c.explanation, d.policy, d.policy_version, d.seed, d.document
     FROM containers AS c LEFT JOIN decisions AS d ON d.id = c.decision_id WHERE c.id = :id
 """)
 
@@ -60,4 +60,5 @@ async def about(tx: AsyncConnection, container_id: UUID) -> dict[str, Any]:
     row = (await tx.execute(_OF, {"id": container_id})).one_or_none()
     if row is None or row.document is None:
         return (row and row.explanation) or {}
-    return {"policy": row.policy, "seed": row.seed, **explain.about(row.document, str(container_id))}
+    decided = {"policy": row.policy, "policy_version": row.policy_version, "seed": row.seed}
+    return {**decided, **explain.about(row.document, str(container_id))}

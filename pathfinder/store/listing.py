@@ -107,10 +107,15 @@ async def explanation(tx: AsyncConnection, cluster: str, hostname: str) -> views
         status=row.status,
         node=row.node,
         policy=decision.get("policy"),
+        policy_version=decision.get("policy_version"),
         seed=decision.get("seed"),
+        ties=decision.get("ties"),
+        weights=decision.get("weights", {}),
+        skipped=decision.get("skipped", []),
         nodes_considered=decision.get("nodes_considered", 0),
         rejections=decision.get("rejections", []),
         candidates=decision.get("candidates", []),
+        recomputed=decision.get("recomputed"),
         decided_at=row.decided_at,
         message=row.message or _placed(row, decision),
     )
@@ -118,7 +123,7 @@ async def explanation(tx: AsyncConnection, cluster: str, hostname: str) -> views
 
 def _placed(row: Any, decision: dict[str, Any]) -> str:
     if not decision:
-        return "No scheduler has looked at it yet."
+        return "No decision on it is kept any more." if row.decided_at else "No scheduler has looked at it yet."
     possible = decision["nodes_considered"] - sum(one["nodes"] for one in decision["rejections"])
     chosen = decision["candidates"][0]["node"] if decision["candidates"] else row.node
     return f"Policy {decision['policy']} chose {chosen} out of {possible} possible node(s)."

@@ -23,6 +23,7 @@ def steps(settings: Settings) -> Mapping[str, Prune]:
     found: dict[str, Prune] = {
         "containers": partial(_run, _CONTAINERS, days=settings.keep_deleted_days),
         "idempotency_keys": partial(_run, _KEYS, days=settings.keep_keys_days),
+        "decisions": partial(_run, _DECISIONS, days=settings.keep_decisions_days),
         "attempts": partial(_run, _ATTEMPTS, days=history),
         "problems": partial(_run, _PROBLEMS, days=history),
         "roles": partial(_run, _ROLES, days=ROLE_DAYS),
@@ -50,6 +51,14 @@ async def _run(statement: str, tx: AsyncConnection, **given: float) -> int:
 _EVENTS = """
     DELETE FROM events WHERE seq IN (
         SELECT seq FROM (SELECT seq, at FROM events ORDER BY seq LIMIT :batch) AS oldest
+        WHERE at < now() - make_interval(secs => CAST(:days AS float8) * 86400)
+    )
+"""
+
+#: Their ids are written in the order of time, too. A container that lives longer than its decision is kept stays.
+_DECISIONS = """
+    DELETE FROM decisions WHERE id IN (
+        SELECT id FROM (SELECT id, at FROM decisions ORDER BY id LIMIT :batch) AS oldest
         WHERE at < now() - make_interval(secs => CAST(:days AS float8) * 86400)
     )
 """

@@ -104,7 +104,7 @@ def _of_container(it: Container) -> Fields:
         ("Disk limit", words.size(limits.disk_bytes)),
         ("Labels", words.pairs(it.labels)),
         ("Node labels", words.pairs(it.node_labels)),
-        *_placing(it),
+        *asked(it),
         ("Profiles", ", ".join(it.profiles)),
         ("Config", words.pairs(it.config)),
         *((f"Device {name}", words.pairs(device)) for name, device in it.devices.items()),
@@ -114,9 +114,9 @@ def _of_container(it: Container) -> Fields:
     )
 
 
-def _placing(it: Container) -> Fields:
+def asked(it: Container) -> tuple[tuple[str, str], ...]:
     """What was asked of its placement; nothing of what was not."""
-    asked = (
+    wishes = (
         ("Architecture", it.architecture),
         ("Constraints", ", ".join(it.constraints)),
         ("Pool", it.pool if it.pool != DEFAULT_POOL else None),
@@ -128,7 +128,7 @@ def _placing(it: Container) -> Fields:
         ("Policy", it.policy),
         ("Gang", f"{it.gang['size']} containers placed at once" if it.gang else None),
     )
-    return tuple((name, value) for name, value in asked if value)
+    return tuple((name, value) for name, value in wishes if value)
 
 
 def _of_node(it: Node) -> Fields:

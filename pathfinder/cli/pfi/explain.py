@@ -5,14 +5,16 @@ from typing import Any
 
 import typer
 
+from pathfinder.cli.pfi.describe import asked
 from pathfinder.cli.pfi.options import ContainerName, ResultOption, ResultOutput
 from pathfinder.cli.pfi.output import documents
 from pathfinder.cli.pfi.session import run
 from pathfinder.cli.pfi.table import Column, Columns, Table
 from pathfinder.cli.pfi.terminal import harmless, say
 from pathfinder.cli.pfi.verbs import group
-from pathfinder.cli.pfi.words import moment
-from pathfinder.domain.views import Explanation, Rejection
+from pathfinder.cli.pfi.words import amounts, moment
+from pathfinder.client import Client
+from pathfinder.domain.views import Container, Explanation, Rejection
 
 app = group("Explain a container's placement.")
 
@@ -33,41 +35,65 @@ def explain() -> None:
 @app.command()
 def container(ctx: typer.Context, name: ContainerName, output: ResultOption = ResultOutput.TEXT) -> None:
     """Tell why a container is on its node, or why no node takes it."""
-    explanation = run(ctx, lambda client: client.containers.explain(name))
+    explanation, asked_for = run(ctx, lambda client: _both(client, name))
     if output is ResultOutput.TEXT:
-        say("\n".join(told(explanation)))
+        say("\n".join(told(explanation, asked_for)))
     elif output is ResultOutput.NAME:
         say(explanation.node or "-")
     else:
         documents([explanation], output, single=True)
 
 
-def told(explanation: Explanation) -> list[str]:
+async def _both(client: Client, name: str) -> tuple[Explanation, Container]:
+    return await client.containers.explain(name), await client.containers.get(name)
+
+
+def told(it: Explanation, container: Container) -> list[str]:
     """The explanation as lines."""
-    where = f" on {explanation.node}" if explanation.node else ""
-    lines = [harmless(f"{explanation.hostname} is {explanation.status}{where}: {explanation.message}")]
-    if explanation.decided_at is not None:
-        policy = f"policy {explanation.policy}, " if explanation.policy else ""
-        count = explanation.nodes_considered
-        nodes = f"{count} node{'' if count == 1 else 's'} considered"
-        lines.append(f"Decided {moment(explanation.decided_at)}, {policy}{nodes}.")
-    if explanation.rejections:
-        lines += ["", *Table(REJECTIONS).render(explanation.rejections)]
-    if explanation.candidates:
-        lines += ["", *Table(_candidate_columns(explanation.candidates)).render(explanation.candidates)]
+    where = f" on {it.node}" if it.node else ""
+    lines = [harmless(f"{it.hostname} is {it.status}{where}: {it.message}")]
+    wishes = [f"{name[0].lower()}{name[1:]} {value}" for name, value in asked(container)]
+    lines.append(harmless("Asked for: " + "; ".join([amounts(container.resources), *wishes])))
+    if it.decided_at is not None:
+        lines.append(f"Decided {moment(it.decided_at)}" + (f", {_how(it)}." if it.policy else "."))
+    lines += [harmless(f"Left out: {one}") for one in it.skipped]
+    if it.candidates:
+        lines += ["", *Table(_candidate_columns(it)).render(it.candidates)]
+    if it.rejections:
+        lines += ["", *Table(REJECTIONS).render(it.rejections)]
+        if not it.candidates:
+            lines += ["", harmless(_help(it.rejections))]
     return lines
 
 
-def _candidate_columns(candidates: list[dict[str, Any]]) -> Columns[Candidate]:
-    """The node, its score, and a column for each scorer that took part."""
+def _how(it: Explanation) -> str:
+    nodes = f"{it.nodes_considered} node{'' if it.nodes_considered == 1 else 's'} considered"
+    again = f"; recomputed: {'same' if it.recomputed == it.node else it.recomputed}" if it.candidates else ""
+    return f"policy {it.policy}@{it.policy_version or 0}, seed {it.seed}, {nodes}{again}"
+
+
+def _help(rejections: list[Rejection]) -> str:
+    """What keeps most nodes from it, and after which events it is tried again."""
+    most = max(rejections, key=lambda one: one.nodes)
+    kinds = {kind for one in rejections for kind in one.wakes} if all(one.wakes for one in rejections) else set()
+    again = f"one of {', '.join(sorted(kinds))}" if kinds else "any change of the cluster"
+    return f"Most nodes, {most.nodes}, are rejected by {most.filter}: {most.reason}. It is tried again after {again}."
+
+
+def _candidate_columns(it: Explanation) -> Columns[Candidate]:
+    """The node, its score, a column for each scorer that took part, and its turn where scores are equal."""
 
     def scorer(name: str) -> Column[Candidate]:
-        return Column(name.upper(), lambda it: _number(it["scores"].get(name)))
+        weight = f" x{it.weights[name]:g}" if name in it.weights else ""
+        return Column(name.upper() + weight, lambda one: _number(one["scores"].get(name)))
 
+    equal = len({one["score"] for one in it.candidates}) < len(it.candidates)
+    turn = (Column[Candidate]("TURN", lambda one: str(one.get("turn", "-"))),) if equal else ()
     return (
-        Column("NODE", lambda it: str(it["node"])),
-        Column("SCORE", lambda it: _number(it["score"])),
-        *map(scorer, candidates[0]["scores"]),
+        Column("NODE", lambda one: str(one["node"])),
+        Column("SCORE", lambda one: _number(one["score"])),
+        *map(scorer, it.candidates[0]["scores"]),
+        *turn,
     )
 
 

@@ -180,24 +180,65 @@ def test_explain_counts_the_nodes_each_filter_rejected(api: FakeApi, pfi: Pfi) -
         "status": "PENDING",
         "node": None,
         "policy": "spread",
+        "policy_version": 3,
         "seed": 7,
         "nodes_considered": 3,
-        "rejections": [{"filter": "fits", "nodes": 2, "reason": "not enough memory"}],
-        "candidates": [{"node": "node-01", "score": 0.5, "scores": {"balance": 0.25}}],
+        "skipped": ["scorer mine: it took longer than 50 ms"],
+        "rejections": [
+            {"filter": "fits", "nodes": 2, "reason": "not enough memory", "wakes": ["container.deleted"]},
+            {"filter": "ready", "nodes": 1, "reason": "node is DOWN", "wakes": ["node.ready", "node.registered"]},
+        ],
+        "candidates": [],
         "decided_at": "2026-11-23T20:30:05Z",
         "message": "no node can take it",
     }
     api.on("GET", "/containers/web-01/explain", found(explanation))
+    api.on("GET", "/containers/web-01", found(container(constraints=["zone=a"])))
 
     assert pfi("explain", "container", "web-01").lines == [
         "web-01 is PENDING: no node can take it",
-        "Decided 2026-11-23 20:30:05, policy spread, 3 nodes considered.",
+        "Asked for: cpu 0.5, memory 512MiB, disk 0B; constraints zone=a",
+        "Decided 2026-11-23 20:30:05, policy spread@3, seed 7, 3 nodes considered.",
+        "Left out: scorer mine: it took longer than 50 ms",
         "",
         "FILTER   NODES REJECTED   REASON",
         "fits     2                not enough memory",
+        "ready    1                node is DOWN",
         "",
-        "NODE      SCORE   BALANCE",
-        "node-01   0.500   0.250",
+        "Most nodes, 2, are rejected by fits: not enough memory. "
+        "It is tried again after one of container.deleted, node.ready, node.registered.",
+    ]
+
+
+def test_explain_shows_the_best_nodes_by_scorer(api: FakeApi, pfi: Pfi) -> None:
+    """With weights; the turn says who wins where scores are equal; and the decision follows from what is shown."""
+    explanation = {
+        "hostname": "web-01",
+        "status": "PROVISIONED",
+        "node": "node-02",
+        "policy": "spread",
+        "policy_version": 0,
+        "seed": 7,
+        "nodes_considered": 2,
+        "weights": {"free-share": 1.0, "wishes": 2.0},
+        "rejections": [],
+        "candidates": [
+            {"node": "node-02", "score": 0.75, "scores": {"free-share": 0.75}, "turn": 0},
+            {"node": "node-01", "score": 0.75, "scores": {"free-share": 0.75}, "turn": 1},
+        ],
+        "recomputed": "node-02",
+        "decided_at": "2026-11-23T20:30:05Z",
+        "message": "Policy spread chose node-02 out of 2 possible node(s).",
+    }
+    api.on("GET", "/containers/web-01/explain", found(explanation))
+    api.on("GET", "/containers/web-01", found(container()))
+
+    assert pfi("explain", "container", "web-01").lines[2:] == [
+        "Decided 2026-11-23 20:30:05, policy spread@0, seed 7, 2 nodes considered; recomputed: same.",
+        "",
+        "NODE      SCORE   FREE-SHARE x1   TURN",
+        "node-02   0.750   0.750           0",
+        "node-01   0.750   0.750           1",
     ]
 
 

@@ -71,9 +71,9 @@ def test_the_explanation_names_the_avoided_nodes() -> None:
     decision = chosen("node-0", "node-2")
 
     assert decision.index == 1
-    assert explain.document([decision], ["b"], 3)["rejections"] == [
-        {"filter": "avoid", "nodes": 2, "reason": "the container failed to start there"}
-    ]
+    (rejection,) = explain.document([decision], POLICIES["spread"], 3)["rejections"]
+    assert (rejection["filter"], rejection["nodes"]) == ("avoid", 2)
+    assert rejection["reason"] == "the container failed to start there"
 
 
 def test_once_every_node_has_failed_the_one_that_failed_first_is_used_again() -> None:
