@@ -17,7 +17,7 @@ from pathfinder.domain.specs import NodeRegistration
 from pathfinder.scheduling.fleet import NodeState
 from pathfinder.store import bulk, outbox
 from pathfinder.store.journal import Fact, record
-from pathfinder.store.states import SNAPSHOT, state
+from pathfinder.store.states import SNAPSHOT, promised, state
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,8 @@ async def supply(tx: AsyncConnection, cluster_id: UUID) -> int:
 _SIZE: bulk.Columns = {"cpu": "bigint", "memory": "bigint", "disk": "bigint"}
 
 
-def _promised(column: str, part: str) -> str:
-    """How much of a resource a node may promise, where its policy overcommits nothing."""
-    ratio = f"COALESCE((n.overcommit ->> '{part}')::float8, (k.overcommit ->> '{part}')::float8, 1)"
-    return f"(n.{column} * {ratio})::bigint"
-
-
 _CPU, _MEMORY, _DISK = (
-    *(_promised("cpu_millicores", "cpu"), _promised("memory_bytes", "memory"), _promised("disk_bytes", "disk")),
+    *(promised("cpu_millicores", "cpu"), promised("memory_bytes", "memory"), promised("disk_bytes", "disk")),
 )
 _OF_CLUSTER = "nodes AS n JOIN clusters AS k ON k.id = n.cluster_id WHERE k.id = :cluster_id"
 _TOO_LARGE = text(f"""

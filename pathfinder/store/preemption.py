@@ -62,8 +62,7 @@ async def tenants(
 
 def _ask(row: Any, keys: Iterable[str]) -> Ask:
     resources = Resources(row.cpu_millicores, row.memory_bytes, row.disk_bytes)
-    asked = asking.ask(resources, ContainerType(row.type), row.image, row.spec, row.priority)
-    return asking.known_by(asked, row.labels, keys)
+    return asking.ask(resources, ContainerType(row.type), row.image, row.spec, row.priority, row.labels, keys)
 
 
 def _budget(spec: Mapping[str, Any]) -> Budget | None:

@@ -17,6 +17,7 @@ from pathfinder.controllers.situation import (
     Survival,
     Waiting,
 )
+from pathfinder.store.states import promised
 
 #: How far back instances that vanished are counted.
 MISSING_MINUTES = 10
@@ -70,14 +71,14 @@ _LOST = text("""
     FROM containers AS c JOIN clusters AS k ON k.id = c.cluster_id
     WHERE c.status = 'LOST' AND (c.status = 'LOST' OR c.attempts > 0) GROUP BY k.id ORDER BY k.name
 """)
-_CLAIMED = text("""
-    SELECT k.id AS cluster_id, k.name AS cluster, sum(cpu_claimed)::bigint AS cpu_claimed,
-           sum(cpu_millicores)::bigint AS cpu, sum(memory_claimed)::bigint AS memory_claimed,
-           sum(memory_bytes)::bigint AS memory, sum(disk_claimed)::bigint AS disk_claimed,
-           sum(disk_bytes)::bigint AS disk
+_CLAIMED = text(f"""
+    SELECT k.id AS cluster_id, k.name AS cluster,
+           sum(n.cpu_claimed)::bigint AS cpu_claimed, sum({promised("cpu_millicores", "cpu")})::bigint AS cpu,
+           sum(n.memory_claimed)::bigint AS memory_claimed, sum({promised("memory_bytes", "memory")})::bigint AS memory,
+           sum(n.disk_claimed)::bigint AS disk_claimed, sum({promised("disk_bytes", "disk")})::bigint AS disk
     FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id
     WHERE n.status = 'READY' AND n.schedulable GROUP BY k.id ORDER BY k.name
-""")
+""")  # noqa: S608 - the text is put together from constants
 # Who may not see the figures gets nulls, and nothing is concluded from those.
 _STANDBYS = text("""
     SELECT application_name AS name, true AS connected,

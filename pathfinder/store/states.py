@@ -52,6 +52,12 @@ USAGE = text("""
 """)
 
 
+def promised(column: str, part: str) -> str:
+    """In SQL, how much of a resource node `n` of cluster `k` may promise, where its policy overcommits nothing."""
+    ratio = f"COALESCE((n.overcommit ->> '{part}')::float8, (k.overcommit ->> '{part}')::float8, 1)"
+    return f"(n.{column} * {ratio})::bigint"
+
+
 def state(row: Any) -> NodeState:
     """A row of the snapshot."""
     return NodeState(

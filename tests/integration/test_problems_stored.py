@@ -152,6 +152,25 @@ async def test_what_the_tables_tell_is_seen(fleet: Fleet, lead: Leadership, queu
     assert told["relay"] == "problem"
 
 
+@pytest.mark.parametrize(
+    ("overcommit", "kept", "full"), [("{}", 1.0, True), ('{"cpu": 2}', 1.5, False), ('{"cpu": 2}', 1.9, True)]
+)
+async def test_a_fleet_is_full_when_what_it_may_promise_is(
+    fleet: Fleet, lead: Leadership, queues: Queues, overcommit: str, kept: float, full: bool
+) -> None:
+    """Not when it has promised what it has, where that may be promised more than once."""
+    await fleet.node("node-1")
+    update = (
+        "UPDATE nodes SET overcommit = CAST(:overcommit AS jsonb), "
+        "cpu_claimed = CAST(cpu_millicores * :kept AS bigint) RETURNING id"
+    )
+    await fleet.rows(update, overcommit=overcommit, kept=kept)
+
+    news = await look(lead, queues, Noticing(), ())
+
+    assert ("capacity.low:default/CPU" in {one.key for one in news.opened}) is full
+
+
 async def test_events_of_problems_are_read_by_everybody(
     fleet: Fleet, lead: Leadership, queues: Queues, make_process: MakeProcess
 ) -> None:
