@@ -162,7 +162,7 @@ async def test_a_fleet_is_full_when_what_it_may_promise_is(
     await fleet.node("node-1")
     update = (
         "UPDATE nodes SET overcommit = CAST(:overcommit AS jsonb), "
-        "cpu_claimed = CAST(cpu_millicores * :kept AS bigint) RETURNING id"
+        "cpu_claimed = CAST(cpu_millicores * CAST(:kept AS float8) AS bigint) RETURNING id"
     )
     await fleet.rows(update, overcommit=overcommit, kept=kept)
 
