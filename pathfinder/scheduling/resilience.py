@@ -12,12 +12,13 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling.filters import FILTERS
 from pathfinder.scheduling.fleet import Fleet, NodeState, amounts
 from pathfinder.scheduling.place import place
 from pathfinder.scheduling.policy import Policy
-from pathfinder.scheduling.relations import Relations
-from pathfinder.scheduling.request import Request
+from pathfinder.scheduling.relations import Relations, remember, selectors
+from pathfinder.scheduling.request import Ask, Request
 
 #: Filters that look at nothing but the node, its labels and how much is left; with others everything is placed.
 _PLAIN = frozenset(FILTERS)
@@ -70,10 +71,10 @@ class Survey:
 
 def survey(nodes: Sequence[NodeState], residents: Iterable[Resident], policy: Policy, zone_label: str) -> Survey:
     """What each loss would mean. Pure, and the same for the same arguments."""
-    fleet = Fleet.of(nodes)
     there: Mapping[str, list[tuple[int, Resident]]] = defaultdict(list)
     for place_in_line, resident in enumerate(residents):
         there[resident.node].append((place_in_line, resident))
+    fleet = _with_company(Fleet.of(nodes), there)
     alive = [index for index, node in enumerate(nodes) if node.ready]
     zones: Mapping[str, list[int]] = defaultdict(list)
     for index in alive:
@@ -82,6 +83,31 @@ def survey(nodes: Sequence[NodeState], residents: Iterable[Resident], policy: Po
     losses = [("node", nodes[index].hostname, [index]) for index in alive]
     losses += [("zone", zone, members) for zone, members in sorted(zones.items())]
     return Survey(tuple(_loss(fleet, policy, kind, name, members, there) for kind, name, members in losses))
+
+
+def _with_company(fleet: Fleet, there: Mapping[str, list[tuple[int, Resident]]]) -> Fleet:
+    """The fleet with who is where, as far as somebody has rules or wishes about that."""
+    rows: Mapping[Ask, list[int]] = defaultdict(list)
+    for row, id_ in enumerate(fleet.ids):
+        for _, resident in there.get(str(id_), ()):
+            rows[resident.request.ask].append(row)
+    wanted: set[Selector] = set().union(*(selectors(ask) for ask in rows))
+    full = replace(fleet, tallies={one: np.zeros(len(fleet), dtype=np.int64) for one in wanted}, averse={})
+    for ask, many in rows.items():
+        remember(full, ask, np.array(many, dtype=np.intp))
+    return full
+
+
+def _without(fleet: Fleet, leaving: Iterable[tuple[int, Ask]]) -> Fleet:
+    """The fleet when these are nobody's company any more; their claims stay where they are."""
+    left = replace(
+        fleet,
+        tallies={key: counts.copy() for key, counts in fleet.tallies.items()},
+        averse={key: counts.copy() for key, counts in fleet.averse.items()},
+    )
+    for row, ask in leaving:
+        remember(left, ask, np.array([row]), -1)
+    return left
 
 
 def _loss(
@@ -95,6 +121,10 @@ def _loss(
     # They are placed in the order they were given in, whichever of the nodes they are on.
     lost = sorted((one for index in members for one in there.get(str(fleet.ids[index]), ())), key=itemgetter(0))
     moving = [resident.request for _, resident in lost if not resident.stateful]
+    if fleet.tallies:
+        row_of = {str(fleet.ids[index]): index for index in members}
+        gone = [(row_of[one.node], one.request.ask) for _, one in lost if not one.stateful]
+        fleet = _without(fleet, gone)
     return Loss(
         kind, name, len(members), len(moving), _waiting(fleet, policy, members, moving), len(lost) - len(moving)
     )

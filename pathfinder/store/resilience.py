@@ -1,6 +1,7 @@
 """What would be lost with each node and zone, computed anew only where the fleet changed."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pathfinder.domain.lifecycle import CLAIMING, ContainerType, Status
 from pathfinder.domain.resources import Resources
 from pathfinder.scheduling import asking, policy, resilience
+from pathfinder.scheduling.relations import selectors
 from pathfinder.scheduling.request import Ask, Request
 from pathfinder.scheduling.resilience import Resident, Survey
 from pathfinder.store import nodes
@@ -24,7 +26,7 @@ _VERSION = text("""
     FROM clusters AS k LEFT JOIN nodes AS n ON n.cluster_id = k.id WHERE k.id = :cluster_id GROUP BY k.id
 """)
 _RESIDENTS = text("""
-    SELECT id, node_id, type, image, cpu_millicores, memory_bytes, disk_bytes, spec, priority
+    SELECT id, node_id, type, image, cpu_millicores, memory_bytes, disk_bytes, spec, priority, labels
     FROM containers
     WHERE cluster_id = :cluster_id AND node_id IS NOT NULL AND status = ANY(:statuses) ORDER BY id
 """)
@@ -56,17 +58,15 @@ class Surveys:
 
 
 async def _residents(tx: AsyncConnection, cluster_id: UUID) -> list[Resident]:
-    result = await tx.execute(_RESIDENTS, {"cluster_id": cluster_id, "statuses": _WANTED})
+    rows = (await tx.execute(_RESIDENTS, {"cluster_id": cluster_id, "statuses": _WANTED})).all()
+    wanted = set().union(*(selectors(ask) for ask in {_ask(row) for row in rows}))
+    keys = {one.key for selector in wanted for one in selector.requirements}
     return [
-        Resident(
-            str(row.node_id),
-            Request(str(row.id), _ask(row)),
-            row.type == ContainerType.STATEFUL,
-        )
-        for row in result
+        Resident(str(row.node_id), Request(str(row.id), _ask(row, keys)), row.type == ContainerType.STATEFUL)
+        for row in rows
     ]
 
 
-def _ask(row: Any) -> Ask:
+def _ask(row: Any, keys: Collection[str] = ()) -> Ask:
     resources = Resources(row.cpu_millicores, row.memory_bytes, row.disk_bytes)
-    return asking.ask(resources, ContainerType(row.type), row.image, row.spec, row.priority)
+    return asking.ask(resources, ContainerType(row.type), row.image, row.spec, row.priority, row.labels, keys)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pathfinder.domain.asking import Affinity
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling.fleet import UNLIMITED, Fleet, NodeState
@@ -137,3 +138,27 @@ def test_it_says_what_placing_them_would_do(cluster: tuple[list[NodeState], list
         assert loss.waiting == sum(one.index is None for one in decisions)
         assert loss.containers == len(requests)
         assert loss.stateful == sum(one.node in dead and one.stateful for one in residents)
+
+
+def test_containers_that_must_be_apart_do_not_survive_a_node_that_nobody_can_stand_in_for() -> None:
+    """There is room, but not for company; a fourth node that is free of it takes one."""
+    web = Selector.parse("app=web")
+    ask = Ask(Resources(1000), affinities=(Affinity(web, apart=True),), labels=(("app", "web"),))
+    residents = [Resident(name, Request(name, ask)) for name in ("a", "b", "c")]
+    three = [node(name, *residents) for name in ("a", "b", "c")]
+
+    assert [one.waiting for one in survey(three, residents, POLICIES["spread"], "zone").of("node")] == [1, 1, 1]
+    assert survey([*three, node("d")], residents, POLICIES["spread"], "zone").survives()
+
+
+def test_what_dies_with_a_zone_is_nobodys_company_elsewhere() -> None:
+    """Spread over zones: when one dies, its part goes where it is allowed to, as if it had never been there."""
+    web = Selector.parse("app=web")
+    ask = Ask(Resources(1000), affinities=(Affinity(web, "zone", apart=True),), labels=(("app", "web"),))
+    plain = Ask(Resources(1000), affinities=(Affinity(web, "zone"),))
+    residents = [Resident("a", Request("web", ask)), Resident("a", Request("near", plain))]
+    fleet = [node("a", *residents, zone="1"), node("b", zone="2")]
+
+    found = survey(fleet, residents, POLICIES["spread"], "zone")
+
+    assert [one.waiting for one in found.of("zone")] == [0, 0]
