@@ -112,10 +112,10 @@ async def _decide(
     requests = asking.requests(pending, outcome.failed, there.keys)
     fleet = replace(known.fleet, tallies=there.tallies, averse=there.averse)
     decided = place(fleet, requests, chosen, seed)
-    ids = [None if one.index is None else UUID(states[one.index].id) for one in decided]
+    id_of = {row: UUID(states[row].id) for row in {one.index for one in decided if one.index is not None}}
+    ids = [None if one.index is None else id_of[one.index] for one in decided]
     wanted = claims.total((id_, one.resources, one.stateful) for id_, one in zip(ids, pending, strict=True) if id_)
-    rows = {one.index for one in decided if one.index is not None}
-    generations = {UUID(states[row].id): states[row].generation for row in rows}
+    generations = {id_: states[row].generation for row, id_ in id_of.items()}
     won = await claims.take(tx, wanted, generations, wait=first) if wanted else set()
     known.doubt(wanted.keys() - won)
     torn = {one.gang for one, node_id in zip(pending, ids, strict=True) if node_id and node_id not in won}
@@ -127,7 +127,7 @@ async def _decide(
             if chosen.preemption:
                 outcome.crowded.add(chosen)
         elif node_id in won and (container.gang is None or container.gang not in torn):
-            settled.schedule(container, decision, states[decision.index], outcome)
+            settled.schedule(container, decision, states[decision.index], node_id, outcome)
         else:
             lost.append(container)
             if node_id in won:  # the rest of its gang went elsewhere
@@ -146,12 +146,14 @@ class _Settled:
         self._changed: list[Container] = []
         self._kinds: dict[object, tuple[UUID, list[Decision]]] = {}
 
-    def schedule(self, container: Container, decision: Decision, node: NodeState, outcome: Outcome) -> None:
+    def schedule(
+        self, container: Container, decision: Decision, node: NodeState, node_id: UUID, outcome: Outcome
+    ) -> None:
         """It goes there."""
         placed = container.to(
             Status.SCHEDULED,
             generation=container.generation + 1,
-            node_id=UUID(node.id),
+            node_id=node_id,
             node=node.hostname,
             waiting=False,
             message=None,

@@ -1,6 +1,7 @@
 """Running one or several roles in one process, and stopping them in good order."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -31,6 +32,10 @@ async def _run(roles: Mapping[str, Role], settings: Settings) -> int:
         telemetry.ROLE.labels(role).set(1)
         if role != "warden":  # the one that needs none; what is not there yet is not ready
             shared.broker(role)
+    # A batch makes many objects that live until its end: looking for cycles among them takes a third of its time. What
+    # is there already stays.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, shared.stopping.set)

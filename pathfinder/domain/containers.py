@@ -69,7 +69,7 @@ class Container:
     @property
     def limits(self) -> Resources:
         """The most its instance may use; 0 where there is no limit."""
-        return Limits.kept(self.spec).over(self.resources)
+        return Limits.kept(self.spec).over(self.resources) if "limits" in self.spec else self.resources
 
     @property
     def order(self) -> InstanceOrder:

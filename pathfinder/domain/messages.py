@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from os import urandom
 from typing import Any
-from uuid import uuid4
 
 import orjson
 
@@ -122,7 +122,7 @@ class Envelope:
     generation: int = 0
     trace_id: str = ""
     body: dict[str, Any] = field(default_factory=dict)
-    id: str = field(default_factory=lambda: str(uuid4()))
+    id: str = field(default_factory=lambda: urandom(16).hex())
     at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
     version: int = VERSION
 

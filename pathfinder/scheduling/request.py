@@ -1,7 +1,7 @@
 """What the scheduler is asked to place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from pathfinder.domain.asking import Affinity, Spread, Toleration
 from pathfinder.domain.resources import Resources
@@ -29,6 +29,15 @@ class Ask:
     priority: int = 0
     image: str = ""
     pool: str = DEFAULT_POOL
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Asks are looked up for every container, and many containers share one.
+        values = tuple(getattr(self, one.name) for one in fields(self) if one.compare)
+        object.__setattr__(self, "_hash", hash(values))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def own_labels(self) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -119,9 +120,9 @@ def _text(document: Mapping[str, Any]) -> str:
 
 _STATE = """
     SELECT c.id, c.cluster_id, c.hostname, c.image, c.type, c.status, c.generation, c.node_id, n.hostname AS node,
-           c.ipaddress, c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.spec, c.waiting, c.wakes, c.message,
-           c.decision_id, c.trace_id, c.status_at, c.attempts, c.retry_at, c.takeover,
-           c.priority, c.policy, c.labels, c.gang
+           c.ipaddress, c.cpu_millicores, c.memory_bytes, c.disk_bytes, CAST(c.spec AS text) AS spec,
+           c.waiting, c.wakes, c.message, c.decision_id, c.trace_id, c.status_at, c.attempts, c.retry_at, c.takeover,
+           c.priority, c.policy, CAST(c.labels AS text) AS labels, c.gang
     FROM containers AS c LEFT JOIN nodes AS n ON n.id = c.node_id
 """
 _BY_ID = text(f"{_STATE} WHERE c.id = ANY(:ids) ORDER BY c.id FOR UPDATE OF c")
@@ -200,6 +201,10 @@ async def waiting(tx: AsyncConnection, cluster_id: UUID, policy: str, limit: int
     return [_container(row) for row in result]
 
 
+#: A stored document; equal ones are read once and shared, so none is to be changed.
+_shared = lru_cache(10_000)(orjson.loads)
+
+
 def _container(row: Any) -> Container:
     return Container(
         id=row.id,
@@ -213,7 +218,7 @@ def _container(row: Any) -> Container:
         node=row.node,
         ipaddress=row.ipaddress,
         resources=Resources(row.cpu_millicores, row.memory_bytes, row.disk_bytes),
-        spec=row.spec,
+        spec=_shared(row.spec),
         waiting=row.waiting,
         wakes=frozenset(row.wakes),
         message=row.message,
@@ -225,7 +230,7 @@ def _container(row: Any) -> Container:
         takeover=row.takeover,
         priority=row.priority,
         policy=row.policy,
-        labels=row.labels,
+        labels=_shared(row.labels),
         gang=row.gang,
     )
 
