@@ -12,6 +12,7 @@ from pathfinder.client.containers import Containers
 from pathfinder.client.dead import Dead
 from pathfinder.client.events import Events
 from pathfinder.client.nodes import Nodes
+from pathfinder.client.plans import Plans
 from pathfinder.client.problems import Problems
 from pathfinder.client.resilience import Survival
 from pathfinder.client.webhooks import Webhooks
@@ -48,6 +49,7 @@ class Client:
         self.nodes = Nodes(self._connection, cluster)
         self.clusters = Clusters(self._connection, cluster)
         self.resilience = Survival(self._connection, cluster)
+        self.plans = Plans(self._connection, cluster)
         self.webhooks = Webhooks(self._connection, cluster)
         self.events = Events(self._connection, cluster)
         self.dead = Dead(self._connection, cluster)

@@ -186,6 +186,40 @@ class ContainerBatch(Body):
         return together
 
 
+Seed = Annotated[int, Field(ge=0, le=(1 << 32) - 1, description="What ties are broken by.")]
+NodeNames = Annotated[list[Hostname], Field(max_length=MAX_BATCH)]
+
+
+class CreatePlan(ContainerBatch):
+    """Containers that might be asked for."""
+
+    seed: Seed = 0
+
+
+class LosePlan(Body):
+    """Nodes that might die, by name or as a zone."""
+
+    nodes: NodeNames = Field(default_factory=list)
+    zone: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
+        None, description="All nodes whose zone label has this value, instead of nodes by name.", validate_default=True
+    )
+    seed: Seed = 0
+
+    @field_validator("zone")
+    @classmethod
+    def _one_of_both(cls, zone: str | None, info: ValidationInfo) -> str | None:
+        if (zone is None) == (not info.data.get("nodes")):
+            raise ValueError("name either nodes, or a zone")
+        return zone
+
+
+class DrainPlan(Body):
+    """Nodes that might be emptied."""
+
+    nodes: NodeNames = Field(min_length=1)
+    seed: Seed = 0
+
+
 class ClusterSpec(Body):
     """A new cluster."""
 

@@ -330,6 +330,48 @@ class Loss(BaseModel):
     stateful: int = Field(description="Stateful containers there: they would wait for their node in any case.")
 
 
+class Planned(BaseModel):
+    """A container in a plan: where it would go, or why it would wait."""
+
+    hostname: str
+    source: str | None = Field(None, description="The node it is on now.")
+    node: str | None = Field(description="The node it would go to; null: none.")
+    reason: str | None = Field(None, description="Why it would have no node.")
+
+
+class Displaced(BaseModel):
+    """A container that would give way to a more urgent one."""
+
+    hostname: str
+    node: str
+    by: str = Field(description="Hostname of the more urgent one.")
+
+
+class Filling(BaseModel):
+    """How full a node is, and would be: shares of what it has, and the number of containers that claim."""
+
+    hostname: str
+    cpu_before: float
+    cpu_after: float
+    memory_before: float
+    memory_after: float
+    containers_before: int
+    containers_after: int
+
+
+class Plan(BaseModel):
+    """What would happen now; nothing of it is done."""
+
+    cluster: str
+    seed: int = Field(description="What ties were broken by.")
+    fits: bool = Field(description="Whether every container would have a node at once.")
+    placed: list[Planned]
+    waiting: list[Planned]
+    staying: list[Planned] = Field(description="Stateful containers, which are not moved without being told.")
+    preempted: list[Displaced] = Field(description="Those who would give way to containers that would wait.")
+    nodes: list[Filling] = Field(description="The nodes that would change.")
+
+
 class Resilience(BaseModel):
     """What a cluster would survive now, under its policy."""
 

@@ -98,7 +98,7 @@ def _with_company(fleet: Fleet, there: Mapping[str, list[tuple[int, Resident]]])
     return full
 
 
-def _without(fleet: Fleet, leaving: Iterable[tuple[int, Ask]]) -> Fleet:
+def departed(fleet: Fleet, leaving: Iterable[tuple[int, Ask]]) -> Fleet:
     """The fleet when these are nobody's company any more; their claims stay where they are."""
     left = replace(
         fleet,
@@ -124,18 +124,23 @@ def _loss(
     if fleet.tallies:
         row_of = {str(fleet.ids[index]): index for index in members}
         gone = [(row_of[one.node], one.request.ask) for _, one in lost if not one.stateful]
-        fleet = _without(fleet, gone)
+        fleet = departed(fleet, gone)
     return Loss(
         kind, name, len(members), len(moving), _waiting(fleet, policy, members, moving), len(lost) - len(moving)
     )
 
 
+def dead(fleet: Fleet, rows: Sequence[int]) -> Fleet:
+    """The same fleet with the nodes of these rows DOWN."""
+    ready = fleet.ready.copy()
+    ready[list(rows)] = False
+    return replace(fleet, ready=ready)
+
+
 def _waiting(fleet: Fleet, policy: Policy, members: list[int], moving: list[Request]) -> int:
     if not moving:
         return 0
-    ready = fleet.ready.copy()
-    ready[members] = False
-    left = replace(fleet, ready=ready)
+    left = dead(fleet, members)
     if _surely_fits(left, moving, policy):
         return 0
     return sum(one.index is None for one in place(left, moving, policy, seed=0, explain=False))

@@ -46,7 +46,7 @@ async def create(
     """
     if key is not None and (known := await _answered(tx, cluster.id, key, _digest(specs, together))) is not None:
         return known
-    await _check(tx, cluster, specs)
+    await check(tx, cluster, specs)
     if cluster.quota is not None:
         await quotas.admit(tx, cluster.id, cluster.name, specs)
     made = await containers.insert(tx, cluster.id, cluster.default_image, specs, asker.trace_id, together=together)
@@ -71,7 +71,8 @@ async def create(
     return ids
 
 
-async def _check(tx: AsyncConnection, cluster: Cluster, specs: Sequence[ContainerSpec]) -> None:
+async def check(tx: AsyncConnection, cluster: Cluster, specs: Sequence[ContainerSpec]) -> None:
+    """Whether these containers could be asked for, beside their names and the quota. Raises Invalid, NeverFits."""
     seen: set[str] = set()
     for index, spec in enumerate(specs):
         if spec.hostname in seen:

@@ -59,14 +59,15 @@ class Surveys:
 
 async def _residents(tx: AsyncConnection, cluster_id: UUID) -> list[Resident]:
     rows = (await tx.execute(_RESIDENTS, {"cluster_id": cluster_id, "statuses": _WANTED})).all()
-    wanted = set().union(*(selectors(ask) for ask in {_ask(row) for row in rows}))
+    wanted = set().union(*(selectors(ask) for ask in {ask_of(row) for row in rows}))
     keys = {one.key for selector in wanted for one in selector.requirements}
     return [
-        Resident(str(row.node_id), Request(str(row.id), _ask(row, keys)), row.type == ContainerType.STATEFUL)
+        Resident(str(row.node_id), Request(str(row.id), ask_of(row, keys)), row.type == ContainerType.STATEFUL)
         for row in rows
     ]
 
 
-def _ask(row: Any, keys: Collection[str] = ()) -> Ask:
+def ask_of(row: Any, keys: Collection[str] = ()) -> Ask:
+    """What a container's row asks for, with those of its labels whose keys these are."""
     resources = Resources(row.cpu_millicores, row.memory_bytes, row.disk_bytes)
     return asking.ask(resources, ContainerType(row.type), row.image, row.spec, row.priority, row.labels, keys)

@@ -24,6 +24,7 @@ VERBS = {
     "describe": "describe",
     "explain": "explain",
     "create": "create",
+    "plan": "plan",
     "delete": "delete",
     "update": "update",
     "reschedule": "reschedule",
@@ -41,6 +42,7 @@ VERBS = {
 EXIT_CODES = (
     "Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 cannot reach the server, 4 timed out, "
     "5 the server is unavailable or overloaded, try later, "
+    "2 of `pfi plan` and `pfi resilience`: something would wait; "
     "6 and 7 of `pfi status`: degraded, down; 130 after Ctrl-C."
 )
 

@@ -83,6 +83,71 @@ def container(
 ) -> None:
     """Ask for a container. It starts as soon as a node can take it."""
     seconds = parsing.duration(timeout)
+    wishes = wishes_of(
+        image=image,
+        cpu=cpu,
+        memory=memory,
+        disk=disk,
+        label=label,
+        node_label=node_label,
+        config=config,
+        profile=profile,
+        kind=kind,
+        max_attempts=max_attempts,
+        limit_cpu=limit_cpu,
+        limit_memory=limit_memory,
+        limit_disk=limit_disk,
+        constraint=constraint,
+        arch=arch,
+        pool=pool,
+        toleration=toleration,
+        near=near,
+        apart=apart,
+        prefer_near=prefer_near,
+        prefer_apart=prefer_apart,
+        spread=spread,
+        prefer_spread=prefer_spread,
+        budget=budget,
+        priority=priority,
+        policy=policy,
+    )
+    run(
+        ctx,
+        lambda client: _create(client, name, wishes, output, seconds if wait else None),
+        patience=PATIENCE_SECONDS if retry else 0,
+    )
+
+
+def wishes_of(
+    *,
+    image: str | None,
+    cpu: str | None,
+    memory: str | None,
+    disk: str | None,
+    label: placing.Texts,
+    node_label: placing.Texts,
+    config: placing.Texts,
+    profile: placing.Texts,
+    kind: Type | None,
+    max_attempts: int | None,
+    limit_cpu: str | None,
+    limit_memory: str | None,
+    limit_disk: str | None,
+    constraint: placing.Texts,
+    arch: str | None,
+    pool: str | None,
+    toleration: placing.Texts,
+    near: placing.Texts,
+    apart: placing.Texts,
+    prefer_near: placing.Texts,
+    prefer_apart: placing.Texts,
+    spread: placing.Texts,
+    prefer_spread: placing.Texts,
+    budget: str | None,
+    priority: int | None,
+    policy: str | None,
+) -> Wishes:
+    """What these options ask for, as the API is told."""
     wishes: Wishes = {}
     if image is not None:
         wishes["image"] = image
@@ -120,11 +185,7 @@ def container(
     wishes.update(placing.company(near, apart, prefer_near, prefer_apart))
     wishes.update(placing.shares(spread, prefer_spread))
     wishes.update(placing.budget(budget))
-    run(
-        ctx,
-        lambda client: _create(client, name, wishes, output, seconds if wait else None),
-        patience=PATIENCE_SECONDS if retry else 0,
-    )
+    return wishes
 
 
 async def _create(client: Client, name: str, wishes: Wishes, output: ResultOutput, seconds: float | None) -> None:

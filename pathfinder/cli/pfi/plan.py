@@ -1,0 +1,176 @@
+"""`pfi plan`: what would happen, without doing it."""
+
+import inspect
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from pathfinder.cli.pfi import create as creating
+from pathfinder.cli.pfi.options import Output, OutputOption
+from pathfinder.cli.pfi.output import documents
+from pathfinder.cli.pfi.session import run
+from pathfinder.cli.pfi.table import Column, Columns, Table
+from pathfinder.cli.pfi.terminal import Colour, harmless, has_colour, say
+from pathfinder.cli.pfi.verbs import group
+from pathfinder.client import Client
+from pathfinder.domain.views import Displaced, Filling, Plan, Planned
+
+app = group("Tell what would happen, without doing it. Exit code 0: all would fit; 2: some would wait.")
+
+#: The exit code where some containers would have no node.
+SOME_WOULD_WAIT = 2
+
+#: The least digits of a number at the end of a name.
+DIGITS = 2
+
+SeedOption = Annotated[int, typer.Option(metavar="N", help="What ties are broken by.", min=0)]
+Nodes = Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="Nodes.", show_default=False)]
+Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="Hostnames of the new containers.")]
+
+WAITING: Columns[Planned] = (
+    Column("WOULD WAIT", lambda it: it.hostname, lambda _: Colour.BAD),
+    Column("ON", lambda it: it.source),
+    Column("WHY", lambda it: it.reason),
+)
+PLACED: Columns[Planned] = (
+    Column("CONTAINER", lambda it: it.hostname),
+    Column("FROM", lambda it: it.source),
+    Column("TO", lambda it: it.node),
+)
+DISPLACED: Columns[Displaced] = (
+    Column("WOULD GIVE WAY", lambda it: it.hostname, lambda _: Colour.BAD),
+    Column("ON", lambda it: it.node),
+    Column("FOR", lambda it: it.by),
+)
+FILLING: Columns[Filling] = (
+    Column("NODE", lambda it: it.hostname),
+    Column("CPU", lambda it: f"{it.cpu_before:.0%} → {it.cpu_after:.0%}"),
+    Column("MEMORY", lambda it: f"{it.memory_before:.0%} → {it.memory_after:.0%}"),
+    Column("CONTAINERS", lambda it: f"{it.containers_before} → {it.containers_after}"),
+)
+
+
+def _create(ctx: typer.Context, names: list[str], count: int, seed: int, output: Output, **options: Any) -> None:
+    """Tell where new containers would go, which would wait, and who would give way."""
+    wishes = creating.wishes_of(**options)
+    wanted = [{"hostname": name, **wishes} for name in numbered(names, count)]
+    _tell(ctx, lambda client: client.plans.create(wanted, seed=seed), output)
+
+
+def _with_options_of_create(command: Callable[..., None]) -> Callable[..., None]:
+    """The same options as `pfi create container` has for what is asked for: written once, there."""
+    theirs = inspect.signature(creating.container).parameters
+    asked = [theirs[name].replace(kind=inspect.Parameter.KEYWORD_ONLY) for name in _asked_for()]
+    own = [
+        inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
+        inspect.Parameter("names", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Names),
+        inspect.Parameter(
+            "count",
+            inspect.Parameter.KEYWORD_ONLY,
+            default=1,
+            annotation=Annotated[int, typer.Option(metavar="N", help="So many of each: NAME-01, NAME-02, …", min=1)],
+        ),
+        inspect.Parameter("seed", inspect.Parameter.KEYWORD_ONLY, default=0, annotation=SeedOption),
+        inspect.Parameter("output", inspect.Parameter.KEYWORD_ONLY, default=Output.TABLE, annotation=OutputOption),
+    ]
+    command.__signature__ = inspect.Signature([*own, *asked])  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in (*own, *asked)}
+    return command
+
+
+def _asked_for() -> Sequence[str]:
+    return list(inspect.signature(creating.wishes_of).parameters)
+
+
+app.command("create", epilog="Example: pfi plan create web --count 20 --cpu 2 --memory 4GiB --spread app=web@zone")(
+    _with_options_of_create(_create)
+)
+
+lose = group("Tell what would happen if nodes died.")
+app.add_typer(lose, name="lose")
+drain = group("Tell what would happen if nodes were emptied.")
+app.add_typer(drain, name="drain")
+
+
+@lose.callback()
+def _lose() -> None:
+    """Tell what would happen if nodes died."""
+
+
+@lose.command("node", epilog="Example: pfi plan lose node node-01 node-02, or: pfi plan lose node --zone a")
+def lose_node(
+    ctx: typer.Context,
+    names: Nodes = None,
+    zone: Annotated[str | None, typer.Option(metavar="NAME", help="All nodes of this zone, instead.")] = None,
+    seed: SeedOption = 0,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Tell where containers would go if these nodes died at once."""
+    if (zone is None) == (not names):
+        raise typer.BadParameter("name either nodes, or a zone with --zone")
+    _tell(ctx, lambda client: client.plans.lose(names or (), zone=zone, seed=seed), output)
+
+
+@drain.callback()
+def _drain() -> None:
+    """Tell what would happen if nodes were emptied."""
+
+
+@drain.command("node")
+def drain_node(
+    ctx: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Nodes.")],
+    seed: SeedOption = 0,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Tell where containers would go if these nodes were cordoned and emptied."""
+    _tell(ctx, lambda client: client.plans.drain(names, seed=seed), output)
+
+
+def numbered(names: Sequence[str], count: int) -> list[str]:
+    """The names, each with the numbers up to `count` at its end if there are to be several."""
+    if count == 1:
+        return list(names)
+    width = max(DIGITS, len(str(count)))
+    return [f"{name}-{number:0{width}d}" for name in names for number in range(1, count + 1)]
+
+
+def _tell(ctx: typer.Context, ask: Callable[[Client], Awaitable[Plan]], output: Output) -> None:
+    plan = run(ctx, ask)
+    if output in (Output.JSON, Output.YAML):
+        documents([plan], output, single=True)
+    elif output is Output.NAME:
+        for one in plan.waiting:
+            say(harmless(one.hostname))
+    else:
+        say("\n".join(told(plan, wide=output is Output.WIDE, colour=has_colour(sys.stdout))))
+    if not plan.fits:
+        raise typer.Exit(SOME_WOULD_WAIT)
+
+
+def told(plan: Plan, *, wide: bool, colour: bool) -> list[str]:
+    """A sentence, then what should worry somebody, then where the others would go; `wide`: each of them."""
+    total = len(plan.placed) + len(plan.waiting)
+    words = "all would have a node" if plan.fits else f"{len(plan.waiting)} of {total} would wait"
+    lines = [f"{total} container{'' if total == 1 else 's'}: {words}; nothing was done"]
+    if plan.staying:
+        lines.append(f"{len(plan.staying)} stateful would stay, and wait for their own node in any case")
+    tables: Sequence[tuple[Columns[Any], Sequence[Any]]] = (
+        (WAITING, [*plan.waiting, *(plan.staying if wide else ())]),
+        (DISPLACED, plan.preempted),
+        (PLACED, plan.placed if wide or len(plan.placed) <= SHORT else ()),
+        (FILLING, plan.nodes),
+    )
+    for columns, rows in tables:
+        if rows:
+            shown = [one for one in columns if any(one.text(row) for row in rows)]
+            lines += ["", *Table(shown, colour=colour).render(rows)]
+    if len(plan.placed) > SHORT and not wide:
+        lines += ["", f"-o wide shows where each of the {len(plan.placed)} would go"]
+    return lines
+
+
+#: So many placements are shown one by one without being asked for.
+SHORT = 20

@@ -1,0 +1,211 @@
+"""Plans on the fleet as it is stored now. Nothing is written."""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.domain import views
+from pathfinder.domain.errors import AlreadyExists, NotFound
+from pathfinder.domain.lifecycle import CLAIMING, Status
+from pathfinder.domain.specs import ContainerSpec
+from pathfinder.scheduling import asking, explain, plan, policy
+from pathfinder.scheduling.fleet import Fleet, NodeState
+from pathfinder.scheduling.plan import Crowd, Plan, Wanted
+from pathfinder.scheduling.request import Ask, Gang, Request
+from pathfinder.scheduling.resilience import Resident
+from pathfinder.store import nodes, preemption, quotas, requests
+from pathfinder.store.clusters import Cluster
+from pathfinder.store.resilience import ask_of
+from pathfinder.store.tallies import Tallies
+
+_WANTED = sorted(CLAIMING - {Status.SCHEDULE_DELETION})
+_TAKEN = text("""
+    SELECT hostname FROM containers
+    WHERE cluster_id = :cluster_id AND hostname = ANY(:names) AND status <> 'DELETED' ORDER BY hostname
+""")
+_RESIDENTS = text("""
+    SELECT id, hostname, node_id, type, image, cpu_millicores, memory_bytes, disk_bytes, spec, labels, priority, policy
+    FROM containers
+    WHERE cluster_id = :cluster_id AND node_id = ANY(:nodes) AND status = ANY(:statuses) ORDER BY -priority, id
+""")
+_NAMES = text("SELECT id, hostname, node_id FROM containers WHERE id = ANY(:ids)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """The fleet a plan is made on, and the keys of the labels that company is chosen by."""
+
+    states: list[NodeState]
+    fleet: Fleet
+    keys: Collection[str]
+
+
+async def create(
+    tx: AsyncConnection, cluster: Cluster, specs: Sequence[ContainerSpec], seed: int, *, together: bool = False
+) -> views.Plan:
+    """What would happen if these containers were asked for. Raises what asking for them does."""
+    await requests.check(tx, cluster, specs)
+    taken = list((await tx.execute(_TAKEN, {"cluster_id": cluster.id, "names": [s.hostname for s in specs]})).scalars())
+    if taken:
+        raise AlreadyExists(f"{', '.join(taken[:5])}: a living container has that name already. Choose another.")
+    if cluster.quota is not None:
+        await quotas.admit(tx, cluster.id, cluster.name, specs)
+    asks = [_ask(cluster, spec) for spec in specs]
+    chosen = [policy.named(spec.policy or cluster.policy) for spec in specs]
+    ground = await _ground(tx, cluster.id, asks)
+    gang = Gang("planned", len(specs)) if together else None
+    wanted = [
+        Wanted(Request(spec.hostname, _ask(cluster, spec, ground.keys), gang=gang), by)
+        for spec, by in zip(specs, chosen, strict=True)
+    ]
+    crowd = await _crowd(tx, cluster.id, ground, wanted)
+    made = await asyncio.to_thread(plan.create, ground.fleet, wanted, seed, crowd)
+    return _view(cluster, made, ground, seed, {}, await _names(tx, made))
+
+
+async def lose(
+    tx: AsyncConnection, cluster: Cluster, hostnames: Sequence[str], zone: tuple[str, str] | None, seed: int
+) -> views.Plan:
+    """What would happen if these nodes died, or all of a zone (its label and value). Raises NotFound."""
+    return await _without(tx, cluster, plan.lose, hostnames, zone, seed)
+
+
+async def drain(tx: AsyncConnection, cluster: Cluster, hostnames: Sequence[str], seed: int) -> views.Plan:
+    """What would happen if these nodes were emptied. Raises NotFound."""
+    return await _without(tx, cluster, plan.drain, hostnames, None, seed)
+
+
+async def _without(
+    tx: AsyncConnection,
+    cluster: Cluster,
+    how: Callable[..., Plan],
+    hostnames: Sequence[str],
+    zone: tuple[str, str] | None,
+    seed: int,
+) -> views.Plan:
+    states, _ = await nodes.snapshot(tx, cluster.id)
+    rows = _rows(states, hostnames, zone)
+    found = (
+        await tx.execute(
+            _RESIDENTS,
+            {"cluster_id": cluster.id, "nodes": [UUID(states[row].id) for row in rows], "statuses": _WANTED},
+        )
+    ).all()
+    asks = [ask_of(row) for row in found]
+    ground = await _ground(tx, cluster.id, asks, states)
+    residents = [
+        Resident(
+            str(row.node_id),
+            Request(str(row.id), ask_of(row, ground.keys)),
+            ask.stateful,
+        )
+        for row, ask in zip(found, asks, strict=True)
+    ]
+    by = {str(row.id): policy.named(row.policy or cluster.policy) for row in found}
+    made = await asyncio.to_thread(how, ground.fleet, rows, residents, by, seed)
+    host_of = {one.id: one.hostname for one in states}
+    origin = {str(row.id): (str(row.hostname), host_of[str(row.node_id)]) for row in found}
+    return _view(cluster, made, ground, seed, origin, {})
+
+
+def _rows(states: Sequence[NodeState], hostnames: Sequence[str], zone: tuple[str, str] | None) -> list[int]:
+    if zone is not None:
+        label, value = zone
+        rows = [row for row, one in enumerate(states) if one.labels.get(label) == value]
+        if not rows:
+            there = ", ".join(sorted({one.labels[label] for one in states if label in one.labels})) or "none"
+            raise NotFound("zone", value, f"Zones are values of the nodes' label {label!r}; there are: {there}.")
+        return rows
+    row_of = {one.hostname: row for row, one in enumerate(states)}
+    for name in hostnames:
+        if name not in row_of:
+            raise NotFound("node", name, "`pfi get nodes` lists those there are.")
+    return sorted({row_of[name] for name in hostnames})
+
+
+async def _ground(
+    tx: AsyncConnection, cluster_id: UUID, asks: Sequence[Ask], states: list[NodeState] | None = None
+) -> _Ground:
+    if states is None:
+        states, _ = await nodes.snapshot(tx, cluster_id)
+    there = await Tallies().of(tx, cluster_id, states, set(asks), keep=False)
+    return _Ground(states, Fleet.of(states, there.tallies, there.averse), there.keys)
+
+
+async def _crowd(tx: AsyncConnection, cluster_id: UUID, ground: _Ground, wanted: Sequence[Wanted]) -> Crowd:
+    if not any(one.policy.preemption for one in wanted):
+        return Crowd()
+    row_of = {one.id: row for row, one in enumerate(ground.states)}
+    below = max(one.request.ask.priority for one in wanted)
+    tenants = await preemption.tenants(tx, cluster_id, below, row_of, ground.keys)
+    return Crowd(
+        tenants,
+        await preemption.leaving(tx, cluster_id, row_of),
+        await preemption.away(tx, cluster_id, {one.budget for one in tenants if one.budget}),
+    )
+
+
+def _ask(cluster: Cluster, spec: ContainerSpec, keys: Collection[str] = ()) -> Ask:
+    image = spec.image or cluster.default_image
+    return asking.ask(spec.resources, spec.type, image, spec.document(), spec.priority, spec.labels, keys)
+
+
+async def _names(tx: AsyncConnection, made: Plan) -> dict[str, str]:
+    """The hostnames of those who would give way, by id."""
+    ids = [UUID(one.id) for eviction in made.evictions for one in eviction.victims]
+    return {str(row.id): row.hostname for row in await tx.execute(_NAMES, {"ids": ids})} if ids else {}
+
+
+def _view(
+    cluster: Cluster,
+    made: Plan,
+    ground: _Ground,
+    seed: int,
+    origin: dict[str, tuple[str, str]],
+    victims: dict[str, str],
+) -> views.Plan:
+    def planned(decision: Any) -> views.Planned:
+        name, source = origin.get(decision.request.id, (decision.request.id, None))
+        node = None if decision.index is None else ground.states[decision.index].hostname
+        reason = explain.sentence(decision, len(ground.states)) if node is None else None
+        return views.Planned(hostname=name, source=source, node=node, reason=reason)
+
+    told = [planned(one) for one in made.decisions]
+    staying = [
+        views.Planned(hostname=name, source=node, node=None, reason=f"It is stateful: it waits for {node}.")
+        for name, node in (origin[one] for one in made.staying)
+    ]
+    return views.Plan(
+        cluster=cluster.name,
+        seed=seed,
+        fits=made.fits,
+        placed=[one for one in told if one.node is not None],
+        waiting=[one for one in told if one.node is None],
+        staying=staying,
+        preempted=[
+            views.Displaced(
+                hostname=victims.get(victim.id, victim.id),
+                node=ground.states[eviction.index].hostname,
+                by=eviction.request.id,
+            )
+            for eviction in made.evictions
+            for victim in eviction.victims
+        ],
+        nodes=[
+            views.Filling(
+                hostname=before.node,
+                cpu_before=before.cpu,
+                cpu_after=after.cpu,
+                memory_before=before.memory,
+                memory_after=after.memory,
+                containers_before=before.containers,
+                containers_after=after.containers,
+            )
+            for before, after in zip(made.before, made.after, strict=True)
+        ],
+    )
