@@ -3,10 +3,12 @@
 import asyncio
 import random
 from collections import Counter
+from uuid import UUID
 
 import numpy as np
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 from workbench import Fleet, MakeProcess
 
 from pathfinder.bootstrap import Process
@@ -14,6 +16,7 @@ from pathfinder.domain.patches import NodePatch
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.scheduling import asking
 from pathfinder.store import claims, clusters, nodes, requests, upkeep
+from pathfinder.store.fleets import KnownFleet
 from pathfinder.store.requests import Asker
 from pathfinder.store.tallies import Tallies
 from workers.scheduler import ANYTHING, place_pending
@@ -152,6 +155,72 @@ async def test_each_change_of_a_node_lets_in_what_waits_for_it(fleet: Fleet, pro
     await place_pending(process, fleet.cluster_id, news=ANYTHING)
 
     assert (await fleet.statuses())["waits"] == "SCHEDULED", await message(fleet, "waits")
+
+
+MEANWHILE = {
+    "its label": {"labels": {"zone": "b"}},
+    "a taint": {"taints": ["dedicated"]},
+    "its pool": {"pool": "gpu"},
+    "its limit": {"max_containers": 0},
+    "its overcommit": {"overcommit": {"cpu": 0.1}},
+}
+
+
+@pytest.mark.parametrize("change", MEANWHILE)
+async def test_a_node_that_changes_while_it_is_chosen_is_not_held_to_what_it_was(
+    fleet: Fleet, process: Process, make_process: MakeProcess, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """The change is committed after the look and before the claim: what was decided is decided again."""
+    await fleet.node("node-01", labels={"zone": "a"})
+    await fleet.ask("first", "second", cpu=1, constraints=["zone=a"])
+    refresh, changed = KnownFleet.refresh, False
+
+    async def and_then_it_changes(known: KnownFleet, tx: AsyncConnection, cluster_id: UUID) -> None:
+        nonlocal changed
+        await refresh(known, tx, cluster_id)
+        if not changed:
+            changed = True
+            await patch(make_process(), fleet, "node-01", **MEANWHILE[change])
+
+    monkeypatch.setattr(KnownFleet, "refresh", and_then_it_changes)
+    await place_pending(process, fleet.cluster_id)
+
+    assert set((await fleet.statuses()).values()) == {"PENDING"}
+    await fleet.node("node-02", labels={"zone": "a"})
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
+    assert set((await where(fleet)).values()) == {"node-02"}
+    await fleet.assert_claims_add_up()
+
+
+async def test_rules_hold_while_nodes_join_leave_and_change_their_labels(
+    fleet: Fleet, make_process: MakeProcess
+) -> None:
+    """Schedulers, users and operators at once: whoever is placed was allowed there, and nobody shares a node."""
+    await zones(fleet, a=3, b=3)
+    dice, other = random.Random(1), make_process()
+
+    async def operate() -> None:
+        for step in range(12):
+            name = dice.choice(["a-0", "a-1", "b-0", "b-1"])
+            await patch(other, fleet, name, labels={"zone": dice.choice("ab"), "step": str(step)})
+            if step % 4 == 0:
+                await fleet.node(f"a-{10 + step}", labels={"zone": "a"})
+            async with other.database.begin() as tx:
+                node = await nodes.find(tx, fleet.cluster_id, "b-2")
+                await nodes.set_schedulable(tx, node, step % 2 == 0, "test", "")
+
+    async def schedule(process: Process) -> None:
+        for number in range(6):
+            await fleet.ask(f"web-{id(process)}-{number}", cpu=1, **WEB, **APART, constraints=["zone in (a, b)"])
+            await place_pending(process, fleet.cluster_id, news=ANYTHING)
+
+    await asyncio.gather(operate(), *(schedule(make_process(scheduler_batch=3)) for _ in range(3)))
+    await place_pending(other, fleet.cluster_id, news=ANYTHING)
+
+    found = list((await where(fleet)).values())
+    assert len(found) == len(set(found))
+    assert len(found) >= 8
+    await fleet.assert_claims_add_up()
 
 
 async def test_a_condition_on_a_label_that_no_node_has_is_told_as_such(fleet: Fleet, process: Process) -> None:

@@ -167,6 +167,18 @@ async def test_a_quota_holds_however_many_ask_at_once(fleet: Fleet, api: httpx2.
     assert await fleet.rows("SELECT count(*) FROM containers") == [(6,)]
 
 
+async def test_a_create_that_is_repeated_is_not_counted_twice(fleet: Fleet, api: httpx2.AsyncClient) -> None:
+    """The quota is used up by the first; its repetition gets the same containers."""
+    await api.patch("/clusters/default", json={"quota": {"containers": 1}})
+
+    answers = [
+        await api.post("/containers", json={"hostname": "web"}, headers={"Idempotency-Key": "once"}) for _ in range(2)
+    ]
+
+    assert [one.status_code for one in answers] == [201, 201]
+    assert answers[0].json()["id"] == answers[1].json()["id"]
+
+
 async def test_an_overcommitted_cluster_accepts_what_fits_into_what_it_promises(
     fleet: Fleet, api: httpx2.AsyncClient
 ) -> None:
