@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
-from pathfinder.broker.connection import backoff, pause
+from pathfinder.broker.connection import as_lost, backoff, pause
 from pathfinder.broker.consume import Delivery, consume
 from pathfinder.controllers import healing as decide
 from pathfinder.controllers import liveness
@@ -135,7 +135,8 @@ class Monitor:
         came = self._marks.setdefault(mark.subject, asyncio.Event())
         try:
             async with asyncio.timeout(MARK_SECONDS):
-                await channel.default_exchange.publish(Message(encode([mark])), topology.HEARTBEATS.name)
+                with as_lost():
+                    await channel.default_exchange.publish(Message(encode([mark])), topology.HEARTBEATS.name)
                 await came.wait()
         except TimeoutError:
             return False

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import aio_pika
 import aiormq
@@ -134,6 +134,21 @@ class Broker:
             raise BrokerLost(_words(ended) if isinstance(ended, Exception) else "closed") from None
         if isinstance(ended, Exception):
             raise ended
+
+
+@contextlib.contextmanager
+def as_lost() -> Iterator[None]:
+    """Raise BrokerLost where a connection that ends tells whoever waits for it that they were cancelled.
+
+    Nobody cancelled them, and a task group takes no notice of a task that ends so: it would go on without it.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise BrokerLost("closed") from error
 
 
 def consists_of(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:

@@ -14,7 +14,7 @@ from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
 from pathfinder import telemetry
 from pathfinder.broker import topology
-from pathfinder.broker.connection import BROKEN, BrokerLost, backoff, consists_of
+from pathfinder.broker.connection import BROKEN, BrokerLost, as_lost, backoff, consists_of
 from pathfinder.broker.dead import Aside, deliveries
 from pathfinder.domain.errors import MalformedMessage, Unavailable
 from pathfinder.domain.messages import Envelope, decode
@@ -156,24 +156,25 @@ async def _arrivals(
 ) -> AsyncIterator[asyncio.Queue[AbstractIncomingMessage | None]]:
     """What arrives, and None at the end: when we stop, or when the broker has ended the channel or the consumer."""
     arrived: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
-    channel = await connection.channel()
-    await channel.set_qos(prefetch_count=prefetch)
-    declared = await topology.declare(channel, queue)
-    channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
-    # aio-pika tells nobody when the broker cancels a consumer because its queue was deleted; the layer below does.
-    (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lambda *_: arrived.put_nowait(None))
-    await declared.consume(arrived.put)
-    watching = asyncio.ensure_future(stopping.wait())
-    watching.add_done_callback(lambda _: arrived.put_nowait(None))
-    try:
-        yield arrived
-    finally:
-        watching.cancel()
-        # The connection may live on, as a former leader's does: a consumer left on it would go on taking messages that
-        # nobody works on. Closed, its channel gives them back.
-        with suppress(TimeoutError, *BROKEN):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await channel.close()
+    with as_lost():
+        channel = await connection.channel()
+        await channel.set_qos(prefetch_count=prefetch)
+        declared = await topology.declare(channel, queue)
+        channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
+        # aio-pika tells nobody when the broker cancels a consumer because its queue was deleted; the layer below does.
+        (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lambda *_: arrived.put_nowait(None))
+        await declared.consume(arrived.put)
+        watching = asyncio.ensure_future(stopping.wait())
+        watching.add_done_callback(lambda _: arrived.put_nowait(None))
+        try:
+            yield arrived
+        finally:
+            watching.cancel()
+            # The connection may live on, as a former leader's does: a consumer left on it would go on taking messages
+            # that nobody works on. Closed, its channel gives them back.
+            with suppress(TimeoutError, *BROKEN):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await channel.close()
 
 
 def _expect(stopping: asyncio.Event, queue: topology.Queue) -> None:

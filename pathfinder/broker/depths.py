@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import ChannelClosed
 
-from pathfinder.broker.connection import BROKEN
+from pathfinder.broker.connection import BROKEN, as_lost
 from pathfinder.domain.status import QueueStatus
 
 #: Each channel answers one question at a time; so many are asked at once.
@@ -16,7 +16,8 @@ CHANNELS = 8
 
 async def messages(channel: AbstractChannel, queue: str) -> int:
     """How many messages wait in a queue that is there."""
-    found = await channel.declare_queue(queue, passive=True)
+    with as_lost():
+        found = await channel.declare_queue(queue, passive=True)
     return found.declaration_result.message_count or 0
 
 

@@ -11,7 +11,7 @@ from aiormq import spec
 from aiormq.channel import Channel as Wire
 
 from pathfinder import telemetry
-from pathfinder.broker.connection import BROKEN, BrokerLost
+from pathfinder.broker.connection import BROKEN, BrokerLost, as_lost
 from pathfinder.domain.errors import PathfinderError
 
 #: How long the broker may take to confirm a message.
@@ -66,16 +66,17 @@ class Publisher:
             delivery_mode=DeliveryMode.PERSISTENT if persistent else DeliveryMode.NOT_PERSISTENT,
         )
         try:
-            # aio_pika's own `publish` waits until each message is on the wire before it takes the next.
-            await self._wire.basic_publish(
-                body,
-                exchange=exchange,
-                routing_key=routing_key,
-                properties=properties,
-                mandatory=mandatory,
-                timeout=CONFIRM_SECONDS,
-                wait=False,
-            )
+            with as_lost():
+                # aio_pika's own `publish` waits until each message is on the wire before it takes the next.
+                await self._wire.basic_publish(
+                    body,
+                    exchange=exchange,
+                    routing_key=routing_key,
+                    properties=properties,
+                    mandatory=mandatory,
+                    timeout=CONFIRM_SECONDS,
+                    wait=False,
+                )
         except PublishError as error:
             telemetry.PUBLISH_FAILED.labels(exchange).inc()
             raise Unroutable(f"no queue is bound to {exchange} for {routing_key}") from error

@@ -108,9 +108,14 @@ def _wanted(container: Container, instance: Listed | None, old: bool) -> Repair 
 
 
 def _found_again(container: Container, instance: Listed | None) -> Repair | None:
-    """A LOST container whose node is back: it goes on where it was, if it still can."""
-    if instance is None and container.type == ContainerType.STATEFUL:
-        return None if container.message == DISK_GONE else _disk_gone(container)
+    """A LOST container whose node is back: it goes on where it was, if it still can.
+
+    One that never got an address was lost before it was made: it has no disk that could be gone.
+    """
+    if container.message == DISK_GONE and instance is None:
+        return None
+    if instance is None and container.type == ContainerType.STATEFUL and container.ipaddress:
+        return _disk_gone(container)
     if instance is not None and instance.running and instance.address:
         changed = container.to(Status.PROVISIONED, ipaddress=instance.address, message=None, takeover=False)
         return _repair(container, None, changed, Kind.CONTAINER_PROVISIONED, ipaddress=instance.address)
@@ -120,7 +125,7 @@ def _found_again(container: Container, instance: Listed | None) -> Repair | None
 
 def _disk_gone(container: Container) -> Repair:
     """A stateful container is never made anew by itself: an empty disk would look like a healthy one."""
-    changed = replace(container, message=DISK_GONE)
+    changed = replace(container, ipaddress=None, message=DISK_GONE)
     if container.status != Status.LOST:
         changed = container.to(Status.LOST, ipaddress=None, message=DISK_GONE)
     return _repair(container, None, changed, Kind.CONTAINER_LOST, why="its disk is gone")

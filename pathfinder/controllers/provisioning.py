@@ -19,11 +19,13 @@ class Step(StrEnum):
 def provision(order: InstanceOrder, found: Instance | None, fence: int) -> Step:
     """How to carry out `order` where `found` has its hostname.
 
-    `fence` is the highest generation of that hostname that was deleted here: a late or doubled command up to it is
-    stale and must not bring a dead placement back to life.
+    `fence` is the highest generation of that hostname that was deleted or given up here: a late or doubled command up
+    to it is stale and must not bring a dead placement back to life, nor start what is still left of it.
     """
+    if order.generation <= fence:
+        return Step.REFUSE_STALE
     if found is None:
-        return Step.REFUSE_STALE if order.generation <= fence else Step.CREATE
+        return Step.CREATE
     if found.cluster_id != order.cluster_id:
         return Step.REFUSE_FOREIGN
     if found.generation > order.generation:

@@ -77,7 +77,8 @@ async def lose(tx: AsyncConnection, node: Node) -> int:
             after = container.to(Status.DELETED, ipaddress=None, message=None)
             facts.append(journal.about(after, Kind.CONTAINER_DELETED, ACTOR, {"why": "its node is down"}))
         elif container.claims and container.status != Status.LOST:
-            after = container.to(Status.LOST, ipaddress=None, message=f"Its node {node.hostname} is down.")
+            # Its address stays: where there is one, there was an instance.
+            after = container.to(Status.LOST, message=f"Its node {node.hostname} is down.")
             facts.append(journal.about(after, Kind.CONTAINER_LOST, ACTOR, {"why": "its node is down"}))
         else:
             continue
@@ -101,6 +102,7 @@ async def replace(tx: AsyncConnection, node: Node, *, takeovers: bool) -> int:
             Status.PENDING,
             node_id=None,
             node=None,
+            ipaddress=None,
             message=None,
             decision_id=None,
             waiting=False,

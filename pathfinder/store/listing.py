@@ -165,7 +165,8 @@ def _container(row: Any) -> views.Container:
         health=Health(row.health),
         node=row.node,
         simulated=row.simulated,
-        ipaddress=row.ipaddress,
+        # Of one that is LOST it only tells that it ran; nobody answers there.
+        ipaddress=None if row.status == Status.LOST else row.ipaddress,
         generation=row.generation,
         resources=_amounts(row),
         labels=row.labels,

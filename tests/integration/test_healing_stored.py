@@ -218,6 +218,26 @@ async def test_a_stateful_container_whose_disk_is_gone_is_not_made_anew_by_itsel
     assert (await bench.states())["db"][0] == "PENDING"
 
 
+async def test_a_stateful_container_that_was_lost_before_it_was_made_is_made_when_its_node_is_back(
+    bench: Bench,
+) -> None:
+    """It never ran, so there is no disk that could be gone; one that ran and is not there any more stays LOST."""
+    (bench.ids["new"],) = await bench.fleet.ask("new", type=ContainerType.STATEFUL)
+    await bench.fleet.rows("UPDATE nodes SET schedulable = false WHERE hostname = 'node-02' RETURNING id")
+    await place_pending(bench.process, bench.fleet.cluster_id, news=ANYTHING)
+    node = await bench.fall_silent()
+    await bench.lose_and_replace(node)
+    assert {(await bench.states())[name][0] for name in ("new", "db")} == {"LOST"}
+    await bench.commands()
+
+    await bench.show(node.epoch)
+
+    states = await bench.states()
+    assert (states["new"], states["db"]) == (("SCHEDULED", 1, "node-01"), ("LOST", 1, "node-01"))
+    assert await bench.commands() == [("node-01", Command.PROVISION, 1)]
+    assert await bench.node_status() == "READY"
+
+
 async def test_a_clone_of_a_live_node_is_refused_and_a_new_machine_takes_its_place_once_it_is_silent(
     bench: Bench,
 ) -> None:

@@ -5,13 +5,16 @@ never stops a container; a node that is cut off from all of the control plane st
 """
 
 import asyncio
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any
 
 import structlog
 from aio_pika.abc import AbstractConnection
 
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
+from pathfinder.broker.connection import as_lost
 from pathfinder.broker.consume import consume_each
 from pathfinder.broker.publish import Publisher
 from pathfinder.runtime.measured import measured
@@ -53,12 +56,17 @@ async def serve(process: Process, runtime: Runtime) -> None:
     # None of these ends unnoticed: an agent that beats no more would work on while its node is given up.
     async with asyncio.TaskGroup() as group:
         beside = [
-            group.create_task(pulse.run()),
-            group.create_task(warden.guard(runtime, path, process.stopping)),
+            group.create_task(_lasting(pulse.run())),
+            group.create_task(_lasting(warden.guard(runtime, path, process.stopping))),
         ]
         await process.broker("agent").run(agent.serve, process.stopping)
         for task in beside:
             task.cancel()
+
+
+async def _lasting(work: Coroutine[Any, Any, None]) -> None:
+    with as_lost():
+        await work
 
 
 class _Agent:

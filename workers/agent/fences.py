@@ -1,4 +1,4 @@
-"""What was deleted on this node, so that a command that comes late or twice does not bring it back to life.
+"""What was deleted or given up on this node, so that a command that comes late or twice does not bring it to life.
 
 Kept on disk: copies of old commands also come after the agent has started anew.
 """
@@ -14,7 +14,7 @@ REMEMBERED = 10_000
 
 
 class Fences:
-    """The highest generation of each hostname that was deleted here; 0 where none was."""
+    """The highest generation of each hostname that was deleted or given up here; 0 where none was."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -27,7 +27,7 @@ class Fences:
         return self._highest.get(hostname, 0)
 
     async def put(self, hostname: str, generation: int) -> None:
-        """This generation is about to be deleted; when this returns that is known for good."""
+        """This generation is about to be deleted or given up; when this returns that is known for good."""
         if generation > self.of(hostname):
             self._highest.pop(hostname, None)  # the latest are last
             self._highest[hostname] = generation

@@ -33,6 +33,14 @@ class LeaseLost(RuntimeFailure):
     """This node may not start containers now."""
 
 
+class GivenUp(RuntimeFailure):
+    """This placement failed here before, or was deleted. `left`: something of it is still here."""
+
+    def __init__(self, message: str, *, left: bool) -> None:
+        super().__init__(message)
+        self.left = left
+
+
 class Worklist:
     """Carries out commands on a runtime. Every command may come again: what is done already is reported again."""
 
@@ -142,6 +150,9 @@ class Worklist:
             step = provisioning.provision(order, found, self._fences.of(order.hostname))
             if step == Step.REFUSE_STALE:
                 log.info("stale command refused", hostname=order.hostname, generation=order.generation)
+                if order.generation == self._fences.of(order.hostname):
+                    # The report that it was given up may have been lost; to whoever had it this is no news.
+                    raise GivenUp(f"{order.hostname} was given up here before.", left=found is not None)
                 return
             if step == Step.REFUSE_FOREIGN:
                 raise InstanceExists(
@@ -151,6 +162,9 @@ class Worklist:
             address = await self._bring_up(reporter, command, order, step)
         except RuntimeFailure as error:
             log.warning("provision failed", hostname=order.hostname, reason=str(error))
+            if step is not None and step not in (Step.KEEP, Step.START):
+                # It is placed elsewhere as soon as that is heard; a copy of the command must not start it here then.
+                await self._fences.put(order.hostname, order.generation)
             await reporter.about(
                 command,
                 Report.PROVISION_FAILED,

@@ -65,3 +65,9 @@ def test_only_an_older_instance_of_the_same_cluster_is_ever_replaced(
 def test_a_delete_is_about_its_own_instance_and_older_ones(present: Instance | None, wanted: bool) -> None:
     """A late delete never removes a successor."""
     assert deletes(present, "cluster", 3) == wanted
+
+
+@pytest.mark.parametrize("present", [None, found(running=False), found()])
+def test_what_was_given_up_here_is_not_started_by_a_copy_of_its_command(present: Instance | None) -> None:
+    """It is placed elsewhere by then, also where something of it is left here."""
+    assert provision(ORDER, present, ORDER.generation) == Step.REFUSE_STALE
