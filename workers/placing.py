@@ -14,11 +14,11 @@ from pathfinder.domain.ids import uuid7
 from pathfinder.domain.lifecycle import Status
 from pathfinder.domain.messages import Envelope, Kind
 from pathfinder.failpoints import point
-from pathfinder.scheduling import asking, explain, policy
+from pathfinder.scheduling import asking, explain
 from pathfinder.scheduling.fleet import NodeState
 from pathfinder.scheduling.place import Decision, place
-from pathfinder.scheduling.policy import Policy
-from pathfinder.store import attempts, claims, clusters, containers, decisions, journal
+from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules
+from pathfinder.store import attempts, claims, clusters, containers, decisions, journal, policies
 from pathfinder.store.fleets import KnownFleet
 
 ACTOR = "scheduler"
@@ -65,8 +65,12 @@ async def place_batch(
     news: Collection[str],
     after: Container | None,
     limit: int,
+    rules: Rules = BUILT_IN,
 ) -> Outcome:
-    """Place the next PENDING containers, as of `containers.take_pending`. `known` is held by the caller."""
+    """Place the next PENDING containers, as of `containers.take_pending`. `known` is held by the caller.
+
+    Policies may name the filters and scorers of `rules`.
+    """
     outcome = Outcome()
     pending = await containers.take_pending(tx, cluster_id, news=news, after=after, limit=limit)
     usual = await clusters.policy_of(tx, cluster_id) if pending else None
@@ -75,9 +79,11 @@ async def place_batch(
     outcome.taken, outcome.last = len(pending), pending[-1]
     outcome.failed = await attempts.failed_nodes(tx, pending)
     await known.company.hold(tx, cluster_id, {asking.of(one) for one in pending})
-    for name, group in _by_policy(pending, usual).items():
+    groups = _by_policy(pending, usual)
+    policy_of = await policies.usable(tx, groups, usual, rules)
+    for name, group in groups.items():
         for _ in range(CONFLICT_TRIES):
-            group = await _decide(tx, known, cluster_id, group, policy.named(name), outcome)
+            group = await _decide(tx, known, cluster_id, group, *policy_of[name], outcome)
             if not group:
                 break
         outcome.conflicts += len(group)
@@ -100,9 +106,13 @@ async def _decide(
     cluster_id: UUID,
     pending: list[Container],
     chosen: Policy,
+    instead: str | None,
     outcome: Outcome,
 ) -> list[Container]:
-    """Place what can be placed and claim it; the containers whose node another scheduler changed meanwhile."""
+    """Place what can be placed and claim it; the containers whose node another scheduler changed meanwhile.
+
+    `instead` says why the policy is not the one that was wished for.
+    """
     first, outcome.holding = not outcome.holding, True
     await known.refresh(tx, cluster_id)
     states = known.states
@@ -119,7 +129,7 @@ async def _decide(
     won = await claims.take(tx, wanted, generations, wait=first) if wanted else set()
     known.doubt(wanted.keys() - won)
     torn = {one.gang for one, node_id in zip(pending, ids, strict=True) if node_id and node_id not in won}
-    settled = _Settled(cluster_id, chosen, seed, len(fleet))
+    settled = _Settled(cluster_id, chosen, seed, len(fleet), [instead] if instead else [])
     lost, returned = [], []
     for container, decision, node_id in zip(pending, decided, ids, strict=True):
         if decision.index is None:
@@ -141,8 +151,9 @@ async def _decide(
 class _Settled:
     """The decisions of one round that stand; those of one kind are kept together."""
 
-    def __init__(self, cluster_id: UUID, chosen: Policy, seed: int, nodes: int) -> None:
+    def __init__(self, cluster_id: UUID, chosen: Policy, seed: int, nodes: int, skipped: Sequence[str]) -> None:
         self._cluster_id, self._policy, self._seed, self._nodes = cluster_id, chosen, seed, nodes
+        self._skipped = skipped
         self._changed: list[Container] = []
         self._kinds: dict[object, tuple[UUID, list[Decision]]] = {}
 
@@ -197,7 +208,7 @@ class _Settled:
         kept = [
             decisions.Kept(
                 *(id_, self._cluster_id, self._policy.name, self._seed),
-                explain.document(same, self._policy, self._nodes),
+                explain.document(same, self._policy, self._nodes, self._skipped),
                 self._policy.version,
             )
             for id_, same in self._kinds.values()

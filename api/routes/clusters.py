@@ -9,8 +9,7 @@ from api.deps import Limit, ProcessDep, TraceId
 from api.errors import documented
 from pathfinder.domain import views
 from pathfinder.domain.specs import ClusterPatch, ClusterSpec
-from pathfinder.scheduling import policy
-from pathfinder.store import clusters
+from pathfinder.store import clusters, policies
 
 router = APIRouter(prefix="/clusters", tags=["clusters"])
 
@@ -31,9 +30,9 @@ async def get_all(
 @router.post("", status_code=201, responses=documented(409))
 async def create(spec: ClusterSpec, process: ProcessDep, asking: Operator, trace_id: TraceId) -> views.Cluster:
     """A new cluster."""
-    policy.named(spec.policy)
     image = spec.default_image or process.settings.default_image
     async with process.database.begin() as tx:
+        await policies.require(tx, spec.policy)
         await clusters.create(tx, spec.name, spec.policy, image, asking.actor, trace_id)
         return await clusters.view(tx, spec.name)
 
@@ -50,9 +49,9 @@ async def change(
     name: str, patch: ClusterPatch, process: ProcessDep, asking: Operator, trace_id: TraceId
 ) -> views.Cluster:
     """Change a cluster's policy, default image or rhythm. What is placed stays where it is; nodes hear it at once."""
-    if patch.policy is not None:
-        policy.named(patch.policy)
     usual = clusters.Rhythm(process.settings.heartbeat_seconds, process.settings.lease_seconds)
     async with process.database.begin() as tx:
+        if patch.policy is not None:
+            await policies.require(tx, patch.policy)
         await clusters.change(tx, name, patch, usual, asking.actor, trace_id)
         return await clusters.view(tx, name)

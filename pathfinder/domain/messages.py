@@ -76,6 +76,8 @@ class Kind(StrEnum):
     NODE_DELETED = "node.deleted"
     CLUSTER_CREATED = "cluster.created"
     CLUSTER_UPDATED = "cluster.updated"
+    POLICY_APPLIED = "policy.applied"
+    POLICY_DELETED = "policy.deleted"
     SERVICE_DOWN = "service.down"
     BROKER_DOWN = "broker.down"
     DATABASE_REPLICATION_LAG = "database.replication_lag"
@@ -104,6 +106,7 @@ SUPPLY = frozenset(
         Kind.CONTAINER_DEPARTED,
         Kind.CONTAINER_PROVISION_FAILED,
         Kind.CLUSTER_UPDATED,
+        Kind.POLICY_APPLIED,
     }
 )
 

@@ -148,7 +148,7 @@ class Cluster(BaseModel):
 class Subject(BaseModel):
     """What an event is about."""
 
-    type: str = Field(description="container, node, cluster, problem or webhook.")
+    type: str = Field(description="container, node, cluster, policy, problem or webhook.")
     id: UUID
     name: str
 

@@ -13,16 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathfinder.domain.messages import Kind
+from pathfinder.domain.policies import Ties
 from pathfinder.scheduling import avoid
 from pathfinder.scheduling.fleet import Counts, Fleet, Mask, amounts
 from pathfinder.scheduling.ladder import Ladder, possible, scored, weighted
 from pathfinder.scheduling.line import REMEMBERED, WISHES, Candidate, Line, Stand, Weights, candidate
-from pathfinder.scheduling.policy import Policy, Ties
+from pathfinder.scheduling.policy import Policy
 from pathfinder.scheduling.relations import Relations, remember
 from pathfinder.scheduling.request import Ask, Gang, Request
 
 #: What may let anything be placed: another node, other rules.
-ALWAYS = frozenset({Kind.NODE_REGISTERED, Kind.CLUSTER_UPDATED})
+ALWAYS = frozenset({Kind.NODE_REGISTERED, Kind.CLUSTER_UPDATED, Kind.POLICY_APPLIED})
 
 #: What explanations call the rule that gangs are whole, as if it were a filter.
 GANG = "gang"

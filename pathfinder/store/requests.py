@@ -17,8 +17,7 @@ from pathfinder.domain.lifecycle import RESCHEDULABLE, ContainerType, Status
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.resources import Resources, format_bytes, format_cpu
 from pathfinder.domain.specs import ContainerSpec
-from pathfinder.scheduling import policy
-from pathfinder.store import claims, containers, journal, nodes, quotas
+from pathfinder.store import claims, containers, journal, nodes, policies, quotas
 from pathfinder.store.clusters import Cluster
 
 
@@ -80,9 +79,9 @@ async def check(tx: AsyncConnection, cluster: Cluster, specs: Sequence[Container
             field = f"{_field(specs, index)}hostname"
             raise Invalid("Each hostname may be asked for once.", [FieldProblem(field, words)])
         seen.add(spec.hostname)
-        if spec.policy is not None and spec.policy not in policy.POLICIES:
-            words = f"there is no policy named {spec.policy!r}; choose one of {', '.join(policy.POLICIES)}"
-            raise Invalid("The policy is not known.", [FieldProblem(f"{_field(specs, index)}policy", words)])
+    wished = {spec.policy: index for index, spec in reversed(list(enumerate(specs))) if spec.policy is not None}
+    for name, index in wished.items():
+        await policies.require(tx, name, f"{_field(specs, index)}policy")
     too_large = await nodes.too_large(tx, cluster.id, {spec.resources for spec in specs})
     if too_large and (there := await nodes.sizes(tx, cluster.id)):  # without any node yet, anything may come to fit
         index = next(index for index, spec in enumerate(specs) if spec.resources in too_large)

@@ -9,12 +9,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain.lifecycle import CLAIMING, ContainerType, Status
+from pathfinder.domain.policies import USUAL
 from pathfinder.domain.resources import Resources
-from pathfinder.scheduling import asking, policy, resilience
+from pathfinder.scheduling import asking, resilience
 from pathfinder.scheduling.relations import selectors
 from pathfinder.scheduling.request import Ask, Request
 from pathfinder.scheduling.resilience import Resident, Survey
-from pathfinder.store import nodes
+from pathfinder.store import nodes, policies
 from pathfinder.store.database import Database
 
 #: Containers that would have to go on elsewhere.
@@ -22,7 +23,8 @@ _WANTED = sorted(CLAIMING - {Status.SCHEDULE_DELETION})
 
 # Every change of a node or of what is placed on it moves its generation.
 _VERSION = text("""
-    SELECT k.policy, count(n.id), COALESCE(sum(n.generation), 0)::bigint, COALESCE(sum(n.supply), 0)::bigint
+    SELECT k.policy, (SELECT max(version) FROM policies AS p WHERE p.name = k.policy) AS version, count(n.id),
+           COALESCE(sum(n.generation), 0)::bigint, COALESCE(sum(n.supply), 0)::bigint
     FROM clusters AS k LEFT JOIN nodes AS n ON n.cluster_id = k.id WHERE k.id = :cluster_id GROUP BY k.id
 """)
 _RESIDENTS = text("""
@@ -50,7 +52,8 @@ class Surveys:
                 return last[1]
             states, _ = await nodes.snapshot(tx, cluster_id)
             residents = await _residents(tx, cluster_id)
-        chosen = policy.named(row.policy if row else "spread")
+            usual = row.policy if row else USUAL
+            chosen, _ = (await policies.usable(tx, [usual], usual))[usual]
         # A large fleet that is nearly full takes a second or two: not on the event loop.
         made = await asyncio.to_thread(resilience.survey, states, residents, chosen, self._zone_label)
         self._last[cluster_id] = (version, made)

@@ -205,6 +205,7 @@ class Container(SQLModel, table=True):
         ),
         Index("ix_containers_gang", "gang", "id", postgresql_where=text("gang IS NOT NULL")),
         Index("ix_containers_averse", "cluster_id", postgresql_where=text("averse AND node_id IS NOT NULL")),
+        Index("ix_containers_policy", "policy", postgresql_where=text("policy IS NOT NULL AND status <> 'DELETED'")),
         Index("ix_containers_deleted", "status_at", postgresql_where=text("status = 'DELETED'")),
         Index("ix_containers_retry", "retry_at", postgresql_where=text("retry_at IS NOT NULL")),
         Index("ix_containers_troubled", "cluster_id", postgresql_where=text("status = 'LOST' OR attempts > 0")),

@@ -1,23 +1,23 @@
 """Room for urgent containers, where the policy lets others give way: least harm, nothing lost, and nobody steals it."""
 
-from dataclasses import replace
-
 import pytest
 from test_company import where
 from workbench import Fleet, MakeProcess
 
 from pathfinder.bootstrap import Process
 from pathfinder.domain.messages import REQUESTS, Command, Exchange, Kind, decode
-from pathfinder.scheduling import policy
-from pathfinder.store import claims, outbox
+from pathfinder.domain.policies import Preemption
+from pathfinder.scheduling.policy import POLICIES
+from pathfinder.store import claims, outbox, policies
 from workers.scheduler import ANYTHING, place_pending
 
 
 @pytest.fixture(autouse=True)
-def _preempting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The policies `urgent`, which preempts, and those there are, which do not."""
-    urgent = replace(policy.POLICIES["spread"], name="urgent", preemption=True)
-    monkeypatch.setattr(policy, "POLICIES", {**policy.POLICIES, "urgent": urgent})
+async def _preempting(process: Process) -> None:
+    """The policy `urgent`, which preempts; those there are do not."""
+    urgent = POLICIES["spread"].document().model_copy(update={"name": "urgent", "preemption": Preemption(enabled=True)})
+    async with process.database.begin() as tx:
+        await policies.apply(tx, urgent, "test", "trace")
 
 
 async def full(fleet: Fleet, process: Process, **wishes: object) -> None:

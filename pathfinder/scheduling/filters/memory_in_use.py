@@ -1,9 +1,12 @@
 """Only nodes whose memory is not nearly used up, whatever was claimed of it."""
 
+from dataclasses import dataclass
+
 from pathfinder.scheduling.fleet import Fleet, Mask
 from pathfinder.scheduling.request import Ask
 
 
+@dataclass(frozen=True)
 class MemoryInUse:
     """Rejects nodes on which a greater share of the memory is in live use than `threshold`, where that is known."""
 
@@ -12,8 +15,7 @@ class MemoryInUse:
     # Use falls without an event: the sweep looks again.
     wakes = frozenset({"node.registered", "container.departed", "container.deleted"})
 
-    def __init__(self, threshold: float = 1.0) -> None:
-        self.threshold = threshold
+    threshold: float = 1.0
 
     def mask(self, fleet: Fleet, ask: Ask) -> Mask:
         """Nodes that use at most the threshold."""

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from model import POLICY, Model, asks, batches, fleets, steps
 
 from pathfinder.domain.messages import REQUESTS, SUPPLY, Kind
+from pathfinder.domain.policies import Ties
 from pathfinder.domain.resources import Resources
 from pathfinder.scheduling import explain
 from pathfinder.scheduling.fleet import Fleet, NodeState
 from pathfinder.scheduling.ladder import scored, weighted
 from pathfinder.scheduling.place import GANG, order, place
-from pathfinder.scheduling.policy import POLICIES, Policy, Ties
+from pathfinder.scheduling.policy import POLICIES, Policy
 from pathfinder.scheduling.relations import Relations
 from pathfinder.scheduling.request import Ask, Gang, Request
 

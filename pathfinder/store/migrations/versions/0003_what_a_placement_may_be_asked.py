@@ -100,6 +100,13 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("averse AND node_id IS NOT NULL"),
     )
+    op.create_index(
+        "ix_containers_policy",
+        "containers",
+        ["policy"],
+        unique=False,
+        postgresql_where=sa.text("policy IS NOT NULL AND status <> 'DELETED'"),
+    )
 
     op.add_column("departures", sa.Column("stateful", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.execute(
@@ -111,6 +118,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_column("departures", "stateful")
+    op.drop_index("ix_containers_policy", table_name="containers")
     op.drop_index("ix_containers_averse", table_name="containers")
     op.drop_index("ix_containers_woken", table_name="containers")
     op.drop_index("ix_containers_pending", table_name="containers")

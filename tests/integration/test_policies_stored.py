@@ -1,0 +1,124 @@
+"""Policies in the store: versions, and what the next placement heeds of them without a restart."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from workbench import Fleet
+
+from pathfinder.bootstrap import Process
+from pathfinder.domain.errors import Conflict, Invalid, NotFound
+from pathfinder.domain.policies import PolicyDocument
+from pathfinder.store import policies
+from workers.scheduler import place_pending
+
+
+async def apply(process: Process, name: str = "mine", **changes: Any) -> bool:
+    """Write a policy that packs, unless told otherwise."""
+    document = PolicyDocument.model_validate({"name": name, "scorers": {"used-share": 1.0}} | changes)
+    async with process.database.begin() as tx:
+        return await policies.apply(tx, document, "test", "trace")
+
+
+async def nodes_of(fleet: Fleet) -> list[object]:
+    """The nodes of the placed containers, in the order of their names."""
+    rows = await fleet.rows(
+        "SELECT n.hostname FROM containers AS c JOIN nodes AS n ON n.id = c.node_id ORDER BY c.hostname"
+    )
+    return [row[0] for row in rows]
+
+
+async def test_a_change_is_a_new_version_and_no_change_is_none(process: Process, fleet: Fleet) -> None:
+    """Former versions stay as they were."""
+    assert await apply(process)
+    assert not await apply(process)
+    assert await apply(process, wishes=3.0)
+
+    async with process.database.begin() as tx:
+        assert (await policies.named(tx, "mine")).version == 2
+        assert (await policies.named(tx, "mine", 1)).wishes == 2.0
+        assert (await policies.named(tx, "mine", 2)).wishes == 3.0
+        with pytest.raises(NotFound, match="mine@3"):
+            await policies.named(tx, "mine", 3)
+    assert (await fleet.kinds()).count("policy.applied") == 2
+
+
+async def test_a_version_is_nobody_elses(process: Process, fleet: Fleet) -> None:
+    """Ten at once make ten versions."""
+    await asyncio.gather(*(apply(process, wishes=float(number)) for number in range(10)))
+
+    assert [row[0] for row in await fleet.rows("SELECT version FROM policies ORDER BY version")] == [*range(1, 11)]
+
+
+async def test_the_next_placement_goes_by_the_latest_version(process: Process, fleet: Fleet) -> None:
+    """Without a restart; and a container goes by its own wish before its cluster's."""
+    for number in range(3):
+        await fleet.node(f"node-{number}", cpu_millicores=64_000)
+    await fleet.ask("a-1", "a-2", "a-3", cpu=1, policy="spread")
+    await place_pending(process, fleet.cluster_id)
+    assert len(set(await nodes_of(fleet))) == 3
+
+    await apply(process)
+    await fleet.rows("UPDATE clusters SET policy = 'mine' RETURNING id")
+    await fleet.ask("b-1", "b-2", "b-3", cpu=2)
+    await place_pending(process, fleet.cluster_id)
+    assert len(set((await nodes_of(fleet))[3:])) == 1
+
+    await apply(process, scorers={"few-containers": 1.0})
+    await fleet.ask("c-1", "c-2", cpu=2)
+    await place_pending(process, fleet.cluster_id)
+    assert len(set((await nodes_of(fleet))[6:])) == 2
+    assert set(await fleet.rows("SELECT policy, policy_version FROM decisions")) == {
+        ("spread", 0),
+        ("mine", 1),
+        ("mine", 2),
+    }
+
+
+async def test_nothing_waits_for_a_policy_that_cannot_be_used(process: Process, fleet: Fleet) -> None:
+    """It is placed by its cluster's, or at worst the usual one, and the decision says so."""
+    await fleet.node("node-01")
+    await fleet.ask("web")
+    await apply(process)
+    await fleet.rows("UPDATE clusters SET policy = 'mine' RETURNING id")
+    await fleet.rows('UPDATE policies SET document = document || \'{"scorers": {"gone": 1.0}}\' RETURNING name')
+
+    await place_pending(process, fleet.cluster_id)
+
+    assert await nodes_of(fleet) == ["node-01"]
+    ((used, skipped),) = await fleet.rows("SELECT policy, document -> 'skipped' ->> 0 FROM decisions")
+    assert used == "spread"
+    assert str(skipped).startswith("policy mine is not used")
+    assert "'gone' is not a scorer" in str(skipped)
+
+
+async def test_a_policy_in_use_stays(process: Process, fleet: Fleet) -> None:
+    """By a cluster or by a living container; once it is free it can go, and its number is not used again."""
+    await apply(process)
+    (id_,) = await fleet.ask("web", policy="mine")
+
+    async def delete(name: str) -> None:
+        async with process.database.begin() as tx:
+            await policies.delete(tx, name, "test", "trace")
+
+    with pytest.raises(Conflict, match="1 container"):
+        await delete("mine")
+    await fleet.rows("UPDATE containers SET status = 'DELETED' WHERE id = :id RETURNING id", id=id_)
+    await delete("mine")
+    with pytest.raises(NotFound):
+        await delete("mine")
+    with pytest.raises(Conflict, match="built in"):
+        await delete("spread")
+    await apply(process)
+    async with process.database.begin() as tx:
+        assert (await policies.named(tx, "mine")).version == 3
+
+
+async def test_who_asks_for_an_unknown_policy_is_told_those_there_are(process: Process, fleet: Fleet) -> None:
+    """People's own ones too."""
+    await apply(process)
+
+    with pytest.raises(Invalid, match="random, mine") as refused:
+        await fleet.ask("web", policy="mein")
+
+    assert [one.field for one in refused.value.problems] == ["policy"]
