@@ -130,16 +130,19 @@ _BY_NAME = text(
     f"{_STATE} WHERE c.cluster_id = :cluster_id AND c.hostname = :hostname AND c.status <> 'DELETED' FOR UPDATE OF c"
 )
 _OF_NODE = text(f"{_STATE} WHERE c.node_id = :node_id AND c.status <> 'DELETED' ORDER BY c.id FOR UPDATE OF c")
-_PENDING = text(f"""
-    {_STATE} WHERE c.cluster_id = :cluster_id AND c.status = 'PENDING'
-      AND (NOT c.waiting OR c.wakes && CAST(:news AS text[]))
+_NEXT = f"""
+    {_STATE} WHERE c.cluster_id = :cluster_id AND c.status = 'PENDING' AND {{}}
       AND (-c.priority, c.id) > (CAST(:urgency AS bigint), CAST(:after AS uuid))
       AND (c.retry_at IS NULL OR c.retry_at <= now())
       AND (c.gang IS NULL OR c.id = (
           SELECT g.id FROM containers AS g WHERE g.gang = c.gang AND g.status = 'PENDING' ORDER BY g.id LIMIT 1
       ))
     ORDER BY -c.priority, c.id LIMIT :limit FOR UPDATE OF c SKIP LOCKED
-""")  # noqa: S608 - the text is put together from the constant above
+"""  # noqa: S608 - the text is put together from the constant above
+# However many wait, the new ones are found without looking at those.
+_FRESH, _WOKEN = (
+    text(_NEXT.format(which)) for which in ("NOT c.waiting", "(NOT c.waiting OR c.wakes && CAST(:news AS text[]))")
+)
 
 _WAITING = text(f"""
     {_STATE} JOIN clusters AS k ON k.id = c.cluster_id
@@ -182,8 +185,9 @@ async def take_pending(
     rest. The last one is where the next page begins.
     """
     urgency, last = (-MOST_PRIORITY - 1, _BEGINNING) if after is None else (-after.priority, after.id)
-    given = {"cluster_id": cluster_id, "news": list(news), "urgency": urgency, "after": last, "limit": limit}
-    page = [_container(row) for row in await tx.execute(_PENDING, given)]
+    given = {"cluster_id": cluster_id, "urgency": urgency, "after": last, "limit": limit}
+    statement, given = (_WOKEN, {**given, "news": list(news)}) if news else (_FRESH, given)
+    page = [_container(row) for row in await tx.execute(statement, given)]
     gangs = {one.gang for one in page if one.gang is not None}
     if not gangs:
         return page

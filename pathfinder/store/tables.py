@@ -198,6 +198,13 @@ class Container(SQLModel, table=True):
             postgresql_where=text("status = 'PENDING'"),
         ),
         Index(
+            "ix_containers_fresh",
+            "cluster_id",
+            text("(- priority)"),
+            "id",
+            postgresql_where=text("status = 'PENDING' AND NOT waiting"),
+        ),
+        Index(
             "ix_containers_woken",
             "wakes",
             postgresql_using="gin",

@@ -1,4 +1,4 @@
-"""Containers that are placed all at once or not at all"""
+"""Containers that are placed all at once or not at all; new ones are found among many that wait"""
 
 from collections.abc import Sequence
 
@@ -16,8 +16,16 @@ def upgrade() -> None:
     op.create_index(
         "ix_containers_gang", "containers", ["gang", "id"], unique=False, postgresql_where=sa.text("gang IS NOT NULL")
     )
+    op.create_index(
+        "ix_containers_fresh",
+        "containers",
+        ["cluster_id", sa.text("(- priority)"), "id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'PENDING' AND NOT waiting"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_containers_fresh", table_name="containers")
     op.drop_index("ix_containers_gang", table_name="containers")
     op.drop_column("containers", "gang")
