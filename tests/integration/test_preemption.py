@@ -1,9 +1,11 @@
 """Room for urgent containers, where the policy lets others give way: least harm, nothing lost, and nobody steals it."""
 
 import pytest
+from simulated_site import Site
 from test_company import where
 from workbench import Fleet, MakeProcess
 
+import workers.scheduler
 from pathfinder.bootstrap import Process
 from pathfinder.domain.messages import REQUESTS, Command, Exchange, Kind, decode
 from pathfinder.domain.policies import Preemption
@@ -143,3 +145,25 @@ async def test_two_schedulers_evict_no_more_than_one_would(
     assert {statuses["high-1"], statuses["high-2"]} == {"SCHEDULED"}
     assert (await fleet.kinds()).count(Kind.CONTAINER_PREEMPTED) == 2
     await fleet.assert_claims_add_up()
+
+
+async def test_an_urgent_container_runs_where_another_ran_which_then_runs_elsewhere(site: Site) -> None:
+    """All the way: the victim's instance is deleted, the room is reported free, and nobody had to look twice."""
+    await site.start(workers.scheduler.run, workers.scheduler.run)
+    await site.node("node-0")
+    await site.node("node-1")
+    low = [f"low-{number}" for number in range(4)]
+    await site.fleet.ask(*low, cpu=4)
+    for name in low:
+        await site.reaches(name, "PROVISIONED")
+
+    await site.fleet.ask("high", cpu=4, priority=10, policy="urgent")
+
+    await site.reaches("high", "PROVISIONED")
+    await site.happens("container.preempted")
+    statuses = await site.fleet.statuses()
+    (victim,) = (name for name in low if statuses[name] != "PROVISIONED")
+    await site.node("node-2")
+    await site.reaches(victim, "PROVISIONED")
+    assert await site.placed_on(victim) == "node-2"
+    assert (await site.fleet.kinds()).count("container.preempted") == 1
