@@ -6,7 +6,20 @@ from api import errors
 from api.gauge import Gauge
 from api.middleware import BodyLimit, Measured, TraceIds
 from api.overview import Overview
-from api.routes import clusters, containers, dead, events, health, nodes, plans, problems, resilience, status, webhooks
+from api.routes import (
+    clusters,
+    containers,
+    dead,
+    events,
+    health,
+    nodes,
+    plans,
+    problems,
+    replays,
+    resilience,
+    status,
+    webhooks,
+)
 from api.tail import Tail
 from pathfinder import __version__
 from pathfinder.bootstrap import Process
@@ -30,7 +43,7 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> Fast
     app.state.surveys = Surveys(process.database, process.settings.zone_label)
     app.state.overview = Overview(process, app.state.surveys)
     app.include_router(health.router)
-    for noun in (containers, plans, nodes, clusters, events, status, dead, webhooks, problems, resilience):
+    for noun in (containers, plans, replays, nodes, clusters, events, status, dead, webhooks, problems, resilience):
         app.include_router(noun.router, prefix=PREFIX)
     errors.install(app)
     app.add_middleware(BodyLimit, limit=process.settings.max_body_bytes)

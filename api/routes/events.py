@@ -37,18 +37,19 @@ def narrowed(
     ] = None,
 ) -> events.Query:
     """The events a request asks for."""
-    return events.Query(cluster, tuple(kind), subject, container, node, None if since is None else _moment(since))
+    return events.Query(cluster, tuple(kind), subject, container, node, None if since is None else moment(since))
 
 
 Narrowed = Annotated[events.Query, Depends(narrowed)]
 
 
-def _moment(written: str) -> datetime:
+def moment(written: str) -> datetime:
+    """A moment (RFC 3339) or so long ago (`10m`), as a request writes it. Raises Invalid."""
     try:
         if ago := _AGO.fullmatch(written):
             return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        moment = datetime.fromisoformat(written)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        at = datetime.fromisoformat(written)
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         words = "write a moment like 2026-11-23T21:30:00Z, or a time ago like 90s, 10m, 2h or 1d"
         raise Invalid("The moment is not right.", [FieldProblem("since", words)]) from error

@@ -84,9 +84,12 @@ class Connection:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool | None = None,
+        seconds: float | None = None,
     ) -> View:
-        """The answer to a request as `view`. See `request` for `repeatable`."""
-        response = await self.request(method, path, params=params, body=body, headers=headers, repeatable=repeatable)
+        """The answer to a request as `view`. See `request` for `repeatable` and `seconds`."""
+        response = await self.request(
+            method, path, params=params, body=body, headers=headers, repeatable=repeatable, seconds=seconds
+        )
         try:
             return view.model_validate_json(response.content)
         except ValidationError as exc:
@@ -101,16 +104,21 @@ class Connection:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool | None = None,
+        seconds: float | None = None,
     ) -> httpx2.Response:
         """Send a request, again where that is safe, and return a successful response.
 
         A server that is overloaded is asked again when it said (Retry-After), as long as there is patience.
 
-        `repeatable` says that carrying the request out twice is the same as once; GETs are by themselves.
+        `repeatable` says that carrying the request out twice is the same as once; GETs are by themselves. `seconds` is
+        how long the answer may take, if longer than usual.
         """
+        limits = _TIMEOUTS if seconds is None else httpx2.Timeout(seconds, connect=5.0)
 
         def build() -> httpx2.Request:
-            return self._http.build_request(method, path, params=list(params), json=body, headers=headers)
+            return self._http.build_request(
+                method, path, params=list(params), json=body, headers=headers, timeout=limits
+            )
 
         return await self._exchange(build, repeatable=method == "GET" if repeatable is None else repeatable)
 

@@ -220,6 +220,17 @@ class DrainPlan(Body):
     seed: Seed = 0
 
 
+class ReplaySpec(Body):
+    """A replay of what was recorded."""
+
+    since: str = Field("24h", max_length=40, description="A moment (RFC 3339), or so long ago: 90m, 24h, 7d.")
+    policies: list[Annotated[str, Field(min_length=1, max_length=63)]] = Field(
+        default_factory=list, max_length=12, description="Names; the built-in ones if empty."
+    )
+    trials: int = Field(11, ge=1, le=50, description="How often nodes are taken away in another order.")
+    seed: Seed = 0
+
+
 class ClusterSpec(Body):
     """A new cluster."""
 

@@ -372,6 +372,52 @@ class Plan(BaseModel):
     nodes: list[Filling] = Field(description="The nodes that would change.")
 
 
+class NodesNeeded(BaseModel):
+    """How few nodes the workload would have fitted on at its peak (Borg's cell compaction)."""
+
+    nodes: int = Field(description="90th percentile of the trials.")
+    least: int
+    most: int
+    of: int = Field(description="Nodes there were then.")
+    containers: int = Field(description="Containers at the peak that fit on all nodes.")
+    left_out: int = Field(description="Those that did not.")
+    at: datetime
+
+
+class PolicyReplay(BaseModel):
+    """How one policy would have done. Shares are of what the READY nodes have; times are in seconds."""
+
+    policy: str
+    version: int
+    needed: NodesNeeded
+    cpu: float
+    memory: float
+    nodes_used: float
+    imbalance: float = Field(description="Standard deviation over nodes of the greater of their cpu and memory shares.")
+    stranded_cpu: float = Field(description="Share of all cpu that is free where too little memory is.")
+    stranded_memory: float = Field(description="Share of all memory that is free where too little cpu is.")
+    pending_p50_seconds: float
+    pending_p99_seconds: float
+    never_placed: int
+    decision_seconds: float = Field(description="Time of the engine for one container.")
+    series: dict[str, list[float]] = Field(description="The same shares and counts, at each moment of `at`.")
+
+
+class Replay(BaseModel):
+    """A recorded workload, replayed under several policies side by side."""
+
+    cluster: str
+    since: datetime
+    until: datetime
+    nodes: int
+    containers: int = Field(description="Those that were there at the start, and those that came.")
+    came: int
+    went: int
+    forgotten: int = Field(description="Containers and nodes whose sizes are not recorded any more; they are left out.")
+    at: list[float] = Field(description="Seconds since the start, of each moment of the series.")
+    policies: list[PolicyReplay]
+
+
 class Resilience(BaseModel):
     """What a cluster would survive now, under its policy."""
 

@@ -13,12 +13,13 @@ from pathfinder.domain import views
 from pathfinder.domain.errors import AlreadyExists, NotFound
 from pathfinder.domain.lifecycle import CLAIMING, Status
 from pathfinder.domain.specs import ContainerSpec
-from pathfinder.scheduling import asking, explain, plan, policy
+from pathfinder.scheduling import asking, explain, plan
 from pathfinder.scheduling.fleet import Fleet, NodeState
 from pathfinder.scheduling.plan import Crowd, Plan, Wanted
+from pathfinder.scheduling.policy import Policy
 from pathfinder.scheduling.request import Ask, Gang, Request
 from pathfinder.scheduling.resilience import Resident
-from pathfinder.store import nodes, preemption, quotas, requests
+from pathfinder.store import nodes, policies, preemption, quotas, requests
 from pathfinder.store.clusters import Cluster
 from pathfinder.store.resilience import ask_of
 from pathfinder.store.tallies import Tallies
@@ -56,12 +57,12 @@ async def create(
     if cluster.quota is not None:
         await quotas.admit(tx, cluster.id, cluster.name, specs)
     asks = [_ask(cluster, spec) for spec in specs]
-    chosen = [policy.named(spec.policy or cluster.policy) for spec in specs]
+    by = await _policies(tx, {spec.policy or cluster.policy for spec in specs}, cluster.policy)
     ground = await _ground(tx, cluster.id, asks)
     gang = Gang("planned", len(specs)) if together else None
     wanted = [
-        Wanted(Request(spec.hostname, _ask(cluster, spec, ground.keys), gang=gang), by)
-        for spec, by in zip(specs, chosen, strict=True)
+        Wanted(Request(spec.hostname, _ask(cluster, spec, ground.keys), gang=gang), by[spec.policy or cluster.policy])
+        for spec in specs
     ]
     crowd = await _crowd(tx, cluster.id, ground, wanted)
     made = await asyncio.to_thread(plan.create, ground.fleet, wanted, seed, crowd)
@@ -106,7 +107,8 @@ async def _without(
         )
         for row, ask in zip(found, asks, strict=True)
     ]
-    by = {str(row.id): policy.named(row.policy or cluster.policy) for row in found}
+    chosen = await _policies(tx, {row.policy or cluster.policy for row in found}, cluster.policy)
+    by = {str(row.id): chosen[row.policy or cluster.policy] for row in found}
     made = await asyncio.to_thread(how, ground.fleet, rows, residents, by, seed)
     host_of = {one.id: one.hostname for one in states}
     origin = {str(row.id): (str(row.hostname), host_of[str(row.node_id)]) for row in found}
@@ -148,6 +150,11 @@ async def _crowd(tx: AsyncConnection, cluster_id: UUID, ground: _Ground, wanted:
         await preemption.leaving(tx, cluster_id, row_of),
         await preemption.away(tx, cluster_id, {one.budget for one in tenants if one.budget}),
     )
+
+
+async def _policies(tx: AsyncConnection, names: Collection[str], usual: str) -> dict[str, Policy]:
+    """Those that a scheduler would use for these names."""
+    return {name: chosen for name, (chosen, _) in (await policies.usable(tx, names, usual)).items()}
 
 
 def _ask(cluster: Cluster, spec: ContainerSpec, keys: Collection[str] = ()) -> Ask:

@@ -2,4 +2,5 @@
 
 from pathfinder.cli.operator import main
 
-main()
+if __name__ == "__main__":  # not in the processes that work for this one: they read it to know its modules
+    main()

@@ -25,6 +25,7 @@ VERBS = {
     "explain": "explain",
     "create": "create",
     "plan": "plan",
+    "policy": "policy",
     "delete": "delete",
     "update": "update",
     "reschedule": "reschedule",

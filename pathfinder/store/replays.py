@@ -1,0 +1,155 @@
+"""What a cluster was asked for since some moment, read from its event log and its rows, to be replayed."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.domain.errors import Invalid
+from pathfinder.domain.lifecycle import ContainerType
+from pathfinder.domain.messages import Kind
+from pathfinder.domain.resources import Resources
+from pathfinder.scheduling import asking
+from pathfinder.scheduling.fleet import NodeState
+from pathfinder.scheduling.relations import selectors
+from pathfinder.scheduling.request import Ask
+from pathfinder.scheduling.workload import Change, Item, Workload, emptied
+from pathfinder.store import nodes
+from pathfinder.store.resilience import ask_of
+
+#: More containers than this are not replayed at once.
+MOST_CONTAINERS = 20_000
+
+_THERE = text("""
+    SELECT id, type, image, cpu_millicores, memory_bytes, disk_bytes, spec, priority, labels, status_at,
+           status IN ('DELETED', 'PROVISION_ERROR') AS gone
+    FROM containers
+    WHERE cluster_id = :cluster_id AND created_at < :since
+      AND (status NOT IN ('DELETED', 'PROVISION_ERROR') OR status_at >= :since)
+    ORDER BY created_at, id LIMIT :limit
+""")
+_CAME = text("""
+    SELECT subject_id AS id, at, body FROM events
+    WHERE cluster_id = :cluster_id AND kind = 'container.requested' AND at >= :since ORDER BY seq LIMIT :limit
+""")
+_WENT = text("""
+    SELECT subject_id AS id, max(at) AS at FROM events
+    WHERE cluster_id = :cluster_id AND at >= :since
+      AND (kind = 'container.deleted'
+           OR kind = 'container.provision_failed' AND body ->> 'status' = 'PROVISION_ERROR')
+    GROUP BY subject_id
+""")
+_NODES = text("""
+    SELECT subject_name AS node, kind, at FROM events
+    WHERE cluster_id = :cluster_id AND at >= :since AND kind = ANY(:kinds) ORDER BY seq
+""")
+_JOINED = text("SELECT hostname, created_at FROM nodes WHERE cluster_id = :cluster_id AND created_at >= :since")
+
+#: What a node's events say of it: whether it is READY, whether it takes placements.
+_SAYS: Mapping[str, tuple[bool | None, bool | None]] = {
+    Kind.NODE_READY: (True, None),
+    Kind.NODE_DOWN: (False, None),
+    Kind.NODE_CORDONED: (None, False),
+    Kind.NODE_UNCORDONED: (None, True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A workload, from `since` to `until`. `forgotten` containers and nodes are left out: their sizes are not known."""
+
+    workload: Workload
+    since: datetime
+    until: datetime
+    came: int
+    went: int
+    forgotten: int
+
+
+async def recorded(tx: AsyncConnection, cluster_id: UUID, cluster: str, since: datetime) -> Recorded:
+    """What was recorded since then. Raises Invalid: nothing was, too much, or that moment is yet to come."""
+    until = datetime.now(UTC)
+    if since >= until:
+        raise Invalid(f"{since.isoformat()} is in the future: there is nothing to replay yet.")
+    states, _ = await nodes.snapshot(tx, cluster_id)
+    given = {"cluster_id": cluster_id, "since": since, "limit": MOST_CONTAINERS + 1}
+    there = (await tx.execute(_THERE, given)).all()
+    came = (await tx.execute(_CAME, given)).all()
+    ends = {row.id: row.at for row in await tx.execute(_WENT, given)}
+    if not states or not (there or came):
+        what = "container was asked for" if states else "node is known"
+        raise Invalid(f"Nothing to replay: no {what} in cluster {cluster!r} since {since.isoformat()}.")
+    if len(there) + len(came) > MOST_CONTAINERS:
+        raise Invalid(
+            f"More than {MOST_CONTAINERS} containers were there or came since {since.isoformat()}. "
+            "Replay a shorter span, like --since 1h."
+        )
+
+    def seconds(at: datetime) -> float:
+        return (at - since).total_seconds()
+
+    keys = _keys([*(ask_of(row) for row in there), *(_asked(row.body) for row in came)])
+    items = [
+        Item(str(row.id), ask_of(row, keys), -1.0, seconds(row.status_at) if row.gone else float("inf"))
+        for row in there
+    ] + [
+        Item(
+            str(row.id),
+            _asked(row.body, keys),
+            max(seconds(row.at), 1e-6),
+            seconds(ends[row.id]) if row.id in ends else float("inf"),
+        )
+        for row in came
+    ]
+    then, changes, strangers = await _nodes(tx, states, since, {**given, "kinds": [*_SAYS, Kind.NODE_DELETED]})
+    known = {UUID(one.id) for one in items}
+    return Recorded(
+        Workload(then, items, changes, seconds(until)),
+        since,
+        until,
+        len(came),
+        sum(one.ends < float("inf") for one in items),
+        len(ends.keys() - known) + strangers,
+    )
+
+
+async def _nodes(
+    tx: AsyncConnection, states: Sequence[NodeState], since: datetime, given: Mapping[str, Any]
+) -> tuple[list[NodeState], list[Change], int]:
+    """The nodes as they were at the start and empty, what changed of them, and how many are not known any more."""
+    names = {one.hostname for one in states}
+    changes, strangers = [], set()
+    for row in await tx.execute(_NODES, given):
+        if row.node not in names or row.kind == Kind.NODE_DELETED:
+            strangers |= {row.node} - names
+        else:
+            changes.append(Change((row.at - since).total_seconds(), row.node, *_SAYS[row.kind]))
+    joined = {row.hostname: row.created_at for row in await tx.execute(_JOINED, given)}
+    before: dict[str, dict[str, bool]] = {}
+    for change in changes:
+        # Whoever goes DOWN was READY before, whoever is cordoned took placements.
+        for name in ("ready", "schedulable"):
+            if (value := getattr(change, name)) is not None:
+                before.setdefault(change.node, {}).setdefault(name, not value)
+    then = [replace(emptied(one), **before.get(one.hostname, {})) for one in states]  # type: ignore[arg-type]
+    for index, node in enumerate(then):
+        if node.hostname in joined:
+            changes.append(Change((joined[node.hostname] - since).total_seconds(), node.hostname, ready=node.ready))
+            then[index] = replace(node, ready=False)
+    return then, sorted(changes, key=lambda one: one.at), len(strangers)
+
+
+def _keys(asks: Sequence[Ask]) -> Collection[str]:
+    wanted = set().union(*(selectors(one) for one in set(asks)))
+    return {one.key for selector in wanted for one in selector.requirements}
+
+
+def _asked(body: Mapping[str, Any], keys: Collection[str] = ()) -> Ask:
+    """What a container asked for, as its `container.requested` tells."""
+    resources = Resources(body.get("cpu") or 0, body.get("memory") or 0, body.get("disk") or 0)
+    type_ = ContainerType(body.get("type", ContainerType.STATELESS))
+    return asking.ask(resources, type_, body["image"], body, body.get("priority", 0), body.get("labels", {}), keys)
