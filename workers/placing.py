@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -80,8 +81,8 @@ async def place_batch(
     outcome.failed = await attempts.failed_nodes(tx, pending)
     await known.company.hold(tx, cluster_id, {asking.of(one) for one in pending})
     groups = _by_policy(pending, usual)
-    policy_of = await policies.usable(tx, groups, usual, rules)
-    for name, group in groups.items():
+    policy_of = await policies.usable(tx, {name for name, _ in groups}, usual, rules)
+    for name, group in groups:
         for _ in range(CONFLICT_TRIES):
             group = await _decide(tx, known, cluster_id, group, *policy_of[name], outcome)
             if not group:
@@ -93,11 +94,22 @@ async def place_batch(
     return outcome
 
 
-def _by_policy(pending: Sequence[Container], usual: str) -> dict[str, list[Container]]:
-    groups: dict[str, list[Container]] = defaultdict(list)
+def _by_policy(pending: Sequence[Container], usual: str) -> list[tuple[str, list[Container]]]:
+    """Who is placed by which policy, one group after the other: the more urgent first, whatever their policies are.
+
+    A gang goes whole, by the policy of its first container and as early as its most urgent one.
+    """
+    if len({one.policy for one in pending}) == 1:
+        return [(pending[0].policy or usual, list(pending))]
+    policy_of: dict[UUID, str] = {}
+    urgency: dict[UUID, int] = {}
     for one in pending:
-        groups[one.policy or usual].append(one)
-    return groups
+        unit = one.gang or one.id
+        policy_of.setdefault(unit, one.policy or usual)
+        urgency[unit] = max(one.priority, urgency.get(unit, one.priority))
+    turn = {name: place for place, name in enumerate(dict.fromkeys(policy_of.values()))}
+    line = sorted(pending, key=lambda one: (-urgency[one.gang or one.id], turn[policy_of[one.gang or one.id]]))
+    return [(name, list(group)) for name, group in groupby(line, key=lambda one: policy_of[one.gang or one.id])]
 
 
 async def _decide(

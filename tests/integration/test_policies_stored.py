@@ -9,7 +9,8 @@ from workbench import Fleet
 from pathfinder.bootstrap import Process
 from pathfinder.domain.errors import Conflict, Invalid, NotFound
 from pathfinder.domain.policies import PolicyDocument
-from pathfinder.store import policies
+from pathfinder.domain.specs import ContainerSpec
+from pathfinder.store import clusters, policies, requests
 from workers.scheduler import place_pending
 
 
@@ -73,6 +74,34 @@ async def test_the_next_placement_goes_by_the_latest_version(process: Process, f
         ("mine", 1),
         ("mine", 2),
     }
+
+
+async def test_the_more_urgent_go_first_whatever_their_policies_are(process: Process, fleet: Fleet) -> None:
+    """Room for two: the least urgent waits, although another with its policy was the most urgent."""
+    await fleet.node("node-01", cpu_millicores=2000)
+    await fleet.ask("a", cpu=1, priority=1, policy="spread")
+    await fleet.ask("b", cpu=1, priority=5, policy="binpack")
+    await fleet.ask("c", cpu=1, priority=10, policy="spread")
+
+    await place_pending(process, fleet.cluster_id)
+
+    assert await fleet.statuses() == {"a": "PENDING", "b": "SCHEDULED", "c": "SCHEDULED"}
+
+
+async def test_a_gang_whose_containers_name_several_policies_is_placed_whole(process: Process, fleet: Fleet) -> None:
+    """By the policy of its first; with room for one of them, none is placed."""
+    await fleet.node("node-01", cpu_millicores=1000)
+    specs = [ContainerSpec(hostname=name, cpu=1, policy=policy) for name, policy in (("a", "binpack"), ("b", "random"))]
+    async with process.database.begin() as tx:
+        found = await clusters.find(tx, "default")
+        await requests.create(tx, found, specs, requests.Asker("test", "trace"), None, together=True)
+
+    await place_pending(process, fleet.cluster_id)
+    assert set((await fleet.statuses()).values()) == {"PENDING"}
+
+    await fleet.node("node-02", cpu_millicores=1000)
+    await place_pending(process, fleet.cluster_id, news={"node.registered"})
+    assert set((await fleet.statuses()).values()) == {"SCHEDULED"}
 
 
 async def test_nothing_waits_for_a_policy_that_cannot_be_used(process: Process, fleet: Fleet) -> None:
