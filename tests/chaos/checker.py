@@ -77,9 +77,12 @@ def _outcome(evidence: Evidence, row: Container, doomed: bool, moved: int | None
 
 def _room(evidence: Evidence, row: Container) -> bool:
     wanted = row.size._replace(containers=0)
+    company = [one for one in evidence.containers if one.apart == row.apart and one.status in CLAIMING]
+    shunned = {one.node for one in company} if row.apart else set()
     return any(
         node.status == "READY"
         and node.schedulable
+        and node.hostname not in shunned
         and all(
             claimed + more <= most
             for claimed, more, most in zip(node.claimed[:3], wanted[:3], node.capacity[:3], strict=True)
@@ -222,6 +225,16 @@ def _words(amount: Amount) -> str:
     return f"{amount.cpu}m, {amount.memory} and {amount.disk} bytes for {amount.containers}, {amount.stateful} stateful"
 
 
+def those_who_must_be_apart_are(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """No node has two placements of one group."""
+    first: dict[tuple[str | None, str], str] = {}
+    for row in evidence.containers:
+        if row.apart and row.status in CLAIMING:
+            other = first.setdefault((row.node, row.apart), row.hostname)
+            if other != row.hostname:
+                yield row.hostname, f"is on {row.node} with {other}, and both are of {row.apart}"
+
+
 def nothing_is_left_to_do(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """No message waits anywhere, no former placement holds a claim, and every node is back."""
     if evidence.outbox:
@@ -261,6 +274,7 @@ RULES: Sequence[Rule] = (
     no_instance_is_unaccounted_for,
     none_ran_twice_at_once,
     claims_add_up,
+    those_who_must_be_apart_are,
     nothing_is_left_to_do,
     the_log_tells_the_state,
 )

@@ -13,6 +13,9 @@ from chaos.ledger import Ledger, definite
 #: Rarely, an image that is nowhere: its create is accepted, and must end in PROVISION_ERROR.
 DOOMED_IMAGE = "local:missing"
 
+#: Groups of containers of which no two may share a node.
+GROUPS = 3
+
 
 class Customer:
     """Many users at once, over every API there is. `most` bounds the containers alive at one time."""
@@ -83,7 +86,15 @@ class Customer:
             "type": "STATEFUL" if self._random.random() < 0.2 else "STATELESS",
             "cpu": self._random.choice(("100m", "250m", "500m")),
             "memory": self._random.choice(self._memory),
+            **self._company(),
         } | ({"image": DOOMED_IMAGE} if doomed else {})
+
+    def _company(self) -> dict[str, Any]:
+        """A fifth is of one of a few groups, of which no two may share a node."""
+        if self._random.random() > 0.2:
+            return {}
+        group = f"g{self._random.randrange(GROUPS)}"
+        return {"labels": {"apart": group}, "affinity": [{"to": f"apart={group}", "rule": "apart"}]}
 
     async def _delete(self, http: httpx2.AsyncClient) -> None:
         name = self._random.choice(sorted(self._mine))

@@ -21,7 +21,7 @@ class Amount(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A row of `containers`; `node` is a hostname."""
+    """A row of `containers`; `node` is a hostname. Those of one `apart` must be on nodes of their own."""
 
     id: str
     hostname: str
@@ -32,6 +32,7 @@ class Container:
     type: str = "STATELESS"
     waiting: bool = False
     message: str | None = None
+    apart: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from chaos.evidence import Amount, Container, Departure, Event, Evidence, Node
 
 _CONTAINERS = """
     SELECT c.id::text, c.hostname, c.status, c.generation, n.hostname AS node, c.type, c.waiting, c.message,
-           c.cpu_millicores, c.memory_bytes, c.disk_bytes
+           c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.labels ->> 'apart' AS apart
     FROM containers AS c LEFT JOIN nodes AS n ON n.id = c.node_id
 """
 _NODES = """
@@ -84,6 +84,7 @@ def _container(row: Any) -> Container:
         type=row["type"],
         waiting=row["waiting"],
         message=row["message"],
+        apart=row["apart"],
     )
 
 

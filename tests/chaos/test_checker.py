@@ -123,6 +123,12 @@ PLANTED: dict[str, tuple[str, Plant]] = {
     "a claim that was not given back": ("claims_add_up", node(claimed=SIZE._replace(cpu=1000, containers=2))),
     "a claim that was given back twice": ("claims_add_up", node(claimed=Amount())),
     "an overfull node": ("claims_add_up", node(capacity=Amount(100, 1 << 35, 1 << 39))),
+    "two on a node that must be apart": (
+        "those_who_must_be_apart_are",
+        lambda e: replace(
+            e, containers=[replace(one, node="a", apart="g") if one.id in ("1", "2") else one for one in e.containers]
+        ),
+    ),
     "a departure that never ends": (
         "nothing_is_left_to_do",
         lambda e: replace(
@@ -218,3 +224,14 @@ def test_what_has_a_good_reason_is_no_lost_request(plant: Plant) -> None:
         evidence = changed(0, status="PROVISION_ERROR")(evidence)
 
     assert "every_request_has_its_outcome" not in {one.rule for one in check(evidence)}
+
+
+def test_one_for_whom_every_node_has_company_to_avoid_waits_with_a_good_reason() -> None:
+    """There is room, but not for it; where a node is free of its group, there is none."""
+    evidence = sound()
+    rows = [replace(one, apart="g") for one in evidence.containers]
+    rows[0] = replace(rows[0], status="PENDING", waiting=True, node=None)
+    alone = replace(evidence, containers=rows, nodes=[one for one in evidence.nodes if one.hostname == "b"])
+
+    assert "every_request_has_its_outcome" not in {one.rule for one in check(alone)}
+    assert "every_request_has_its_outcome" in {one.rule for one in check(replace(evidence, containers=rows))}
