@@ -25,8 +25,7 @@ async def make_room(process: Process, company: Tallies, cluster_id: UUID, policy
     They are placed when the room is reported free: whoever is most urgent goes first then.
     """
     async with process.database.begin() as tx:
-        if not await preemption.alone(tx, cluster_id):
-            return 0
+        await preemption.hold(tx, cluster_id)
         waiting = await containers.waiting(tx, cluster_id, policy.name, MOST_WAITING)
         if not waiting:
             return 0

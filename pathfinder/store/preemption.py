@@ -25,7 +25,7 @@ EVICTABLE = frozenset(status for status in CLAIMING - {Status.LOST} if Status.PE
 _AWAY = sorted(set(Status) - RUNNING - {Status.DELETED, Status.SCHEDULE_DELETION})
 
 # One scheduler at a time: two could evict for the same container.
-_ALONE = text("SELECT pg_try_advisory_xact_lock(hashtextextended('pathfinder.preemption ' || :cluster_id, 0))")
+_ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended('pathfinder.preemption ' || :cluster_id, 0))")
 _LOWER = text("""
     SELECT id, node_id, type, image, cpu_millicores, memory_bytes, disk_bytes, labels, spec, priority FROM containers
     WHERE cluster_id = :cluster_id AND node_id IS NOT NULL AND type = 'STATELESS' AND priority < :below
@@ -43,9 +43,9 @@ _NOT_RUNNING = text("""
 """)
 
 
-async def alone(tx: AsyncConnection, cluster_id: UUID) -> bool:
-    """Whether nobody else makes room in this cluster now; then nobody does until the transaction ends."""
-    return bool((await tx.execute(_ALONE, {"cluster_id": str(cluster_id)})).scalar_one())
+async def hold(tx: AsyncConnection, cluster_id: UUID) -> None:
+    """Wait until nobody else makes room in this cluster; then nobody does until the transaction ends."""
+    await tx.execute(_ALONE, {"cluster_id": str(cluster_id)})
 
 
 async def tenants(

@@ -1,5 +1,7 @@
 """Room for urgent containers, where the policy lets others give way: least harm, nothing lost, and nobody steals it."""
 
+import asyncio
+
 import pytest
 from simulated_site import Site
 from test_company import where
@@ -136,8 +138,7 @@ async def test_two_schedulers_evict_no_more_than_one_would(
     await fleet.ask("high-1", "high-2", cpu=2, priority=10, policy="urgent")
     many = [make_process(scheduler_batch=1) for _ in range(4)]
 
-    for one in many:
-        await place_pending(one, fleet.cluster_id, news=ANYTHING)
+    await asyncio.gather(*(place_pending(one, fleet.cluster_id, news=ANYTHING) for one in many))
     await depart(fleet, process)
     await place_pending(process, fleet.cluster_id, news=ANYTHING)
 
