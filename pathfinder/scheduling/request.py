@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
+from pathfinder.domain import rules
 from pathfinder.domain.asking import Affinity, Spread, Toleration
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.selectors import Selector
-
-#: The pool of nodes, and of containers, that name none; and what a container names that goes to any.
-DEFAULT_POOL = "default"
-ANY_POOL = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ class Ask:
     labels: tuple[tuple[str, str], ...] = ()
     priority: int = 0
     image: str = ""
-    pool: str = DEFAULT_POOL
+    pool: str = rules.DEFAULT_POOL
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

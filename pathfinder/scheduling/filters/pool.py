@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from pathfinder.domain import rules
 from pathfinder.scheduling.fleet import Fleet, Mask
-from pathfinder.scheduling.request import ANY_POOL, Ask
+from pathfinder.scheduling.request import Ask
 
 
 class Pool:
@@ -15,7 +16,7 @@ class Pool:
 
     def mask(self, fleet: Fleet, ask: Ask) -> Mask:
         """Nodes of the wanted pool."""
-        if ask.pool == ANY_POOL:
+        if ask.pool == rules.ANY_POOL:
             return np.ones(len(fleet), dtype=np.bool_)
         mask: Mask = fleet.names.kept(("pool", ask.pool), bool, lambda node: node.pool == ask.pool)[fleet.row]
         return mask
