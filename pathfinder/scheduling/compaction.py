@@ -42,7 +42,7 @@ def nodes_needed(workload: Workload, policy: Policy, seed: int, trials: int = TR
     """Nodes needed at the workload's peak. Equal arguments give equal answers."""
     at, items = workload.peak()
     nodes = [one for one in _at(workload, at) if one.ready and one.schedulable]
-    requests = [Request(one.id, one.ask, gang=one.gang) for one in items]
+    requests = [Request(one.id, one.ask) for one in items]  # of a gang, some may be gone by then
     placed = place(_fleet(nodes, requests), requests, policy, seed, explain=False)
     fitting = [one.request for one in placed if one.index is not None]
     found = sorted(_trial(nodes, fitting, policy, seed + number) for number in range(trials))

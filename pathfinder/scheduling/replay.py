@@ -114,6 +114,7 @@ class _Run:
     decided: int = 0
     deciding: float = 0.0
     _samples: list[tuple[float, tuple[float, ...]]] = field(default_factory=list)
+    _placed: set[str] = field(default_factory=set)
     _usual: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -136,6 +137,8 @@ class _Run:
                 self._gone(one)
         if self.waiting:
             self._place(at, [one for one in group if isinstance(one, Item)] if kind == _CAME else None)
+        if kind == _CAME and any(one.gang or one.ask.affinities for one, _ in self.waiting.values()):
+            self._place(at, None)  # the company that somebody waits for may be there now
         self._samples.append((at, self._sample()))
 
     def end(self) -> None:
@@ -172,7 +175,8 @@ class _Run:
     def _place(self, at: float, new: Sequence[Item] | None) -> None:
         """The new ones; or, after something changed that may help, all who wait."""
         items = new if new is not None else [item for item, _ in self.waiting.values()]
-        requests = [Request(one.id, one.ask, gang=one.gang) for one in items]
+        # Once placed, those of a gang are containers like any other.
+        requests = [Request(one.id, one.ask, gang=None if one.id in self._placed else one.gang) for one in items]
         before = self.clock()
         decisions = place(self.fleet, requests, self.policy, self.seed + len(self._samples), explain=False)
         self.deciding += self.clock() - before
@@ -184,6 +188,7 @@ class _Run:
                 self.fleet.add(decision.index, amounts(item.ask.resources), item.ask.stateful)
                 remember(self.fleet, item.ask, np.array([decision.index]))
                 self.there[item.id] = item, decision.index
+                self._placed.add(item.id)
 
     def _waited(self, item: Item, seconds: float) -> None:
         if item.arrives > 0.0:

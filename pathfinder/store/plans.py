@@ -54,8 +54,6 @@ async def create(
     taken = list((await tx.execute(_TAKEN, {"cluster_id": cluster.id, "names": [s.hostname for s in specs]})).scalars())
     if taken:
         raise AlreadyExists(f"{', '.join(taken[:5])}: a living container has that name already. Choose another.")
-    if cluster.quota is not None:
-        await quotas.admit(tx, cluster.id, cluster.name, specs)
     asks = [_ask(cluster, spec) for spec in specs]
     by = await _policies(tx, {spec.policy or cluster.policy for spec in specs}, cluster.policy)
     ground = await _ground(tx, cluster.id, asks)
@@ -66,6 +64,8 @@ async def create(
     ]
     crowd = await _crowd(tx, cluster.id, ground, wanted)
     made = await asyncio.to_thread(plan.create, ground.fleet, wanted, seed, crowd)
+    if cluster.quota is not None:  # last, since others wait for the cluster from here on
+        await quotas.admit(tx, cluster.id, cluster.name, specs)
     return _view(cluster, made, ground, seed, {}, await _names(tx, made))
 
 

@@ -1,5 +1,6 @@
 """What a cluster was asked for since some moment, read from its event log and its rows, to be replayed."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,13 +17,13 @@ from pathfinder.domain.resources import Resources
 from pathfinder.scheduling import asking
 from pathfinder.scheduling.fleet import NodeState
 from pathfinder.scheduling.relations import selectors
-from pathfinder.scheduling.request import Ask
+from pathfinder.scheduling.request import Ask, Gang
 from pathfinder.scheduling.workload import Change, Item, Workload, emptied
 from pathfinder.store import nodes
 from pathfinder.store.resilience import ask_of
 
 #: More containers than this are not replayed at once.
-MOST_CONTAINERS = 20_000
+MOST_CONTAINERS = 50_000
 
 _THERE = text("""
     SELECT id, type, image, cpu_millicores, memory_bytes, disk_bytes, spec, priority, labels, status_at,
@@ -33,7 +34,7 @@ _THERE = text("""
     ORDER BY created_at, id LIMIT :limit
 """)
 _CAME = text("""
-    SELECT subject_id AS id, at, body FROM events
+    SELECT subject_id AS id, at, body, (SELECT spec -> 'gang' FROM containers WHERE id = subject_id) AS gang FROM events
     WHERE cluster_id = :cluster_id AND kind = 'container.requested' AND at >= :since ORDER BY seq LIMIT :limit
 """)
 _WENT = text("""
@@ -94,7 +95,13 @@ async def recorded(tx: AsyncConnection, cluster_id: UUID, cluster: str, since: d
 
     keys = _keys([*(ask_of(row) for row in there), *(_asked(row.body) for row in came)])
     items = [
-        Item(str(row.id), ask_of(row, keys), -1.0, seconds(row.status_at) if row.gone else float("inf"))
+        Item(
+            str(row.id),
+            ask_of(row, keys),
+            -1.0,
+            seconds(row.status_at) if row.gone else float("inf"),
+            _gang(row.spec.get("gang")),
+        )
         for row in there
     ] + [
         Item(
@@ -102,9 +109,12 @@ async def recorded(tx: AsyncConnection, cluster_id: UUID, cluster: str, since: d
             _asked(row.body, keys),
             max(seconds(row.at), 1e-6),
             seconds(ends[row.id]) if row.id in ends else float("inf"),
+            _gang(row.gang),
         )
         for row in came
     ]
+    sizes = Counter(one.gang.id for one in items if one.gang)  # of those that are recorded, not of those that were
+    items = [replace(one, gang=Gang(one.gang.id, sizes[one.gang.id])) if one.gang else one for one in items]
     then, changes, strangers = await _nodes(tx, states, since, {**given, "kinds": [*_SAYS, Kind.NODE_DELETED]})
     known = {UUID(one.id) for one in items}
     return Recorded(
@@ -146,6 +156,10 @@ async def _nodes(
 def _keys(asks: Sequence[Ask]) -> Collection[str]:
     wanted = set().union(*(selectors(one) for one in set(asks)))
     return {one.key for selector in wanted for one in selector.requirements}
+
+
+def _gang(kept: Mapping[str, Any] | None) -> Gang | None:
+    return Gang(kept["id"], kept["size"]) if kept else None
 
 
 def _asked(body: Mapping[str, Any], keys: Collection[str] = ()) -> Ask:

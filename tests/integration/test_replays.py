@@ -1,13 +1,17 @@
 """Replays through the API: what is in the event log and the rows is what is replayed."""
 
+from pathlib import Path
+
 import httpx2
 import pytest
+from aio_pika.abc import AbstractChannel
 from sqlalchemy import text
-from workbench import Fleet
+from workbench import Fleet, serving
 
 import api.routes.replays as api_replays
 from pathfinder.bootstrap import Process
-from pathfinder.store import clusters, replays
+from pathfinder.client import Client
+from pathfinder.store import clusters, replays, tokens
 from workers.scheduler import place_pending
 
 
@@ -101,6 +105,22 @@ async def test_what_cannot_be_replayed_is_said(fleet: Fleet, process: Process, a
     assert "Nothing to replay: no container was asked for in cluster 'default'" in nothing.json()["detail"]
     assert "spread" in unknown.json()["detail"]
     assert "in the future" in future.json()["detail"]
+
+
+async def test_a_served_api_replays_beside_its_requests(
+    fleet: Fleet, process: Process, fresh_url: str, broker_url: str, channel: AbstractChannel, tmp_path: Path
+) -> None:
+    """The process that replays is started from the one that serves, and does not become another server."""
+    await fleet.node("node-0")
+    await fleet.ask("web")
+    async with process.database.begin() as tx:
+        secret = await tokens.create(tx, "tester", "operator")
+
+    with serving(fresh_url, broker_url, tmp_path / "log", "api") as (url, _):
+        async with Client(url, secret) as client:
+            found = await client.replays.create("1h", ["spread"], trials=1)
+
+    assert [(one.policy, one.needed.nodes) for one in found.policies] == [("spread", 1)]
 
 
 async def test_what_takes_too_long_is_ended(

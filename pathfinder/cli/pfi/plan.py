@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pathfinder.cli.pfi import create as creating
-from pathfinder.cli.pfi.options import Output, OutputOption
+from pathfinder.cli.pfi.options import NodeNames, Output, OutputOption, SomeNodes
 from pathfinder.cli.pfi.output import documents
 from pathfinder.cli.pfi.session import run
 from pathfinder.cli.pfi.table import Column, Columns, Table
@@ -26,7 +26,6 @@ SOME_WOULD_WAIT = 2
 DIGITS = 2
 
 SeedOption = Annotated[int, typer.Option(metavar="N", help="What ties are broken by.", min=0)]
-Nodes = Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="Nodes.", show_default=False)]
 Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="Hostnames of the new containers.")]
 
 WAITING: Columns[Planned] = (
@@ -102,7 +101,7 @@ def _lose() -> None:
 @lose.command("node", epilog="Example: pfi plan lose node node-01 node-02, or: pfi plan lose node --zone a")
 def lose_node(
     ctx: typer.Context,
-    names: Nodes = None,
+    names: SomeNodes = None,
     zone: Annotated[str | None, typer.Option(metavar="NAME", help="All nodes of this zone, instead.")] = None,
     seed: SeedOption = 0,
     output: OutputOption = Output.TABLE,
@@ -121,7 +120,7 @@ def _drain() -> None:
 @drain.command("node")
 def drain_node(
     ctx: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Nodes.")],
+    names: NodeNames,
     seed: SeedOption = 0,
     output: OutputOption = Output.TABLE,
 ) -> None:

@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model import POLICY
 
+from pathfinder.domain.asking import Affinity
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling.compaction import nodes_needed
 from pathfinder.scheduling.fleet import NodeState
 from pathfinder.scheduling.policy import POLICIES, Policy
 from pathfinder.scheduling.replay import MOMENTS, replay
-from pathfinder.scheduling.request import Ask
+from pathfinder.scheduling.request import Ask, Gang
 from pathfinder.scheduling.workload import Change, Item, Workload
 
 SPREAD, BINPACK = POLICIES["spread"], POLICIES["binpack"]
@@ -80,6 +81,20 @@ def test_room_that_comes_ends_a_wait() -> None:
     assert result.series["waiting"][-1] == 1
 
 
+def test_who_waits_for_company_goes_when_it_comes() -> None:
+    """Though nothing became free."""
+    web = (("app", "web"),)
+    wish = Affinity(Selector.parse("app=web"))
+    items = [
+        Item("first", Ask(Resources(1000), affinities=(wish,)), 5.0),
+        Item("web", Ask(Resources(1000), labels=web), 30.0),
+    ]
+
+    result = replay(Workload(nodes(2), items, [], 60.0), SPREAD, 0, 1)
+
+    assert sorted(result.pending) == [0.0, 25.0]
+
+
 def test_what_a_dead_node_held_goes_elsewhere_and_what_is_stateful_waits_for_it() -> None:
     """As healing does it."""
     stateful = replace(item("db", -1), ask=Ask(Resources(1000, 1), stateful=True))
@@ -91,6 +106,18 @@ def test_what_a_dead_node_held_goes_elsewhere_and_what_is_stateful_waits_for_it(
     assert result.never == 0
     assert result.series["nodes_used"][0] == 2
     assert result.series["nodes_used"][-1] == 1
+
+
+def test_a_gang_is_placed_whole_and_then_its_containers_are_like_any_other() -> None:
+    """Neither half of it before there is room for both; and when a node dies, each goes on alone."""
+    gang = Gang("g", 2)
+    items = [item("a", -1, 20, cpu=8000), *(replace(item(name, 5, cpu=8000), gang=gang) for name in ("b", "c"))]
+
+    result = replay(Workload(nodes(2), items, [Change(40.0, "n-0", ready=False)], 60.0), SPREAD, 0, 1)
+
+    # One of them waits for the rest of the span again, or is the one on the node that lives.
+    assert sorted(result.pending) == [15.0, 15.0, 20.0]
+    assert result.never == 1
 
 
 def test_a_node_that_comes_later_takes_nothing_before() -> None:
