@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +18,7 @@ from pathfinder.scheduling import asking, explain
 from pathfinder.scheduling.fleet import NodeState
 from pathfinder.scheduling.place import Decision, place
 from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules
+from pathfinder.scheduling.turns import by_policy
 from pathfinder.store import attempts, claims, clusters, containers, decisions, journal, policies
 from pathfinder.store.fleets import KnownFleet
 
@@ -80,7 +80,7 @@ async def place_batch(
     outcome.taken, outcome.last = len(pending), pending[-1]
     outcome.failed = await attempts.failed_nodes(tx, pending)
     await known.company.hold(tx, cluster_id, {asking.of(one) for one in pending})
-    groups = _by_policy(pending, usual)
+    groups = by_policy(pending, lambda it: it.policy or usual, lambda it: it.priority, lambda it: it.gang)
     policy_of = await policies.usable(tx, {name for name, _ in groups}, usual, rules)
     for name, group in groups:
         for _ in range(CONFLICT_TRIES):
@@ -92,24 +92,6 @@ async def place_batch(
     await journal.record(tx, outcome.facts, outcome.commands)
     point("scheduler.written")
     return outcome
-
-
-def _by_policy(pending: Sequence[Container], usual: str) -> list[tuple[str, list[Container]]]:
-    """Who is placed by which policy, one group after the other: the more urgent first, whatever their policies are.
-
-    A gang goes whole, by the policy of its first container and as early as its most urgent one.
-    """
-    if len({one.policy for one in pending}) == 1:
-        return [(pending[0].policy or usual, list(pending))]
-    policy_of: dict[UUID, str] = {}
-    urgency: dict[UUID, int] = {}
-    for one in pending:
-        unit = one.gang or one.id
-        policy_of.setdefault(unit, one.policy or usual)
-        urgency[unit] = max(one.priority, urgency.get(unit, one.priority))
-    turn = {name: place for place, name in enumerate(dict.fromkeys(policy_of.values()))}
-    line = sorted(pending, key=lambda one: (-urgency[one.gang or one.id], turn[policy_of[one.gang or one.id]]))
-    return [(name, list(group)) for name, group in groupby(line, key=lambda one: policy_of[one.gang or one.id])]
 
 
 async def _decide(

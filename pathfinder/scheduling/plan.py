@@ -17,6 +17,7 @@ from pathfinder.scheduling.preempt import Eviction, Leaving, Tenant, preempt
 from pathfinder.scheduling.relations import remember
 from pathfinder.scheduling.request import Request
 from pathfinder.scheduling.resilience import Resident, dead, departed
+from pathfinder.scheduling.turns import by_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +112,14 @@ def _without(
 
 def _plan(before: Fleet, fleet: Fleet, wanted: Sequence[Wanted], seed: int, crowd: Crowd) -> Plan:
     now = fleet.working((1.0, 1.0, 1.0))
-    by_policy: dict[str, list[Wanted]] = {}
-    for one in wanted:
-        by_policy.setdefault(one.policy.name, []).append(one)
     decided: dict[str, Decision] = {}
     evictions: list[Eviction] = []
-    for group in by_policy.values():
-        policy = group[0].policy
+    policies = {one.policy.name: one.policy for one in wanted}
+    groups = by_policy(
+        wanted, lambda it: it.policy.name, lambda it: it.request.ask.priority, lambda it: it.request.gang
+    )
+    for name, group in groups:
+        policy = policies[name]
         decisions = place(now, [one.request for one in group], policy, seed)
         settle(now, decisions)
         decided |= {one.request.id: one for one in decisions}

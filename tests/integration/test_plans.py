@@ -46,6 +46,7 @@ async def test_a_scheduler_does_what_a_plan_says(
             "cpu": mixed.choice([1, 2, 3]),
             "memory": mixed.choice(["512MiB", "2GiB"]),
             "priority": mixed.choice([0, 0, 5]),
+            "policy": mixed.choice([None, None, "binpack"]),
             **mixed.choice(
                 [
                     {},
