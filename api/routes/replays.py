@@ -13,8 +13,9 @@ from api.errors import documented
 from api.routes.events import moment
 from pathfinder.domain import views
 from pathfinder.domain.errors import Invalid, Unavailable
+from pathfinder.domain.policies import PolicyDocument
 from pathfinder.domain.specs import ReplaySpec
-from pathfinder.scheduling.policy import POLICIES, Policy
+from pathfinder.scheduling.policy import POLICIES, compiled
 from pathfinder.scheduling.replay import Result, replay
 from pathfinder.scheduling.workload import Workload
 from pathfinder.store import clusters, policies, replays
@@ -38,7 +39,8 @@ async def create(
         chosen = []
         for name in dict.fromkeys(wanted.policies or POLICIES):
             await policies.require(tx, name)
-            chosen.append(await policies.named(tx, name))
+            one = await policies.named(tx, name)
+            chosen.append((one.document(), one.version))
         recorded = await replays.recorded(tx, found.id, found.name, moment(wanted.since))
     try:
         async with asyncio.timeout(MOST_SECONDS):
@@ -57,8 +59,9 @@ async def create(
     return _view(found.name, recorded, results)
 
 
-def _replayed(workload: Workload, chosen: Sequence[Policy], seed: int, trials: int) -> list[Result]:
-    return [replay(workload, one, seed, trials) for one in chosen]
+def _replayed(workload: Workload, chosen: Sequence[tuple[PolicyDocument, int]], seed: int, trials: int) -> list[Result]:
+    """In a process of its own: policies go there as documents, since their rules may be anything."""
+    return [replay(workload, compiled(document, version), seed, trials) for document, version in chosen]
 
 
 def _view(cluster: str, recorded: Recorded, results: Sequence[Result]) -> views.Replay:
