@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -35,20 +35,26 @@ _THERE = text("""
 """)
 _CAME = text("""
     SELECT subject_id AS id, at, body, (SELECT spec -> 'gang' FROM containers WHERE id = subject_id) AS gang FROM events
-    WHERE cluster_id = :cluster_id AND kind = 'container.requested' AND at >= :since ORDER BY seq LIMIT :limit
+    WHERE seq >= :first AND cluster_id = :cluster_id AND kind = 'container.requested' AND at >= :since
+    ORDER BY seq LIMIT :limit
 """)
 _WENT = text("""
     SELECT subject_id AS id, max(at) AS at FROM events
-    WHERE cluster_id = :cluster_id AND at >= :since
+    WHERE seq >= :first AND cluster_id = :cluster_id AND at >= :since
       AND (kind = 'container.deleted'
            OR kind = 'container.provision_failed' AND body ->> 'status' = 'PROVISION_ERROR')
     GROUP BY subject_id
 """)
 _NODES = text("""
     SELECT subject_name AS node, kind, at FROM events
-    WHERE cluster_id = :cluster_id AND at >= :since AND kind = ANY(:kinds) ORDER BY seq
+    WHERE seq >= :first AND cluster_id = :cluster_id AND at >= :since AND kind = ANY(:kinds) ORDER BY seq
 """)
+_ENDS = text("SELECT COALESCE(min(seq), 0), COALESCE(max(seq), 0) FROM events")
+_NEXT = text("SELECT at FROM events WHERE seq >= :seq ORDER BY seq LIMIT 1")
 _JOINED = text("SELECT hostname, created_at FROM nodes WHERE cluster_id = :cluster_id AND created_at >= :since")
+
+#: Numbers are given out in about the order of time: never more than this apart.
+_SKEW = timedelta(minutes=10)
 
 #: What a node's events say of it: whether it is READY, whether it takes placements.
 _SAYS: Mapping[str, tuple[bool | None, bool | None]] = {
@@ -77,7 +83,8 @@ async def recorded(tx: AsyncConnection, cluster_id: UUID, cluster: str, since: d
     if since >= until:
         raise Invalid(f"{since.isoformat()} is in the future: there is nothing to replay yet.")
     states, _ = await nodes.snapshot(tx, cluster_id)
-    given = {"cluster_id": cluster_id, "since": since, "limit": MOST_CONTAINERS + 1}
+    first = await _first(tx, since - _SKEW)
+    given = {"cluster_id": cluster_id, "since": since, "first": first, "limit": MOST_CONTAINERS + 1}
     there = (await tx.execute(_THERE, given)).all()
     came = (await tx.execute(_CAME, given)).all()
     ends = {row.id: row.at for row in await tx.execute(_WENT, given)}
@@ -125,6 +132,19 @@ async def recorded(tx: AsyncConnection, cluster_id: UUID, cluster: str, since: d
         sum(one.ends < float("inf") for one in items),
         len(ends.keys() - known) + strangers,
     )
+
+
+async def _first(tx: AsyncConnection, at: datetime) -> int:
+    """The first event that was written then or later, by bisection: the log is for ever, and its index is `seq`."""
+    low, high = (await tx.execute(_ENDS)).one()
+    while low < high:
+        middle = (low + high) // 2
+        written = (await tx.execute(_NEXT, {"seq": middle})).scalar_one_or_none()
+        if written is not None and written < at:
+            low = middle + 1
+        else:
+            high = middle
+    return int(low)
 
 
 async def _nodes(

@@ -1,5 +1,6 @@
 """Replays through the API: what is in the event log and the rows is what is replayed."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import httpx2
@@ -65,6 +66,26 @@ async def test_what_was_recorded_is_what_is_replayed(
         ("shut", None, False),
     ]
     assert states["old"].claimed.cpu_millicores == 0
+
+
+async def test_a_long_log_is_not_read_from_its_beginning(
+    fleet: Fleet, process: Process, cluster: clusters.Cluster
+) -> None:
+    """Whatever came since then is found, whatever gaps the numbers have."""
+    await fleet.node("node-0")
+    await fleet.ask(*(f"old-{number}" for number in range(40)))
+    await yesterday(process)
+    await fleet.rows("SELECT setval(pg_get_serial_sequence('events', 'seq'), 100000)")
+    await fleet.ask(*(f"new-{number}" for number in range(7)))
+
+    async with process.database.begin() as tx:
+        now = (await tx.execute(text("SELECT now()"))).scalar_one()
+        (hour, week) = [
+            await replays.recorded(tx, cluster.id, "default", now - timedelta(hours=hours)) for hours in (1, 24 * 7)
+        ]
+
+    assert (hour.came, len(hour.workload.items)) == (7, 47)
+    assert (week.came, len(week.workload.items)) == (47, 47)
 
 
 async def test_policies_are_compared(fleet: Fleet, process: Process, api: httpx2.AsyncClient) -> None:
