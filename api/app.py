@@ -40,7 +40,7 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> Fast
     )
     app.state.process, app.state.tail = process, tail
     app.state.gauge = gauge or Gauge(process)
-    app.state.surveys = Surveys(process.database, process.settings.zone_label)
+    app.state.surveys = Surveys(process.database, process.settings.zone_label, process.rules)
     app.state.overview = Overview(process, app.state.surveys)
     app.include_router(health.router)
     for noun in (containers, plans, replays, nodes, clusters, events, status, dead, webhooks, problems, resilience):

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from pathfinder.settings import Settings
 from pathfinder.store.database import Database
 
 if TYPE_CHECKING:  # agents need no NumPy
+    from pathfinder.scheduling.policy import Rules
     from pathfinder.store.fleets import KnownFleet
 
 #: What a part says of itself when nothing is wrong with it.
@@ -65,6 +67,13 @@ class Process:
         """The role's own way to RabbitMQ; remembered, so that readiness can be told."""
         declare = topology.declare_missing if role == "agent" else topology.declare_all
         return self.brokers.setdefault(role, Broker(self.settings.broker_url, f"pathfinder-{role}", declare))
+
+    @cached_property
+    def rules(self) -> "Rules":
+        """The filters and scorers that policies may name here: the built-in ones, and those of installed packages."""
+        from pathfinder.plugins import discovered  # agents need no NumPy
+
+        return discovered()
 
 
 def process(settings: Settings, roles: Iterable[str] = ()) -> Process:

@@ -88,6 +88,11 @@ PLACEMENTS = Counter(
     "Decisions about containers: placed, unplaceable (it waits), conflict (another scheduler was faster).",
     ["outcome"],
 )
+PLUGIN_FAILED = Counter(
+    "pathfinder_plugins_failed_total",
+    "Batches that a filter or scorer of another package was left out of because it failed.",
+    ["noun", "name"],
+)
 PLACEMENT_SECONDS = Histogram(
     "pathfinder_placement_seconds",
     "Time of one batch of placements: reading, deciding, claiming and committing.",

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder import telemetry
@@ -16,11 +17,14 @@ from pathfinder.domain.messages import Envelope, Kind
 from pathfinder.failpoints import point
 from pathfinder.scheduling import asking, explain
 from pathfinder.scheduling.fleet import NodeState
-from pathfinder.scheduling.place import Decision, place
+from pathfinder.scheduling.place import Decision, decide
+from pathfinder.scheduling.plugins import Fault
 from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules
 from pathfinder.scheduling.turns import by_policy
 from pathfinder.store import attempts, claims, clusters, containers, decisions, journal, policies
 from pathfinder.store.fleets import KnownFleet
+
+log = structlog.get_logger()
 
 ACTOR = "scheduler"
 
@@ -32,7 +36,7 @@ CONFLICT_TRIES = 5
 class Outcome:
     """What one transaction did. `supply` is the least supply of the fleet that unplaceable containers were judged on;
     `crowded` are the policies of those for which others may have to go. `failed` are the nodes where containers failed
-    before. Once it is `holding` nodes, it must not wait for others.
+    before. Once it is `holding` nodes, it must not wait for others. `faults` are those of plugins that were left out.
     """
 
     taken: int = 0
@@ -43,6 +47,7 @@ class Outcome:
     unplaceable: int = 0
     crowded: set[Policy] = field(default_factory=set)
     failed: dict[UUID, tuple[str, ...]] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
     facts: list[journal.Fact] = field(default_factory=list)
     commands: dict[str, list[Envelope]] = field(default_factory=lambda: defaultdict(list))
 
@@ -52,10 +57,13 @@ class Outcome:
         return self.taken - self.unplaceable - self.conflicts
 
     def count(self) -> None:
-        """In metrics, once it is committed."""
+        """In metrics, once it is committed; plugins that failed are told of in the log, too."""
         telemetry.PLACEMENTS.labels("placed").inc(self.placed)
         telemetry.PLACEMENTS.labels("unplaceable").inc(self.unplaceable)
         telemetry.PLACEMENTS.labels("conflict").inc(self.conflicts)
+        for fault in self.faults:
+            telemetry.PLUGIN_FAILED.labels(fault.noun, fault.name).inc()
+            log.warning("plugin left out", **{fault.noun: fault.name}, reason=fault.words)
 
 
 async def place_batch(
@@ -115,7 +123,9 @@ async def _decide(
     there = await known.company.of(tx, cluster_id, states, {asking.of(one) for one in pending}, keep=first)
     requests = asking.requests(pending, outcome.failed, there.keys)
     fleet = replace(known.fleet, tallies=there.tallies, averse=there.averse)
-    decided = place(fleet, requests, chosen, seed)
+    decided, tried = decide(fleet, requests, chosen, seed)
+    outcome.faults += tried.faults
+    skipped = [*([instead] if instead else []), *map(str, tried.faults)]
     id_of = {row: UUID(states[row].id) for row in {one.index for one in decided if one.index is not None}}
     ids = [None if one.index is None else id_of[one.index] for one in decided]
     wanted = claims.total((id_, one.resources, one.stateful) for id_, one in zip(ids, pending, strict=True) if id_)
@@ -123,7 +133,7 @@ async def _decide(
     won = await claims.take(tx, wanted, generations, wait=first) if wanted else set()
     known.doubt(wanted.keys() - won)
     torn = {one.gang for one, node_id in zip(pending, ids, strict=True) if node_id and node_id not in won}
-    settled = _Settled(cluster_id, chosen, seed, len(fleet), [instead] if instead else [])
+    settled = _Settled(cluster_id, tried.policy, seed, len(fleet), skipped)
     lost, returned = [], []
     for container, decision, node_id in zip(pending, decided, ids, strict=True):
         if decision.index is None:

@@ -24,7 +24,7 @@ class Watch:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._surveys = Surveys(process.database, process.settings.zone_label)
+        self._surveys = Surveys(process.database, process.settings.zone_label, process.rules)
         self.survivals: tuple[Survival, ...] | None = None
 
     async def run(self) -> None:

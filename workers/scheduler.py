@@ -137,7 +137,9 @@ async def _batch(
     async with known.deciding:
         try:
             async with process.database.begin() as tx:
-                return await place_batch(tx, known, cluster_id, news=news, after=after, limit=limit)
+                return await place_batch(
+                    tx, known, cluster_id, news=news, after=after, limit=limit, rules=process.rules
+                )
         except BaseException:
             known.forget()
             raise

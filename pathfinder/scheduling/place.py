@@ -18,6 +18,7 @@ from pathfinder.scheduling import avoid
 from pathfinder.scheduling.fleet import Counts, Fleet, Mask, amounts
 from pathfinder.scheduling.ladder import Ladder, possible, scored, weighted
 from pathfinder.scheduling.line import REMEMBERED, WISHES, Candidate, Line, Stand, Weights, candidate
+from pathfinder.scheduling.plugins import Tried, without_failing
 from pathfinder.scheduling.policy import Policy
 from pathfinder.scheduling.relations import Relations, remember
 from pathfinder.scheduling.request import Ask, Gang, Request
@@ -75,6 +76,17 @@ def place(
     Pure: equal arguments give equal decisions. Never overfills a node. `seed` breaks ties. Without `explain` the
     decisions are the same, and have no reasons.
     """
+    return decide(fleet, requests, policy, seed, explain=explain)[0]
+
+
+def decide(
+    fleet: Fleet, requests: Sequence[Request], policy: Policy, seed: int, *, explain: bool = True
+) -> tuple[list[Decision], Tried]:
+    """As `place`, and what it was decided by: the policy without the plugins that failed."""
+    return without_failing(policy, lambda tried: _decided(fleet, requests, tried, seed, explain))
+
+
+def _decided(fleet: Fleet, requests: Sequence[Request], policy: Policy, seed: int, explain: bool) -> list[Decision]:
     board = _Board(fleet, policy, seed, explain)
     found: dict[int, Decision] = {}
     for gang, kinds in _in_line(requests):

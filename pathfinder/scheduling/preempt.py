@@ -16,6 +16,7 @@ from pathfinder.domain.resources import Resources
 from pathfinder.scheduling.fleet import Fleet, Mask, amounts
 from pathfinder.scheduling.ladder import possible
 from pathfinder.scheduling.place import order
+from pathfinder.scheduling.plugins import without_failing
 from pathfinder.scheduling.policy import Policy
 from pathfinder.scheduling.relations import Relations, remember
 from pathfinder.scheduling.request import Ask, Request
@@ -67,7 +68,18 @@ def preempt(
     """
     if not policy.preemption:
         return []
-    rows = _Rows(fleet, tenants, policy, leaving, away or {})
+    return without_failing(policy, lambda tried: _found(fleet, tenants, requests, tried, leaving, away or {}))[0]
+
+
+def _found(
+    fleet: Fleet,
+    tenants: Sequence[Tenant],
+    requests: Sequence[Request],
+    policy: Policy,
+    leaving: Sequence[Leaving],
+    away: Mapping[Budget, int],
+) -> list[Eviction]:
+    rows = _Rows(fleet, tenants, policy, leaving, away)
     found: list[Eviction] = []
     failed: set[str] = set()
     for position in order(requests):

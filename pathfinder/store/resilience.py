@@ -12,6 +12,7 @@ from pathfinder.domain.lifecycle import CLAIMING, ContainerType, Status
 from pathfinder.domain.policies import USUAL
 from pathfinder.domain.resources import Resources
 from pathfinder.scheduling import asking, resilience
+from pathfinder.scheduling.policy import BUILT_IN, Rules
 from pathfinder.scheduling.relations import selectors
 from pathfinder.scheduling.request import Ask, Request
 from pathfinder.scheduling.resilience import Resident, Survey
@@ -37,9 +38,9 @@ _RESIDENTS = text("""
 class Surveys:
     """The last survey of each cluster."""
 
-    def __init__(self, database: Database, zone_label: str) -> None:
+    def __init__(self, database: Database, zone_label: str, rules: Rules = BUILT_IN) -> None:
         self._database = database
-        self._zone_label = zone_label
+        self._zone_label, self._rules = zone_label, rules
         self._last: dict[UUID, tuple[Any, Survey]] = {}
 
     async def of(self, cluster_id: UUID) -> Survey:
@@ -53,7 +54,7 @@ class Surveys:
             states, _ = await nodes.snapshot(tx, cluster_id)
             residents = await _residents(tx, cluster_id)
             usual = row.policy if row else USUAL
-            chosen, _ = (await policies.usable(tx, [usual], usual))[usual]
+            chosen, _ = (await policies.usable(tx, [usual], usual, self._rules))[usual]
         # A large fleet that is nearly full takes a second or two: not on the event loop.
         made = await asyncio.to_thread(resilience.survey, states, residents, chosen, self._zone_label)
         self._last[cluster_id] = (version, made)
