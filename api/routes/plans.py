@@ -19,7 +19,9 @@ async def create(
     """Where containers would go if they were asked for now."""
     async with process.database.begin() as tx:
         found = await clusters.find(tx, cluster)
-        return await plans.create(tx, found, wanted.containers, wanted.seed, together=wanted.together)
+        return await plans.create(
+            tx, found, wanted.containers, wanted.seed, together=wanted.together, rules=process.rules
+        )
 
 
 @router.post("/lose", responses=documented(404))
@@ -28,7 +30,7 @@ async def lose(lost: LosePlan, process: ProcessDep, asking: Operator, cluster: C
     zone = None if lost.zone is None else (process.settings.zone_label, lost.zone)
     async with process.database.begin() as tx:
         found = await clusters.find(tx, cluster)
-        return await plans.lose(tx, found, lost.nodes, zone, lost.seed)
+        return await plans.lose(tx, found, lost.nodes, zone, lost.seed, process.rules)
 
 
 @router.post("/drain", responses=documented(404))
@@ -38,4 +40,4 @@ async def drain(
     """Where containers would go if some nodes were emptied now."""
     async with process.database.begin() as tx:
         found = await clusters.find(tx, cluster)
-        return await plans.drain(tx, found, emptied.nodes, emptied.seed)
+        return await plans.drain(tx, found, emptied.nodes, emptied.seed, process.rules)

@@ -15,6 +15,7 @@ from pathfinder.domain import views
 from pathfinder.domain.errors import Invalid, Unavailable
 from pathfinder.domain.policies import PolicyDocument
 from pathfinder.domain.specs import ReplaySpec
+from pathfinder.plugins import discovered
 from pathfinder.scheduling.policy import POLICIES, compiled
 from pathfinder.scheduling.replay import Result, replay
 from pathfinder.scheduling.workload import Workload
@@ -39,7 +40,7 @@ async def create(
         chosen = []
         for name in dict.fromkeys(wanted.policies or POLICIES):
             await policies.require(tx, name)
-            one = await policies.named(tx, name)
+            one = await policies.named(tx, name, rules=process.rules)
             chosen.append((one.document(), one.version))
         recorded = await replays.recorded(tx, found.id, found.name, moment(wanted.since))
     try:
@@ -60,8 +61,9 @@ async def create(
 
 
 def _replayed(workload: Workload, chosen: Sequence[tuple[PolicyDocument, int]], seed: int, trials: int) -> list[Result]:
-    """In a process of its own: policies go there as documents, since their rules may be anything."""
-    return [replay(workload, compiled(document, version), seed, trials) for document, version in chosen]
+    """In a process of its own: policies go there as documents, and other packages' rules are looked for anew."""
+    rules = discovered()
+    return [replay(workload, compiled(document, version, rules), seed, trials) for document, version in chosen]
 
 
 def _view(cluster: str, recorded: Recorded, results: Sequence[Result]) -> views.Replay:

@@ -16,7 +16,7 @@ from pathfinder.domain.specs import ContainerSpec
 from pathfinder.scheduling import asking, explain, plan
 from pathfinder.scheduling.fleet import Fleet, NodeState
 from pathfinder.scheduling.plan import Crowd, Plan, Wanted
-from pathfinder.scheduling.policy import Policy
+from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules
 from pathfinder.scheduling.request import Ask, Gang, Request
 from pathfinder.scheduling.resilience import Resident
 from pathfinder.store import nodes, policies, preemption, quotas, requests
@@ -47,15 +47,23 @@ class _Ground:
 
 
 async def create(
-    tx: AsyncConnection, cluster: Cluster, specs: Sequence[ContainerSpec], seed: int, *, together: bool = False
+    tx: AsyncConnection,
+    cluster: Cluster,
+    specs: Sequence[ContainerSpec],
+    seed: int,
+    *,
+    together: bool = False,
+    rules: Rules = BUILT_IN,
 ) -> views.Plan:
-    """What would happen if these containers were asked for. Raises what asking for them does."""
+    """What would happen if these containers were asked for. Raises what asking for them does. Policies may name the
+    filters and scorers of `rules`, here and below.
+    """
     await requests.check(tx, cluster, specs)
     taken = list((await tx.execute(_TAKEN, {"cluster_id": cluster.id, "names": [s.hostname for s in specs]})).scalars())
     if taken:
         raise AlreadyExists(f"{', '.join(taken[:5])}: a living container has that name already. Choose another.")
     asks = [_ask(cluster, spec) for spec in specs]
-    by = await _policies(tx, {spec.policy or cluster.policy for spec in specs}, cluster.policy)
+    by = await _policies(tx, {spec.policy or cluster.policy for spec in specs}, cluster.policy, rules)
     ground = await _ground(tx, cluster.id, asks)
     gang = Gang("planned", len(specs)) if together else None
     wanted = [
@@ -70,15 +78,22 @@ async def create(
 
 
 async def lose(
-    tx: AsyncConnection, cluster: Cluster, hostnames: Sequence[str], zone: tuple[str, str] | None, seed: int
+    tx: AsyncConnection,
+    cluster: Cluster,
+    hostnames: Sequence[str],
+    zone: tuple[str, str] | None,
+    seed: int,
+    rules: Rules = BUILT_IN,
 ) -> views.Plan:
     """What would happen if these nodes died, or all of a zone (its label and value). Raises NotFound."""
-    return await _without(tx, cluster, plan.lose, hostnames, zone, seed)
+    return await _without(tx, cluster, plan.lose, hostnames, zone, seed, rules)
 
 
-async def drain(tx: AsyncConnection, cluster: Cluster, hostnames: Sequence[str], seed: int) -> views.Plan:
+async def drain(
+    tx: AsyncConnection, cluster: Cluster, hostnames: Sequence[str], seed: int, rules: Rules = BUILT_IN
+) -> views.Plan:
     """What would happen if these nodes were emptied. Raises NotFound."""
-    return await _without(tx, cluster, plan.drain, hostnames, None, seed)
+    return await _without(tx, cluster, plan.drain, hostnames, None, seed, rules)
 
 
 async def _without(
@@ -88,6 +103,7 @@ async def _without(
     hostnames: Sequence[str],
     zone: tuple[str, str] | None,
     seed: int,
+    rules: Rules,
 ) -> views.Plan:
     states, _ = await nodes.snapshot(tx, cluster.id)
     rows = _rows(states, hostnames, zone)
@@ -107,7 +123,7 @@ async def _without(
         )
         for row, ask in zip(found, asks, strict=True)
     ]
-    chosen = await _policies(tx, {row.policy or cluster.policy for row in found}, cluster.policy)
+    chosen = await _policies(tx, {row.policy or cluster.policy for row in found}, cluster.policy, rules)
     by = {str(row.id): chosen[row.policy or cluster.policy] for row in found}
     made = await asyncio.to_thread(how, ground.fleet, rows, residents, by, seed)
     host_of = {one.id: one.hostname for one in states}
@@ -152,9 +168,9 @@ async def _crowd(tx: AsyncConnection, cluster_id: UUID, ground: _Ground, wanted:
     )
 
 
-async def _policies(tx: AsyncConnection, names: Collection[str], usual: str) -> dict[str, Policy]:
+async def _policies(tx: AsyncConnection, names: Collection[str], usual: str, rules: Rules) -> dict[str, Policy]:
     """Those that a scheduler would use for these names."""
-    return {name: chosen for name, (chosen, _) in (await policies.usable(tx, names, usual)).items()}
+    return {name: chosen for name, (chosen, _) in (await policies.usable(tx, names, usual, rules)).items()}
 
 
 def _ask(cluster: Cluster, spec: ContainerSpec, keys: Collection[str] = ()) -> Ask:
