@@ -63,7 +63,8 @@ def judge(now: Situation, open_keys: Collection[str] = ()) -> Verdict:
         unknown.add(ProblemKind.QUEUE_BACKLOG)
     if now.survivals is None:
         unknown.add(ProblemKind.RESILIENCE_LOST)
-    rules = (_services, _broker, _standbys, _queues, _outbox, _dead, _nodes, _failing, _waiting, _capacity, _survival)
+    machinery = (_services, _broker, _standbys, _queues, _outbox, _dead)
+    rules = (*machinery, _nodes, _failing, _waiting, _capacity, _survival, _plugins)
     return Verdict(tuple(one for rule in rules for one in rule(now, open_keys)), frozenset(unknown))
 
 
@@ -292,3 +293,20 @@ def _survival(now: Situation, open_keys: Collection[str]) -> Iterator[Problem]:
                 subject_type="cluster",
                 subject_id=survival.cluster.id,
             )
+
+
+def _plugins(now: Situation, open_keys: Collection[str]) -> Iterator[Problem]:
+    for failing in now.plugins:
+        name = failing.cluster.name
+        yield Problem(
+            ProblemKind.POLICY_PLUGIN_FAILED,
+            Severity.WARNING,
+            failing.plugin,
+            f"The {failing.plugin} is left out of placements of cluster {name}: it {failing.words}.",
+            "Mend its package and start the schedulers anew, or take it out of the policy; until then the rest of the "
+            "policy decides. The schedulers' log and `pfi explain container` show each case.",
+            cluster_id=failing.cluster.id,
+            subject_type="cluster",
+            subject_id=failing.cluster.id,
+            scope=f"{name}/{failing.plugin}",
+        )

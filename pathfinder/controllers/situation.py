@@ -76,6 +76,15 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginFailing:
+    """A filter or scorer of another package (`plugin`: what and its name) that was left out of decisions lately."""
+
+    cluster: ClusterRef
+    plugin: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Standby:
     """A standby of PostgreSQL: how far it is behind. `connected` is False where its slot has no receiver."""
 
@@ -111,3 +120,4 @@ class Situation:
     claimed: tuple[Claimed, ...] = ()
     standbys: tuple[Standby, ...] = ()
     survivals: tuple[Survival, ...] | None = None
+    plugins: tuple[PluginFailing, ...] = ()

@@ -78,6 +78,7 @@ class Kind(StrEnum):
     CLUSTER_UPDATED = "cluster.updated"
     POLICY_APPLIED = "policy.applied"
     POLICY_DELETED = "policy.deleted"
+    POLICY_PLUGIN_FAILED = "policy.plugin_failed"
     SERVICE_DOWN = "service.down"
     BROKER_DOWN = "broker.down"
     DATABASE_REPLICATION_LAG = "database.replication_lag"

@@ -23,6 +23,7 @@ class ProblemKind(StrEnum):
     CONTAINER_LOST = "container.lost"
     CAPACITY_LOW = "capacity.low"
     RESILIENCE_LOST = "resilience.lost"
+    POLICY_PLUGIN_FAILED = "policy.plugin_failed"
 
 
 class Severity(StrEnum):

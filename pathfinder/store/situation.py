@@ -11,6 +11,7 @@ from pathfinder.controllers.situation import (
     ClusterRef,
     Failing,
     NodeSeen,
+    PluginFailing,
     RoleSeen,
     Situation,
     Standby,
@@ -21,6 +22,9 @@ from pathfinder.store.states import promised
 
 #: How far back instances that vanished are counted.
 MISSING_MINUTES = 10
+
+#: How far back decisions are looked at for plugins that failed in them.
+PLUGIN_MINUTES = 10
 
 #: A container that waited so long for a node did not just come at a bad moment.
 WAITING_SECONDS = 60
@@ -79,6 +83,18 @@ _CLAIMED = text(f"""
     FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id
     WHERE n.status = 'READY' AND n.schedulable GROUP BY k.id ORDER BY k.name
 """)  # noqa: S608 - the text is put together from constants
+# The partial index ix_decisions_skipped makes this cheap; where many failed, the latest are enough to tell.
+_PLUGINS = text("""
+    WITH lately AS (
+        SELECT cluster_id, at, document -> 'skipped' AS skipped FROM decisions
+        WHERE at > now() - make_interval(mins => :minutes) AND document -> 'skipped' <> '[]'::jsonb
+        ORDER BY at DESC LIMIT 200
+    )
+    SELECT DISTINCT ON (k.name, plugin) k.id AS cluster_id, k.name AS cluster, split_part(one, ': ', 1) AS plugin,
+           substr(one, strpos(one, ': ') + 2) AS words
+    FROM lately JOIN clusters AS k ON k.id = lately.cluster_id, jsonb_array_elements_text(lately.skipped) AS one
+    WHERE one ~ '^(filter|scorer) ' ORDER BY k.name, plugin, lately.at DESC
+""")
 # Who may not see the figures gets nulls, and nothing is concluded from those.
 _STANDBYS = text("""
     SELECT application_name AS name, true AS connected,
@@ -113,6 +129,10 @@ async def read(
         claimed=tuple(one for row in await tx.execute(_CLAIMED) for one in _claimed(row)),
         standbys=tuple(Standby(*row) for row in await tx.execute(_STANDBYS)),
         survivals=survivals,
+        plugins=tuple(
+            PluginFailing(_cluster(row), row.plugin, row.words)
+            for row in await tx.execute(_PLUGINS, {"minutes": PLUGIN_MINUTES})
+        ),
     )
 
 

@@ -277,7 +277,10 @@ class Decision(SQLModel, table=True):
     seed: int = _count()
     document: dict[str, Any] = _json()
 
-    __table_args__: ClassVar[tuple[Any, ...]] = (Index("ix_decisions_at", "cluster_id", "at"),)
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index("ix_decisions_at", "cluster_id", "at"),
+        Index("ix_decisions_skipped", "at", postgresql_where=text("document -> 'skipped' <> '[]'::jsonb")),
+    )
 
 
 class Event(SQLModel, table=True):

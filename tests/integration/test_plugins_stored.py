@@ -15,7 +15,7 @@ from pathfinder.scheduling.filters import FILTERS
 from pathfinder.scheduling.plugins import PluginScorer
 from pathfinder.scheduling.policy import BUILT_IN, Rules
 from pathfinder.scheduling.scorers import SCORERS
-from pathfinder.store import decisions, policies
+from pathfinder.store import decisions, policies, situation
 from workers.scheduler import place_pending
 
 
@@ -72,6 +72,9 @@ async def test_one_that_fails_is_left_out_and_told_of(process: Process, fleet: F
     assert "last" not in one["weights"]
     assert one["recomputed"] == one["candidates"][0]["node"]
     assert count._value.get() > before
+    async with process.database.begin() as tx:
+        seen = await situation.read(tx, None, 0.0, None)
+    assert [(one.plugin, one.words) for one in seen.plugins] == [("scorer last", "raised ValueError: the rack is away")]
 
     last.well = True
     (one,) = await decided(process, fleet, "b")
