@@ -134,12 +134,11 @@ async def _batch(
     process: Process, known: KnownFleet, cluster_id: UUID, news: Collection[str], after: Container | None, limit: int
 ) -> Outcome:
     """One transaction. This process decides on one batch of a cluster at a time; other processes do at the same."""
+    rules = process.rules  # before the transaction: the first time, packages are imported
     async with known.deciding:
         try:
             async with process.database.begin() as tx:
-                return await place_batch(
-                    tx, known, cluster_id, news=news, after=after, limit=limit, rules=process.rules
-                )
+                return await place_batch(tx, known, cluster_id, news=news, after=after, limit=limit, rules=rules)
         except BaseException:
             known.forget()
             raise

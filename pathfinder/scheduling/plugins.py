@@ -20,7 +20,7 @@ from pathfinder.scheduling.policy import Policy
 from pathfinder.scheduling.request import Ask
 
 #: How long one call may take, and all of one plugin together while one batch is decided.
-CALL_SECONDS, BATCH_SECONDS = 0.25, 1.0
+CALL_SECONDS, BATCH_SECONDS = 0.25, 2.0
 
 #: What is told of an exception at most.
 WORDS = 200
@@ -122,12 +122,15 @@ class PluginFilter(Plugin):
         return mask
 
     def reason(self, fleet: Fleet, ask: Ask, rejected: Mask) -> str:
-        """Its words, or just its name. Raises PluginFailed."""
+        """Its words, or just its name. Where it fails in this alone it still decides, as it does if nobody asks why."""
         if self._reason is None:
             return f"rejected by {self.name}"
-        words = self._called(self._reason, fleet, ask, rejected.copy())
+        try:
+            words = self._called(self._reason, fleet, ask, rejected.copy())
+        except PluginFailed as failed:
+            return f"rejected by {self.name} (its reason {failed.fault.words})"
         if not isinstance(words, str):
-            raise PluginFailed(self, f"gave {type(words).__name__} instead of text as its reason")
+            return f"rejected by {self.name} (its reason is {type(words).__name__} instead of text)"
         return _short(words)
 
 

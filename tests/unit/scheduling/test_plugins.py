@@ -259,19 +259,29 @@ def test_a_filter_says_why_and_when_to_ask_again() -> None:
     assert decision.rejected[0].wakes == frozenset(Kind)
 
 
-def test_a_reason_that_fails_is_a_filter_that_fails() -> None:
-    """Nothing is rejected for reasons nobody can tell."""
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (lambda fleet, ask, rejected: 5, "its reason is int instead of text"),
+        (lambda fleet, ask, rejected: rejected["no"], "its reason raised IndexError"),
+    ],
+)
+def test_a_reason_that_fails_changes_no_decision(reason: Any, words: str) -> None:
+    """It is only asked for where somebody wants to know why."""
 
     class Silent:
         def mask(self, fleet: Fleet, ask: Ask) -> Any:
             return np.zeros(len(fleet), dtype=np.bool_)
 
-        def reason(self, fleet: Fleet, ask: Ask, rejected: Any) -> Any:
-            return 5
+    silent = Silent()
+    silent.reason = reason  # type: ignore[attr-defined]
+    policy = with_filter(SPREAD, silent)
+    (decision,), tried = decide(Fleet.of(TWO), [Request("a")], policy, 1)
 
-    (decision,), tried = decide(Fleet.of(TWO), [Request("a")], with_filter(SPREAD, Silent()), 1)
-    assert decision.index is not None
-    assert str(tried.faults[0]) == "filter theirs: gave int instead of text as its reason"
+    assert (decision.index, tried.faults) == (None, ())
+    assert decision.rejected[0].reason.startswith("rejected by theirs (")
+    assert words in decision.rejected[0].reason
+    assert place(Fleet.of(TWO), [Request("a")], policy, 1, explain=False)[0].index is None
 
 
 def test_plans_surveys_and_making_room_survive_it_too() -> None:
