@@ -99,7 +99,7 @@ class Names:
         if key not in self._labels:
             values: dict[str | None, int] = {None: 0}
             codes = [values.setdefault(node.labels.get(key), len(values)) for node in self._nodes]
-            self._labels[key] = np.array(codes, dtype=np.intp), list(values)
+            self._labels[key] = _final(np.array(codes, dtype=np.intp)), list(values)
         return self._labels[key]
 
     def satisfy(self, selector: Selector) -> Mask:
@@ -115,7 +115,7 @@ class Names:
     def kept(self, key: Any, kind: type[Any], of: Callable[[NodeState], Any]) -> NDArray[Any]:
         """`of(node)` for every node, as a column of that kind, asked once for each `key`."""
         if key not in self._kept:
-            self._kept[key] = np.array([of(node) for node in self._nodes], dtype=kind)
+            self._kept[key] = _final(np.array([of(node) for node in self._nodes], dtype=kind))
         return self._kept[key]
 
 
@@ -237,6 +237,12 @@ _WHOLE = frozenset({"names", "tallies", "averse"})
 def amounts(resources: Resources) -> NDArray[np.int64]:
     """`resources` as a row of `capacity` or `claimed`: shape (3,)."""
     return np.array([resources.cpu_millicores, resources.memory_bytes, resources.disk_bytes], dtype=np.int64)
+
+
+def _final(column: NDArray[Any]) -> NDArray[Any]:
+    """It is given to whoever asks, plugins too."""
+    column.flags.writeable = False
+    return column
 
 
 def _amounts(many: Sequence[Resources]) -> NDArray[np.int64]:

@@ -304,3 +304,4 @@ def test_no_plugin_is_shown_anything_it_could_change(nodes: list[NodeState], ask
     columns = [one for one in vars(seen[0]).values() if isinstance(one, np.ndarray)]
     assert len(columns) > 10
     assert not any(one.flags.writeable for one in columns)
+    assert not seen[0].names.label("zone")[0].flags.writeable
