@@ -235,7 +235,14 @@ class Harness:
 
     async def instances(self, node: str) -> dict[str, Json]:
         """Every instance of a node by its name, whoever made it, with its state."""
-        return {one["name"]: one for one in await self.lxd(node, "GET", "instances?recursion=2")}
+
+        async def check() -> tuple[list[Json]] | None:
+            there = await self.lxd(node, "GET", "instances?recursion=2")
+            # LXD gives up on an instance that does not say in time how it is, as on a busy machine: no pid then.
+            return None if any(one["status"] == "Error" for one in there) else (there,)
+
+        (found,) = await self.until(f"{node}'s LXD to know how each instance is", check)
+        return {one["name"]: one for one in found}
 
     async def put(self, node: str, hostname: str, config: Mapping[str, str] | None = None) -> None:
         """Make and start an instance by hand."""
