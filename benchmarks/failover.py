@@ -6,18 +6,15 @@ A lab in which everything is there twice is hurt part by part; then a large simu
 import argparse
 import asyncio
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
-from typing import TypeVar
 
 from rich.console import Console
 
 from benchmarks import machine, machine_death, reconnect
 from benchmarks.drill import Drill
 from benchmarks.figures import Result, Row, keep, quantile
-from benchmarks.fleet import Fleet
+from benchmarks.fleet import Fleet, in_short_directory
 from benchmarks.probe import Probe
 from benchmarks.store import Store
 from pathfinder.cli.operator.progress import Screen
@@ -31,7 +28,6 @@ PARTS = ("roles", "broker", "node", "database", "reconnect")
 ROLE_REACH, BROKER_REACH, PROMOTION_REACH, NODE_REACH, FLEET_REACH = 2.0, 5.0, 10.0, 20.0, 30.0
 NODES = 3
 NEXT = "next create PROVISIONED"
-Made = TypeVar("Made")
 
 
 class Findings:
@@ -89,7 +85,7 @@ def main() -> int:
                 asyncio.run(_promote(lab, findings))
         _add_promotions(findings)
         if "reconnect" in parts:
-            with _in_short_directory(lambda path: Fleet(path, arguments.nodes)) as fleet:
+            with in_short_directory(lambda path: Fleet(path, arguments.nodes)) as fleet:
                 fleet.up(Screen())
                 asyncio.run(_reconnect(fleet, arguments.rounds, findings))
     except EmbeddedError as failure:
@@ -175,21 +171,9 @@ async def _drilling(lab: Lab) -> AsyncIterator[tuple[Drill, Store]]:
 
 @contextmanager
 def _lab(nodes: int) -> Iterator[Lab]:
-    with _in_short_directory(Lab) as lab:
+    with in_short_directory(Lab) as lab:
         lab.up(nodes, Screen(), ha=True)
         yield lab
-
-
-@contextmanager
-def _in_short_directory(make: Callable[[Path], Made]) -> Iterator[Made]:
-    """What `make` makes in a directory with a short path, for the sockets in it; taken down at the end."""
-    with tempfile.TemporaryDirectory(prefix="pf-bench-") as directory:
-        Path(directory).chmod(0o711)  # service accounts may pass
-        made = make(Path(directory) / "home")
-        try:
-            yield made
-        finally:
-            made.down()  # type: ignore[attr-defined]
 
 
 def _arguments() -> argparse.Namespace:

@@ -6,9 +6,12 @@ Many agents share a process, and each costs what it costs elsewhere: a connectio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.naming import node_name
 from pathfinder.embedded import orphans, roles
@@ -25,6 +28,7 @@ API_PORT = 24090
 START_SECONDS = 120.0
 AGENTS_A_PROCESS = 100
 SERVICES = ("postgres", "rabbitmq")
+Made = TypeVar("Made")
 
 
 class Fleet:
@@ -56,6 +60,10 @@ class Fleet:
     def programs(self) -> list[str]:
         """Everything that runs for it."""
         return [*SERVICES, *self._roles, *(one.name for one in self._agents())]
+
+    def pids(self, programs: Iterable[str]) -> dict[str, int]:
+        """The processes of these programs."""
+        return {name: self.supervisor.pid(name) for name in programs}
 
     @property
     def broker(self) -> RabbitMQ:
@@ -125,3 +133,15 @@ class Fleet:
         self.supervisor.define(programs)
         for program in programs:
             self.supervisor.start(program.name)
+
+
+@contextmanager
+def in_short_directory(make: Callable[[Path], Made]) -> Iterator[Made]:
+    """What `make` makes in a directory with a short path, for the sockets in it; taken down at the end."""
+    with tempfile.TemporaryDirectory(prefix="pf-bench-") as directory:
+        Path(directory).chmod(0o711)  # service accounts may pass
+        made = make(Path(directory) / "home")
+        try:
+            yield made
+        finally:
+            made.down()  # type: ignore[attr-defined]

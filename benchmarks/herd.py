@@ -14,11 +14,10 @@ from dataclasses import asdict
 from typing import Any
 
 import aio_pika
-import asyncpg
 import uvloop
 from aiormq.abc import AbstractChannel, DeliveredMessage
-from sqlalchemy import make_url
 
+from benchmarks import store
 from benchmarks.naming import node_name
 from pathfinder.broker import topology
 from pathfinder.broker.publish import Publisher
@@ -47,8 +46,7 @@ def main() -> None:
 
 async def _play(hostnames: list[str]) -> None:
     settings = Settings()
-    url = make_url(settings.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
-    database = await asyncpg.connect(url)
+    database = await store.connect(settings.database_url)
     rows = await database.fetch("SELECT hostname, id, cluster_id, epoch FROM nodes WHERE hostname = ANY($1)", hostnames)
     await database.close()
     async with await aio_pika.connect(settings.broker_url.split(",")[0], heartbeat=60) as connection:

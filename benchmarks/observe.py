@@ -4,14 +4,11 @@ import asyncio
 import bisect
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-import asyncpg
-from sqlalchemy import make_url
-
+from benchmarks import store
 from pathfinder.client import Client, EventSelection
 from pathfinder.client.stream import Silent
 from pathfinder.domain.messages import Kind
@@ -22,10 +19,51 @@ LIMIT_SECONDS = 60.0
 
 
 @dataclass(slots=True)
+class Commits:
+    """The commits that PostgreSQL announced: when, and which of its processes made each, in the order they came in."""
+
+    moments: list[float] = field(default_factory=list)
+    backends: list[int] = field(default_factory=list)
+
+    def note(self, _: object, backend: int, *__: object) -> None:
+        """One is announced now."""
+        self.moments.append(time.time())
+        self.backends.append(backend)
+
+    def of(self, backends: Collection[int]) -> "Commits":
+        """Those that these processes made."""
+        pairs = [(at, one) for at, one in zip(self.moments, self.backends, strict=True) if one in backends]
+        return Commits([at for at, _ in pairs], [one for _, one in pairs])
+
+    def after(self, written: float) -> float:
+        """The moment of the first one after something was written: its own, where nobody else commits meanwhile."""
+        return self.moments[bisect.bisect_left(self.moments, written)]
+
+    def each(self, written: Iterable[float]) -> list[float]:
+        """The moment of each of several that were made one after the other, by when they wrote: no two have the same.
+
+        Theirs must be among these; others may be, unless they write at the same time.
+        """
+        left = iter(self.moments)
+        return [next(at for at in left if at >= moment) for moment in written]
+
+
+@asynccontextmanager
+async def listening(database_url: str) -> AsyncIterator[Commits]:
+    """Note commits while the context lasts."""
+    commits, connection = Commits(), await store.connect(database_url)
+    await connection.add_listener(CHANNEL, commits.note)
+    try:
+        yield commits
+    finally:
+        await connection.close()
+
+
+@dataclass(slots=True)
 class Observer:
     """What has been seen so far. Moments are `time.time()`: PostgreSQL's clock, on the same machine."""
 
-    commits: list[float] = field(default_factory=list)
+    commits: Commits
     seen: dict[tuple[str, str], tuple[float, Event]] = field(default_factory=dict)
     _waiting: dict[tuple[str, str], list[asyncio.Future[float]]] = field(default_factory=lambda: defaultdict(list))
 
@@ -44,8 +82,7 @@ class Observer:
 
         Announcements may come later than the event itself, so ask when a later change was seen.
         """
-        written = self.seen[name, str(kind)][1].at.timestamp()
-        return self.commits[bisect.bisect_left(self.commits, written)]
+        return self.commits.after(self.seen[name, str(kind)][1].at.timestamp())
 
     def note(self, event: Event) -> None:
         """An event arrived."""
@@ -67,23 +104,20 @@ class _Connected(Silent):
 @asynccontextmanager
 async def observing(client: Client, database_url: str) -> AsyncIterator[Observer]:
     """Observe while the context lasts."""
-    observer, connected = Observer(), _Connected()
-    url = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
-    listening: Any = await asyncpg.connect(url)
-    await listening.add_listener(CHANNEL, lambda *_: observer.commits.append(time.time()))
+    async with listening(database_url) as commits:
+        observer, connected = Observer(commits), _Connected()
 
-    async def follow() -> None:
-        async for event in client.events.follow(EventSelection(kinds=("container.",)), listener=connected):
-            observer.note(event)
+        async def follow() -> None:
+            async for event in client.events.follow(EventSelection(kinds=("container.",)), listener=connected):
+                observer.note(event)
 
-    following = asyncio.create_task(follow())
-    try:
-        opening = asyncio.ensure_future(connected.open.wait())
-        await asyncio.wait({opening, following}, return_when=asyncio.FIRST_COMPLETED)
-        if following.done():
-            await following  # it broke, and says why
-        yield observer
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-        await listening.close()
+        following = asyncio.create_task(follow())
+        try:
+            opening = asyncio.ensure_future(connected.open.wait())
+            await asyncio.wait({opening, following}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                await following  # it broke, and says why
+            yield observer
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)

@@ -46,7 +46,7 @@ async def measure(fleet: Fleet, store: Store, rounds: int) -> tuple[Samples, dic
 
 async def _one(fleet: Fleet, store: Store, probe: Probe, samples: Samples, usage: dict[str, Samples]) -> None:
     seen = await store.value("SELECT coalesce(max(seq), 0) FROM events")
-    pids = {name: await asyncio.to_thread(fleet.supervisor.pid, name) for name in fleet.programs}
+    pids = await asyncio.to_thread(fleet.pids, fleet.programs)
     before = {name: (vitals.memory_bytes(pid), vitals.cpu_seconds(pid)) for name, pid in pids.items()}
     watching = asyncio.create_task(_watch(fleet, pids, before, usage))
     begin = time.time()

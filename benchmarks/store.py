@@ -17,6 +17,12 @@ LIMIT_SECONDS = 180.0
 Rows = list[asyncpg.Record]
 
 
+async def connect(database_url: str) -> Any:
+    """A connection of one's own to the only PostgreSQL of this URL."""
+    url = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return await asyncpg.connect(url)
+
+
 class Store:
     """Read-only eyes on the tables. A broken connection is made anew."""
 

@@ -2,11 +2,14 @@
 
 import os
 from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
-#: In `/proc/PID/stat`, after the name: the parent, and the time in user and in kernel mode.
-_PARENT, _USER, _KERNEL = 1, 11, 12
+#: In `/proc/PID/stat`, after the name: the parent, and the time in user and in kernel mode, of a process and of its
+#: children that ended.
+_PARENT, _TIMES = 1, slice(11, 15)
 
 
 def family(pid: int) -> list[int]:
@@ -27,9 +30,13 @@ def memory_bytes(pid: int) -> int:
 
 
 def cpu_seconds(pid: int) -> float:
-    """The processor time of a process and its living descendants so far."""
-    stats = [stat for one in family(pid) if (stat := _stat(one))]
-    return sum(int(stat[_USER]) + int(stat[_KERNEL]) for stat in stats) / _TICK
+    """The processor time of a process and its descendants so far; of those that ended, too."""
+    return sum(sum(map(int, _stat(one)[_TIMES])) for one in family(pid)) / _TICK
+
+
+def spent(pids: Mapping[str, int]) -> dict[str, float]:
+    """The same of several processes, by name."""
+    return {name: cpu_seconds(pid) for name, pid in pids.items()}
 
 
 def _stat(pid: int) -> list[str]:
@@ -50,7 +57,17 @@ def _proportional(pid: int) -> int:
 def connections_to(port: int) -> int:
     """The established TCP connections that a server on this port of this machine holds."""
     established, wanted = "01", f"{port:04X}"
-    lines = [
-        line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
-    ]
-    return sum(fields[1].endswith(f":{wanted}") and fields[3] == established for fields in lines)
+    return sum(fields[1].endswith(f":{wanted}") and fields[3] == established for fields in _sockets())
+
+
+def ports_of(pid: int) -> set[int]:
+    """The ports of this machine on which a process and its descendants hold TCP connections."""
+    held = set()
+    for path in (path for one in family(pid) for path in Path(f"/proc/{one}/fd").glob("*")):
+        with suppress(OSError):
+            held.add(os.readlink(path))
+    return {int(fields[1].rpartition(":")[2], 16) for fields in _sockets() if f"socket:[{fields[9]}]" in held}
+
+
+def _sockets() -> list[list[str]]:
+    return [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]

@@ -16,7 +16,7 @@ class Line:
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
         """The status and body of the answer."""
-        if self._streams is None:
+        if self._streams is None or self._streams[0].at_eof():  # an API closes what is not used for a while
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
         more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
@@ -28,10 +28,10 @@ class Line:
 
 
 class Lines:
-    """Some connections, each lent to one request at a time."""
+    """At most so many connections, each lent to one request at a time; no more are opened than are needed at once."""
 
     def __init__(self, port: int, token: str, many: int) -> None:
-        self._free: asyncio.Queue[Line] = asyncio.Queue()
+        self._free: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
         for _ in range(many):
             self._free.put_nowait(Line(port, token))
 
