@@ -7,7 +7,6 @@ then until all are PROVISIONED.
 import argparse
 import asyncio
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,17 +22,7 @@ from benchmarks.store import Store
 from pathfinder.cli.operator.progress import Screen
 from pathfinder.embedded.errors import EmbeddedError
 
-#: Containers of one request: as many as the API takes.
-BATCH = 1000
 REACH = 10_000
-POLL_SECONDS = 0.2
-LIMIT_SECONDS = 1800.0
-
-SETTINGS = {"PATHFINDER_HEARTBEAT_SECONDS": "5", "PATHFINDER_LOG_LEVEL": "warning"}
-
-_ENDED = """
-    SELECT NOT EXISTS (SELECT FROM containers WHERE status = ANY($1)) AND NOT EXISTS (SELECT FROM outbox)
-"""
 
 
 def main() -> int:
@@ -43,11 +32,11 @@ def main() -> int:
     measured = machine.describe()
     with tempfile.TemporaryDirectory(prefix="pf-c1m-") as directory:
         Path(directory).chmod(0o711)  # service accounts may pass
-        settings = {**SETTINGS, "PATHFINDER_SCHEDULER_BATCH": str(arguments.batch)} if arguments.batch else SETTINGS
+        batch = {"PATHFINDER_SCHEDULER_BATCH": str(arguments.batch)} if arguments.batch else {}
         fleet = Fleet(
             Path(directory) / "home",
             arguments.nodes,
-            settings,
+            estate.SETTINGS | batch,
             agents=False,
             copies={"scheduler": arguments.schedulers, "api": 1},
         )
@@ -65,8 +54,9 @@ def main() -> int:
     console.print("\n" + machine.in_words(measured), soft_wrap=True)
     result.show(console)
     per_second = result.rows[0].value
-    print(json.dumps({"containers": arguments.containers, "nodes": arguments.nodes, "placements_per_s": per_second}))
-    console.print(f"Kept in {keep('c1m', measured, [result])}", soft_wrap=True)
+    headline = {"containers": arguments.containers, "nodes": arguments.nodes, "placements_per_s": per_second}
+    print(json.dumps(headline))
+    console.print(f"Kept in {keep('c1m', measured, [result], headline)}", soft_wrap=True)
     return 0
 
 
@@ -76,45 +66,27 @@ async def _measure(fleet: Fleet, arguments: argparse.Namespace) -> Result:
     agents: list[str] = []
     if arguments.beating:
         agents = await asyncio.to_thread(estate.play, fleet, arguments.herds, beating=True)
-    programs = [*fleet.programs, *agents]
-    pids = {name: await asyncio.to_thread(fleet.supervisor.pid, name) for name in programs}
-    before = _spent(pids)
-    load = await _load(fleet, arguments)
+    pids = await asyncio.to_thread(fleet.pids, [*fleet.programs, *agents])
+    before = vitals.spent(pids)
+    load = await estate.load(fleet, arguments.containers, arguments.at_a_time)
     output = (await load.communicate())[0]
-    await _none_left(store, "PENDING")
+    await estate.none_left(store, "PENDING")
     scheduled = time.time()
-    spent = {name: seconds - before[name] for name, seconds in _spent(pids).items()}
+    spent = {name: seconds - before[name] for name, seconds in vitals.spent(pids).items()}
     if load.returncode:
         raise SystemExit("the load ended early")
     asked: dict[str, float] = json.loads(output)
     placing = scheduled - asked["first"]
-    before, begin = _spent(pids), time.time()
+    before, begin = vitals.spent(pids), time.time()
     if not agents:
         agents = await asyncio.to_thread(estate.play, fleet, arguments.herds, beating=False)
-    pids |= {name: await asyncio.to_thread(fleet.supervisor.pid, name) for name in agents}
-    await _none_left(store, "PENDING", "SCHEDULED")
+    pids |= await asyncio.to_thread(fleet.pids, agents)
+    await estate.none_left(store, "PENDING", "SCHEDULED")
     provisioning = time.time() - begin
-    later = {name: seconds - before.get(name, 0.0) for name, seconds in _spent(pids).items()}
+    later = {name: seconds - before.get(name, 0.0) for name, seconds in vitals.spent(pids).items()}
     await store.close()
     memory = {name: vitals.memory_bytes(pid) / 2**20 for name, pid in pids.items()}
     return _result(arguments, asked, placing, provisioning, spent, later, memory)
-
-
-async def _none_left(store: Store, *statuses: str) -> None:
-    """Return once no container has these statuses and no message waits to be published."""
-    async with asyncio.timeout(LIMIT_SECONDS):
-        while not await store.value(_ENDED, list(statuses)):  # noqa: ASYNC110 - it is in the database
-            await asyncio.sleep(POLL_SECONDS)
-
-
-async def _load(fleet: Fleet, arguments: argparse.Namespace) -> asyncio.subprocess.Process:
-    numbers = (arguments.containers, BATCH, arguments.at_a_time)
-    command = (sys.executable, "-m", "benchmarks.load", fleet.api_url, fleet.token, *(str(one) for one in numbers))
-    return await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-
-
-def _spent(pids: Mapping[str, int]) -> dict[str, float]:
-    return {name: vitals.cpu_seconds(pid) for name, pid in pids.items()}
 
 
 def _result(

@@ -1,6 +1,10 @@
-"""A fleet of thousands of simulated nodes: its rows and queues made in bulk, its machines played by a few processes."""
+"""A fleet of thousands of simulated nodes: its rows and queues made in bulk, its machines played by a few processes.
+
+Its containers come through the API, as anybody's do.
+"""
 
 import asyncio
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from benchmarks.fleet import Fleet
 from benchmarks.herd import SILENT
 from benchmarks.naming import node_address
 from benchmarks.shapes import NODE, node_labels
+from benchmarks.store import Store, connect
 from pathfinder.broker import topology
 from pathfinder.domain.ids import uuid7
 from pathfinder.embedded import roles
@@ -19,7 +24,28 @@ from pathfinder.embedded.program import Program
 from pathfinder.store import bulk
 from pathfinder.store.database import Database
 
+HEARTBEAT_SECONDS = 5.0
+#: Of everything that runs for such a fleet.
+SETTINGS = {"PATHFINDER_HEARTBEAT_SECONDS": f"{HEARTBEAT_SECONDS:g}", "PATHFINDER_LOG_LEVEL": "warning"}
+
 CHANNELS = 16
+
+#: Containers of one request: as many as the API takes.
+BATCH = 1000
+POLL_SECONDS = 0.2
+LIMIT_SECONDS = 1800.0
+
+_ENDED = """
+    SELECT NOT EXISTS (SELECT FROM containers WHERE status = ANY($1)) AND NOT EXISTS (SELECT FROM outbox)
+"""
+_CLAIMED_WRONGLY = """
+    SELECT count(*) FROM nodes AS n LEFT JOIN (
+        SELECT node_id, count(*), sum(cpu_millicores) AS cpu, sum(memory_bytes) AS memory, sum(disk_bytes) AS disk
+        FROM containers WHERE status = 'PROVISIONED' GROUP BY node_id
+    ) AS c ON c.node_id = n.id
+    WHERE (n.containers, n.cpu_claimed, n.memory_claimed, n.disk_claimed)
+          <> (COALESCE(c.count, 0), COALESCE(c.cpu, 0), COALESCE(c.memory, 0), COALESCE(c.disk, 0))
+"""
 
 _COLUMNS: bulk.Columns = {"id": "uuid", "hostname": "text", "ipaddress": "text", "labels": "text"}
 _NODES = text(f"""
@@ -67,6 +93,7 @@ async def _declare(connection: aio_pika.abc.AbstractConnection, hostnames: list[
 def play(fleet: Fleet, processes: int, *, beating: bool) -> list[str]:
     """Let `processes` play the nodes from now on; the programs' names."""
     environment = {
+        **SETTINGS,
         roles.DATABASE_URL: fleet.database_url,
         roles.BROKER_URL: fleet.broker_url,
         "PYTHONPATH": str(Path(__file__).parents[1]),
@@ -80,3 +107,35 @@ def play(fleet: Fleet, processes: int, *, beating: bool) -> list[str]:
         programs.append(Program(f"herd-{number + 1}", command, 500, environment, stop_seconds=2))
     fleet.run(programs)
     return [program.name for program in programs]
+
+
+async def load(fleet: Fleet, containers: int, at_a_time: int) -> asyncio.subprocess.Process:
+    """A process that asks for so many containers, with so many requests at a time; see `benchmarks.load`."""
+    numbers = (containers, BATCH, at_a_time)
+    command = (sys.executable, "-m", "benchmarks.load", fleet.api_url, fleet.token, *(str(one) for one in numbers))
+    return await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+
+
+async def none_left(store: Store, *statuses: str) -> None:
+    """Return once no container has these statuses and no message waits to be published."""
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while not await store.value(_ENDED, list(statuses)):  # noqa: ASYNC110 - it is in the database
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def fill(fleet: Fleet, store: Store, containers: int, at_a_time: int = 3) -> None:
+    """Have so many containers PROVISIONED, and PostgreSQL as tidy as if they had been for long.
+
+    The nodes must be played already.
+    """
+    asking = await load(fleet, containers, at_a_time)
+    await asking.communicate()
+    if asking.returncode:
+        raise SystemExit("the load ended early")
+    await none_left(store, "PENDING", "SCHEDULED")
+    connection = await connect(fleet.database_url)
+    for statement in ("VACUUM (ANALYZE)", "CHECKPOINT"):  # else autovacuum would do it while something is measured
+        await connection.execute(statement)
+    wrong = await connection.fetchval(_CLAIMED_WRONGLY)
+    await connection.close()
+    assert not wrong, f"{wrong} nodes claim something else than what is on them"

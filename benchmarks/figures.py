@@ -67,11 +67,17 @@ def milliseconds(seconds: float) -> str:
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
-def keep(name: str, machine: Mapping[str, str], results: Sequence[Result]) -> Path:
-    """Write results and what they were measured on to the results directory; the file."""
+def keep(
+    name: str, machine: Mapping[str, str], results: Sequence[Result], headline: Mapping[str, Any] | None = None
+) -> Path:
+    """Write results and what they were measured on to the results directory; the file.
+
+    `headline`: what scripts ask for, kept beside the results, each figure with its unit in its name.
+    """
     RESULTS.mkdir(exist_ok=True)
     now = datetime.now(UTC)
     path = RESULTS / f"{now:%Y%m%dT%H%M%SZ}-{name}.json"
-    document = {"at": now.isoformat(), "machine": machine, "results": [result.as_json() for result in results]}
+    tables = [result.as_json() for result in results]
+    document = {"at": now.isoformat(), **(headline or {}), "machine": machine, "results": tables}
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     return path
