@@ -7,16 +7,18 @@ NODES ?= 3
 SEED ?= 1
 MINUTES ?= 5
 FLEET ?= both
+# Of a benchmark; the lab's default is no size for one.
+SIMULATED = $(if $(filter file,$(origin NODES)),5000,$(NODES))
 # Most tests wait most of the time: for processes to start, for leases to end.
 WORKERS ?= 3
 # Where nothing was ever installed, there is nothing to stop.
 STOP := [ ! -x $(BIN)/pathfinder ] || $(BIN)/pathfinder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down clean lab lab-down test lint bench bench-failover soak chaos install lock
+.PHONY: help demo up down clean lab lab-down test lint bench bench-c1m bench-steady bench-engine bench-failover soak chaos install lock
 
 help: ## This list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: install ## From nothing to a running container: install, start everything, create one, show it.
 	@$(BIN)/pathfinder demo
@@ -47,6 +49,15 @@ lint: install ## Style, types and layers.
 
 bench: install ## Measure, and print the numbers as a table.
 	@$(BIN)/python -m benchmarks
+
+bench-c1m: install ## A million containers onto simulated nodes: make bench-c1m CONTAINERS=1000000 NODES=5000
+	@$(BIN)/python -m benchmarks.c1m --containers $(or $(CONTAINERS),1000000) --nodes $(SIMULATED)
+
+bench-steady: install ## What a large fleet costs from day to day: make bench-steady CONTAINERS=150000 NODES=5000
+	@$(BIN)/python -m benchmarks.steady --containers $(or $(CONTAINERS),150000) --nodes $(SIMULATED)
+
+bench-engine: install ## The placement engine alone: how fast it decides, and how well.
+	@$(BIN)/python -m benchmarks.engine
 
 bench-failover: install ## Break each part once and again, and print how long recovery takes.
 	@$(BIN)/python -m benchmarks.failover

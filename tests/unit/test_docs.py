@@ -69,8 +69,8 @@ def test_every_file_a_page_names_is_there(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_make_targets_that_are_named_exist(page: Path) -> None:
     """Whoever copies `make …` from a page gets what it promises."""
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    named = set(re.findall(r"(?:`|^\$ |^)make ([a-z-]+)", page.read_text(), flags=re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = set(re.findall(r"(?:`|^\$ |^)make ([a-z0-9-]+)", page.read_text(), flags=re.MULTILINE))
 
     assert named <= targets
 
