@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pathfinder.domain.asking import MOST_PRIORITY
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import AlreadyExists
-from pathfinder.domain.ids import uuid7
 from pathfinder.domain.lifecycle import ContainerType, Status
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.specs import ContainerSpec
@@ -47,23 +46,23 @@ async def insert(
     tx: AsyncConnection,
     cluster_id: UUID,
     default_image: str,
-    specs: Sequence[ContainerSpec],
+    new: Mapping[UUID, ContainerSpec],
     trace_id: str,
     *,
     together: bool = False,
-) -> list[tuple[UUID, int]]:
-    """Insert new PENDING containers, all or none; their ids and generations in the order of `specs`.
+) -> list[int]:
+    """Insert `new` PENDING containers by their ids, all or none; their generations in that order.
 
     A hostname that was used before goes on counting generations where it stopped, so that late messages about its
     predecessor are older than everything about its successor; where that was pruned, its cluster knows a number that
     is great enough. Those that go `together` are a gang. Raises AlreadyExists.
     """
-    ids = [uuid7() for _ in specs]
-    gang = {"gang": {"id": str(ids[0]), "size": len(ids)}} if together else {}
+    first, specs = next(iter(new)), new.values()
+    gang = {"gang": {"id": str(first), "size": len(new)}} if together else {}
     # Equal containers of a batch share a shape.
     shapes = {id(spec.shape): spec.shape for spec in specs}
     texts = {key: (_text(shape["labels"]), _text(_kept(shape) | gang)) for key, shape in shapes.items()}
-    new = [
+    rows = [
         {
             "id": id_,
             "hostname": spec.hostname,
@@ -78,7 +77,7 @@ async def insert(
             "policy": spec.policy,
             "averse": spec.averse,
         }
-        for id_, spec in zip(ids, specs, strict=True)
+        for id_, spec in new.items()
     ]
     result = await tx.execute(
         text(f"""
@@ -96,8 +95,8 @@ async def insert(
         {
             "cluster_id": cluster_id,
             "trace_id": trace_id,
-            "gang": ids[0] if together else None,
-            **bulk.parameters(_INSERT, new),
+            "gang": first if together else None,
+            **bulk.parameters(_INSERT, rows),
         },
     )
     inserted = {row.hostname: row.generation for row in result}
@@ -107,7 +106,7 @@ async def insert(
             f"{', '.join(taken[:5])}{' …' if len(taken) > 5 else ''}: a living container has that name already. "
             "Choose another, or delete the old one and wait until it is gone (`pfi delete container NAME --wait`)."
         )
-    return [(id_, inserted[spec.hostname]) for id_, spec in zip(ids, specs, strict=True)]
+    return [inserted[spec.hostname] for spec in specs]
 
 
 def _kept(shape: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pathfinder.domain import commands
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import FieldProblem, IdempotencyMismatch, IllegalTransition, Invalid, NeverFits, NotFound
+from pathfinder.domain.ids import uuid7
 from pathfinder.domain.lifecycle import RESCHEDULABLE, ContainerType, Status
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.resources import Resources, format_bytes, format_cpu
@@ -43,15 +44,14 @@ async def create(
 
     Raises Invalid, NeverFits, QuotaExceeded, AlreadyExists, IdempotencyMismatch.
     """
-    if key is not None and (known := await _answered(tx, cluster.id, key, _digest(specs, together))) is not None:
+    ids = [uuid7() for _ in specs]
+    if key is not None and (known := await _answered(tx, cluster.id, key, _digest(specs, together), ids)) is not None:
         return known
     await check(tx, cluster, specs)
     if cluster.quota is not None:
         await quotas.admit(tx, cluster.id, cluster.name, specs)
-    made = await containers.insert(tx, cluster.id, cluster.default_image, specs, asker.trace_id, together=together)
-    ids = [id_ for id_, _ in made]
-    if key is not None:
-        await _remember(tx, cluster.id, key, ids)
+    new = dict(zip(ids, specs, strict=True))
+    generations = await containers.insert(tx, cluster.id, cluster.default_image, new, asker.trace_id, together=together)
     facts = [
         journal.Fact(
             kind=Kind.CONTAINER_REQUESTED,
@@ -64,7 +64,7 @@ async def create(
             trace_id=asker.trace_id,
             body=spec.document() | {"image": spec.image or cluster.default_image, "status": Status.PENDING},
         )
-        for (id_, generation), spec in zip(made, specs, strict=True)
+        for (id_, spec), generation in zip(new.items(), generations, strict=True)
     ]
     await journal.record(tx, facts)
     return ids
@@ -193,14 +193,24 @@ def _digest(specs: Sequence[ContainerSpec], together: bool) -> str:
     return sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-async def _answered(tx: AsyncConnection, cluster_id: UUID, key: str, digest: str) -> list[UUID] | None:
-    """The containers an earlier request with this key made; None if it is the first. Holds back a twin in flight."""
+async def _answered(
+    tx: AsyncConnection, cluster_id: UUID, key: str, digest: str, ids: Sequence[UUID]
+) -> list[UUID] | None:
+    """The containers an earlier request with this key made; None if it is the first, which is to make those of `ids`.
+    Holds back a twin in flight.
+    """
     first = await tx.execute(
         text("""
-            INSERT INTO idempotency_keys (cluster_id, key, request_sha256) VALUES (:cluster_id, :key, :digest)
+            INSERT INTO idempotency_keys (cluster_id, key, request_sha256, containers)
+            VALUES (:cluster_id, :key, :digest, CAST(:ids AS jsonb))
             ON CONFLICT (cluster_id, key) DO NOTHING RETURNING key
         """),
-        {"cluster_id": cluster_id, "key": key, "digest": digest},
+        {
+            "cluster_id": cluster_id,
+            "key": key,
+            "digest": digest,
+            "ids": orjson.dumps([str(one) for one in ids]).decode(),
+        },
     )
     if first.scalar_one_or_none() is not None:
         return None
@@ -216,19 +226,10 @@ async def _answered(tx: AsyncConnection, cluster_id: UUID, key: str, digest: str
         raise IdempotencyMismatch(
             "This Idempotency-Key was used for another request; send a new key with each new request."
         )
-    ids = [UUID(one) for one in row.containers]
-    there = await tx.execute(text("SELECT count(*) FROM containers WHERE id = ANY(:ids)"), {"ids": ids})
-    if there.scalar_one() < len(ids):
+    made = [UUID(one) for one in row.containers]
+    there = await tx.execute(text("SELECT count(*) FROM containers WHERE id = ANY(:ids)"), {"ids": made})
+    if there.scalar_one() < len(made):
         raise IdempotencyMismatch(
             "This Idempotency-Key was used before, and what it made was deleted and forgotten since; send a new key."
         )
-    return ids
-
-
-async def _remember(tx: AsyncConnection, cluster_id: UUID, key: str, ids: Sequence[UUID]) -> None:
-    await tx.execute(
-        text("""
-            UPDATE idempotency_keys SET containers = CAST(:ids AS jsonb) WHERE cluster_id = :cluster_id AND key = :key
-        """),
-        {"cluster_id": cluster_id, "key": key, "ids": orjson.dumps([str(one) for one in ids]).decode()},
-    )
+    return made
