@@ -93,10 +93,7 @@ class Slice:
     more: bool
 
 
-_HORIZON = text("""
-    SELECT horizon, EXISTS (SELECT FROM events WHERE xid >= horizon)
-    FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon) AS now
-""")
+_HORIZON = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 _CONDITIONS = {
     "cluster": "k.name = :cluster",
@@ -111,40 +108,41 @@ _CONDITIONS = {
 
 async def now(tx: AsyncConnection) -> Cursor:
     """The cursor behind everything that is committed for good."""
-    horizon, _ = (await tx.execute(_HORIZON)).one()
+    horizon = (await tx.execute(text(f"SELECT {_HORIZON}"))).scalar_one()
     return Cursor(horizon, horizon, 0)
 
 
 async def read(tx: AsyncConnection, cursor: Cursor, query: Query, limit: int) -> Slice:
     """Up to `limit` events after `cursor` that match `query`, oldest first."""
-    if cursor.seq or cursor.high > cursor.low:
-        window = cursor  # the rest of a window that was begun
-        beyond = True
-    else:
-        horizon, beyond = (await tx.execute(_HORIZON)).one()
-        window = Cursor(cursor.low, max(horizon, cursor.low), 0)
-    events = await _window(tx, window, query, limit)
+    given: dict[str, Any] = {name: getattr(query, name) for name in _CONDITIONS if getattr(query, name)}
+    if query.kinds:
+        given["kinds"] = list(query.kinds)
+    # A window that was begun is finished first; else one up to the horizon begins, never before where we are.
+    begun = cursor.seq or cursor.high > cursor.low
+    result = await tx.execute(
+        text(_READ.format("".join(f" AND {_CONDITIONS[name]}" for name in given))),
+        {"low": cursor.low, "begun": cursor.high if begun else None, "seq": cursor.seq, "limit": limit, **given},
+    )
+    rows = result.all()
+    window = Cursor(cursor.low, rows[0].high, cursor.seq)
+    events = [Logged(row.xid, _view(row, window)) for row in rows if row.seq is not None]
     if len(events) == limit:
         return Slice(events, Cursor(window.low, window.high, events[-1].event.seq), more=True)
-    return Slice(events, Cursor(window.high, window.high, 0), more=beyond)
+    return Slice(events, Cursor(window.high, window.high, 0), more=rows[0].beyond)
 
 
-async def _window(tx: AsyncConnection, window: Cursor, query: Query, limit: int) -> list[Logged]:
-    given: dict[str, Any] = {name: getattr(query, name) for name in _CONDITIONS if getattr(query, name)}
-    narrowing = "".join(f" AND {_CONDITIONS[name]}" for name in given)
-    result = await tx.execute(
-        text(f"""
-            SELECT e.xid, e.seq, e.at, e.kind, k.name AS cluster, e.subject_type, e.subject_id, e.subject_name, e.node,
-                   e.actor, e.generation, e.trace_id, e.body
-            FROM events AS e JOIN clusters AS k ON k.id = e.cluster_id
-            WHERE e.xid >= :low AND e.xid < :high AND e.seq > :seq {narrowing}
-            ORDER BY e.seq LIMIT :limit
-        """),  # noqa: S608 - only constants are put into the text
-        {"low": window.low, "high": window.high, "seq": window.seq, "limit": limit}
-        | given
-        | ({"kinds": list(query.kinds)} if query.kinds else {}),
-    )
-    return [Logged(row.xid, _view(row, window)) for row in result]
+# The window's end, and whether there is anything beyond, come with the events; alone where there are none.
+_READ = f"""
+    SELECT w.high, EXISTS (SELECT FROM events WHERE xid >= w.high) AS beyond, e.*
+    FROM (SELECT COALESCE(CAST(:begun AS bigint), GREATEST(CAST(:low AS bigint), {_HORIZON})) AS high) AS w
+    LEFT JOIN LATERAL (
+        SELECT e.xid, e.seq, e.at, e.kind, k.name AS cluster, e.subject_type, e.subject_id, e.subject_name, e.node,
+               e.actor, e.generation, e.trace_id, e.body
+        FROM events AS e JOIN clusters AS k ON k.id = e.cluster_id
+        WHERE e.xid >= :low AND e.xid < w.high AND e.seq > :seq {{}}
+        ORDER BY e.seq LIMIT :limit
+    ) AS e ON true
+"""  # noqa: S608 - the text is put together from the constants above
 
 
 def _view(row: Any, window: Cursor) -> views.Event:

@@ -63,7 +63,13 @@ _TOO_LARGE = text(f"""
 
 async def too_large(tx: AsyncConnection, cluster_id: UUID, sizes: Iterable[Resources]) -> set[Resources]:
     """Those of these sizes that no node of a cluster could promise, even empty; each is looked for only until found."""
-    items = [{"cpu": one.cpu_millicores, "memory": one.memory_bytes, "disk": one.disk_bytes} for one in sizes]
+    items = [
+        {"cpu": one.cpu_millicores, "memory": one.memory_bytes, "disk": one.disk_bytes}
+        for one in sizes
+        if one != Resources()  # which fits anywhere
+    ]
+    if not items:
+        return set()
     result = await tx.execute(_TOO_LARGE, {"cluster_id": cluster_id, **bulk.parameters(_SIZE, items)})
     return {Resources(*row) for row in result}
 
