@@ -34,7 +34,7 @@ Window = list[events.Logged] | None
 
 
 class Tail:
-    """Follows the log and hands each window to every stream."""
+    """Follows the log and hands each window to every stream; while there is none, nothing is read."""
 
     def __init__(self, process: Process, beside: Serve | None = None) -> None:
         """`beside` is served over the same connection to RabbitMQ."""
@@ -42,7 +42,8 @@ class Tail:
         self._beside = beside
         self._wake = asyncio.Event()
         self._streams: set[asyncio.Queue[Window]] = set()
-        self._started = asyncio.Event()
+        #: `_at` is the present: everything after it reaches the streams.
+        self._following = asyncio.Event()
         self._at = Cursor()
 
     async def run(self) -> None:
@@ -52,11 +53,11 @@ class Tail:
         hints = asyncio.create_task(broker.run(self._hints, stopping))
         waking = asyncio.create_task(self._wake_on_stop())
         try:
-            await self._start()
             while not stopping.is_set():
-                await self._read_all()
-                await pause(self._wake, self._process.settings.sweep_seconds if broker.up else BLIND_SECONDS)
+                sighted = await self._read_all() and broker.up
+                await pause(self._wake, self._process.settings.sweep_seconds if sighted else BLIND_SECONDS)
         finally:
+            self._following.set()
             for stream in self._streams:
                 stream.put_nowait(None)
             for task in (hints, waking):
@@ -69,11 +70,12 @@ class Tail:
         The stream is registered before the past is read and after the present has begun, so between past and present
         nothing is missed; what both hold is told apart by the cursor.
         """
-        await self._started.wait()
         queue: asyncio.Queue[Window] = asyncio.Queue()
         self._streams.add(queue)
         telemetry.STREAMS.inc()
         try:
+            self._wake.set()
+            await self._following.wait()
             more = True
             while more:
                 async with self._process.database.read() as connection:
@@ -89,38 +91,37 @@ class Tail:
             self._streams.discard(queue)
             telemetry.STREAMS.dec()
 
-    async def _start(self) -> None:
-        """Begin at the end of the log as it is now."""
-        while not self._process.stopping.is_set():
-            try:
-                self._at = await self.now()
-                self._started.set()
-                return
-            except Unavailable as error:
-                log.warning("waiting", reason=str(error))
-                await pause(self._process.stopping, BLIND_SECONDS)
-
     async def now(self) -> Cursor:
         """The end of the log."""
         async with self._process.database.read() as connection:
             return await events.now(connection)
 
-    async def _read_all(self) -> None:
-        """Hand out everything that is committed, waiting for older transactions where need be."""
+    async def _read_all(self) -> bool:
+        """Hand out everything that is committed, waiting for older transactions where need be; False if the log could
+        not be read.
+        """
         more = True
         while more and not self._process.stopping.is_set():
             self._wake.clear()
+            if not self._streams:
+                self._following.clear()
+                break
             try:
+                if not self._following.is_set():
+                    self._at = await self.now()
+                    self._following.set()
                 async with self._process.database.read() as connection:
                     part = await events.read(connection, self._at, Query(), PAGE)
-            except Unavailable:
-                return
+            except Unavailable as error:
+                log.warning("waiting", reason=str(error))
+                return False
             if part.events:
                 for stream in self._streams:
                     stream.put_nowait(part.events)
             elif part.more:
                 await asyncio.sleep(RETRY_SECONDS)
             more, self._at = part.more, part.cursor
+        return True
 
     async def _hints(self, connection: AbstractConnection) -> None:
         # A new name for each connection: the queue of the one before is exclusive and may outlive it for a while.

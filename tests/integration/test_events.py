@@ -5,6 +5,7 @@ import random
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from workbench import eventually
 
 from api.tail import Tail
+from pathfinder import telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.views import Event
@@ -166,6 +168,41 @@ async def test_streams_that_start_anywhere_tell_every_later_event_once(process: 
     await asyncio.gather(running, *(task for _, _, task in streams))
     for _, got, _ in streams:
         assert [event.generation for event in got] == list(range(total))
+
+
+async def test_the_log_is_read_only_while_somebody_follows_and_nothing_is_missed(
+    process: Process, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events that nobody followed cost no read; whoever comes later has them from the past, each once."""
+    tail, read, streams_at_reads = Tail(process), events.read, list[int]()
+
+    async def noted(*arguments: Any) -> events.Slice:
+        streams_at_reads.append(telemetry.STREAMS._value.get())
+        return await read(*arguments)
+
+    monkeypatch.setattr(events, "read", noted)
+    running = asyncio.create_task(tail.run())
+    async with process.database.begin() as tx:
+        begin = await events.now(tx)
+    for turn in range(3):
+        async with process.database.begin() as tx:
+            await journal.record(tx, [fact(cluster, "y", 2 * turn)])
+        got: list[Event] = []
+        following = asyncio.create_task(collect(tail, begin, Query(container="y"), got))
+        async with process.database.begin() as tx:
+            await journal.record(tx, [fact(cluster, "y", 2 * turn + 1)])
+        await eventually(lambda got=got, turn=turn: _as_many(got, 2 * turn + 2))
+        assert [event.generation for event in got] == list(range(2 * turn + 2))
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+    process.stopping.set()
+    await running
+    assert min(streams_at_reads) > 0
+
+
+async def _as_many(got: list[Event], count: int) -> bool:
+    return len(got) >= count
 
 
 async def test_the_same_rule_narrows_lists_and_streams(process: Process, cluster: Cluster) -> None:
