@@ -10,7 +10,7 @@ from pathlib import Path
 from pathfinder.embedded import orphans, roles
 from pathfinder.embedded.account import remove_data_elsewhere
 from pathfinder.embedded.control_plane import ControlPlane, url_of
-from pathfinder.embedded.errors import EmbeddedError, PortTaken
+from pathfinder.embedded.errors import LxdImpossible, PortTaken
 from pathfinder.embedded.home import Home
 from pathfinder.embedded.lxd import ensure_lxd, remove_traces, stop_lxd
 from pathfinder.embedded.lxd_cleanup import CLUSTERS_KEY, USED_KEY, remove_ours
@@ -64,7 +64,7 @@ class Stack:
             # RabbitMQ takes longest by far, so all that does not need it is done meanwhile.
             with ThreadPoolExecutor(max_workers=3) as pool:
                 broker = pool.submit(self._services.broker, progress)
-                runtime = pool.submit(self._runtime, progress)
+                runtime = pool.submit(self.runtime, progress)
                 database = pool.submit(self._database, progress)
                 urls = {roles.DATABASE_URL: database.result(), roles.BROKER_URL: broker.result()}
                 socket = runtime.result()
@@ -107,7 +107,7 @@ class Stack:
         roles.create_tokens(self.home, settings)
         return url
 
-    def _runtime(self, progress: Progress) -> Path | None:
+    def runtime(self, progress: Progress) -> Path | None:
         """LXD's socket, or None for a simulated node."""
         wanted = self._settings.get("PATHFINDER_RUNTIME", "auto")
         with progress.step("LXD") as step:
@@ -116,10 +116,16 @@ class Stack:
                 return None
             try:
                 socket = self._lxd_socket() or ensure_lxd(self.home, step.say)
-            except EmbeddedError as failure:
+            except LxdImpossible as impossible:
                 if wanted == "lxd":
                     raise
-                step.say(f"{str(failure).splitlines()[0]}; going on with a SIMULATED node")
+                if self.home.recall(USED_KEY):
+                    # A simulated node does not know the containers that are in LXD, and would be given them anew.
+                    raise LxdImpossible(
+                        f"{impossible}. This node has run containers in LXD, so it does not become a simulated one by "
+                        "itself; PATHFINDER_RUNTIME=simulated makes it one."
+                    ) from None
+                step.say(f"{impossible}; going on with a SIMULATED node")
                 return None
             step.say(f"ready at {socket}")
             self.home.remember(USED_KEY, True)

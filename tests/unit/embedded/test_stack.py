@@ -1,0 +1,62 @@
+"""What `up` decides before anything of ours runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pathfinder.embedded import stack
+from pathfinder.embedded.errors import EmbeddedError, LxdImpossible, NotReady
+from pathfinder.embedded.home import Home
+from pathfinder.embedded.lxd_cleanup import USED_KEY
+from pathfinder.embedded.progress import Silent
+from pathfinder.embedded.stack import Stack
+
+SOCKET = Path("/lxd/unix.socket")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home where nothing was started yet."""
+    made = Home(tmp_path)
+    made.create()
+    return made
+
+
+def broken(failure: EmbeddedError) -> Callable[..., Path]:
+    """An LXD that fails so."""
+
+    def fail(*_: object) -> Path:
+        raise failure
+
+    return fail
+
+
+def test_where_lxd_cannot_run_the_node_is_simulated(monkeypatch: pytest.MonkeyPatch, home: Home) -> None:
+    """Unless that was forbidden."""
+    monkeypatch.setattr(stack, "ensure_lxd", broken(LxdImpossible("LXD needs root")))
+
+    assert Stack(home, {}).runtime(Silent()) is None
+    with pytest.raises(LxdImpossible, match=r"^LXD needs root$"):
+        Stack(home, {"PATHFINDER_RUNTIME": "lxd"}).runtime(Silent())
+
+
+def test_an_lxd_that_only_does_not_work_now_is_an_error(monkeypatch: pytest.MonkeyPatch, home: Home) -> None:
+    """It may work the next time, and its containers are still there then."""
+    monkeypatch.setattr(stack, "ensure_lxd", broken(NotReady("LXD did not answer within 50 s")))
+
+    with pytest.raises(NotReady, match="did not answer"):
+        Stack(home, {}).runtime(Silent())
+
+
+def test_a_node_with_containers_in_lxd_never_becomes_a_simulated_one(
+    monkeypatch: pytest.MonkeyPatch, home: Home
+) -> None:
+    """It would be given containers anew that still are in LXD. The reason is told, and the way out."""
+    monkeypatch.setattr(stack, "ensure_lxd", lambda *_: SOCKET)
+    assert Stack(home, {}).runtime(Silent()) == SOCKET
+    assert home.recall(USED_KEY)
+    monkeypatch.setattr(stack, "ensure_lxd", broken(LxdImpossible("LXD needs root")))
+
+    with pytest.raises(LxdImpossible, match=r"LXD needs root.*PATHFINDER_RUNTIME=simulated"):
+        Stack(home, {}).runtime(Silent())
