@@ -10,6 +10,7 @@ from pathlib import Path
 
 import typer
 
+from pathfinder.cli.operator.profile import command
 from pathfinder.cli.operator.progress import Screen
 from pathfinder.cli.operator.services import bring_up
 from pathfinder.embedded.control_plane import ControlPlane
@@ -29,10 +30,10 @@ def register(app: typer.Typer) -> None:
 def demo() -> None:
     """Start everything, create a container, and show it. Running it again is harmless."""
     screen = Screen()
-    _show(screen, bring_up(screen))
+    _show(screen, *bring_up(screen))
 
 
-def _show(screen: Screen, running: Running) -> None:
+def _show(screen: Screen, running: Running, profile: str) -> None:
     """Create the container on a Pathfinder that is up, wait for it, and print what there is."""
     say = screen.console.print
     api = ControlPlane(running.server, running.token)
@@ -45,6 +46,7 @@ def _show(screen: Screen, running: Running) -> None:
     for noun in ("nodes", "containers"):
         say(f"\n$ pfi get {noun}")
         _pfi("get", noun)
+    shown = command(profile).replace("pfi", _script(), 1)
     say("\nNext, try:")
     for arguments in (
         f"describe container {CONTAINER}",
@@ -53,7 +55,7 @@ def _show(screen: Screen, running: Running) -> None:
         "events tail --since 10m",
         f"delete container {CONTAINER} --wait",
     ):
-        say(f"  {_shown()} {arguments}", soft_wrap=True)
+        say(f"  {shown} {arguments}", soft_wrap=True)
     say("  make down", soft_wrap=True)
 
 
@@ -94,7 +96,7 @@ def _pfi(*arguments: str) -> int:
     return subprocess.run([sys.executable, "-m", "pathfinder.cli.pfi", *arguments], check=False).returncode
 
 
-def _shown() -> str:
+def _script() -> str:
     """`pfi` as the user can type it: by its path where the virtual environment is not on PATH."""
     if shutil.which("pfi"):
         return "pfi"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pathfinder.cli.operator.profile import forget_profile, save_profile
+from pathfinder.cli.operator.profile import command, forget_profile, save_profile
 from pathfinder.cli.operator.progress import Screen
 from pathfinder.cli.operator.status import show
 from pathfinder.embedded.lab import Lab, lxc_command
@@ -30,16 +30,16 @@ def up(
     """Start the lab, with its own control plane, and a profile `lab` for pfi."""
     screen, lab = Screen(), Lab()
     lab.up(nodes, screen, ha=ha)
-    save_profile(PROFILE, lab.api_url, lab.token, use=False)
-    screen.console.print(f"The lab is up. Try: pfi --profile {PROFILE} get nodes")
+    values = {"server": lab.api_url, "cluster": "default", "token": lab.token}
+    profile = save_profile(lab.home, PROFILE, values, use=False)
+    screen.console.print(f"The lab is up. Try: {command(profile)} get nodes")
 
 
 @group.command()
 def down() -> None:
     """Remove the lab: no process, namespace, mount, bridge or file is left."""
     lab = Lab()
-    if lab.is_up():
-        forget_profile(PROFILE, lab.api_url)
+    forget_profile(lab.home)
     lab.down(Screen())
 
 

@@ -2,11 +2,14 @@
 
 import typer
 
-from pathfinder.cli.operator.profile import save_profile
+from pathfinder.cli.operator.profile import command, forget_profile, save_profile
 from pathfinder.cli.operator.progress import Screen
 from pathfinder.embedded.home import Home
 from pathfinder.embedded.lab import Lab
 from pathfinder.embedded.stack import Running, Stack
+
+#: pfi's profile for what `up` starts.
+PROFILE = "local"
 
 
 def register(app: typer.Typer) -> None:
@@ -19,8 +22,8 @@ def register(app: typer.Typer) -> None:
 def up() -> None:
     """Start everything that does not run yet: PostgreSQL, RabbitMQ, LXD, every role, and this machine as a node."""
     screen = Screen()
-    bring_up(screen)
-    screen.console.print("Pathfinder is up. Try: pfi get nodes")
+    _, profile = bring_up(screen)
+    screen.console.print(f"Pathfinder is up. Try: {command(profile)} get nodes")
 
 
 def down() -> None:
@@ -30,13 +33,16 @@ def down() -> None:
 
 def clean() -> None:
     """Stop everything, the lab too, and remove its data and the containers it made. Nothing else is touched."""
-    screen = Screen()
-    Lab().down(screen)
-    Stack(Home.default()).clean(screen)
+    screen, lab, home = Screen(), Lab(), Home.default()
+    for each in (lab.home, home):
+        forget_profile(each)
+    lab.down(screen)
+    Stack(home).clean(screen)
 
 
-def bring_up(screen: Screen) -> Running:
-    """Start everything and let `pfi` know where it is."""
-    running = Stack(Home.default()).up(screen)
-    save_profile("default", running.server, running.token, use=True)
-    return running
+def bring_up(screen: Screen) -> tuple[Running, str]:
+    """Start everything and let `pfi` know where it is: under the profile that is returned, too."""
+    home = Home.default()
+    running = Stack(home).up(screen)
+    values = {"server": running.server, "cluster": "default", "token": running.token}
+    return running, save_profile(home, PROFILE, values, use=True)
