@@ -6,16 +6,18 @@ import httpx2
 
 from pathfinder.embedded.errors import NotReady
 
+#: The cluster of a Pathfinder that was told no other.
+CLUSTER = "default"
 _TIMEOUT_SECONDS = 5.0
 #: Where an API that listens everywhere is reached from this machine.
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  names it, does not bind it
 
 
 class ControlPlane:
-    """The API at one address, with one bearer token."""
+    """The API at one address, with one bearer token, asked about one cluster."""
 
-    def __init__(self, server: str, token: str = "") -> None:
-        self.server, self.token = server, token
+    def __init__(self, server: str, token: str = "", cluster: str = CLUSTER) -> None:
+        self.server, self.token, self.cluster = server, token, cluster
 
     def is_ready(self) -> bool:
         """Whether its parts answer: `GET /readyz`."""
@@ -26,8 +28,8 @@ class ControlPlane:
         return bool(self.token) and self._finds("/api/v3/clusters") is not None
 
     def has_ready_node(self, name: str) -> bool:
-        """Whether that node of the cluster `default` holds its lease."""
-        node = self._finds(f"/api/v3/nodes/{name}?cluster=default")
+        """Whether that node of the cluster holds its lease."""
+        node = self._finds(f"/api/v3/nodes/{name}?cluster={self.cluster}")
         return node is not None and node["status"] == "READY"
 
     def cluster_ids(self) -> list[str]:
@@ -37,13 +39,23 @@ class ControlPlane:
             raise NotReady(f"The API at {self.server} does not tell its clusters.")
         return [str(item["id"]) for item in clusters["items"]]
 
-    def has_container(self, hostname: str) -> bool:
-        """Whether a container of that name lives in the cluster `default`."""
-        return self._finds(f"/api/v3/containers/{hostname}?cluster=default") is not None
+    def container(self, hostname: str) -> Any:
+        """The container of that name that lives in the cluster; None if there is none."""
+        answer = self._send("GET", f"/api/v3/containers/{hostname}?cluster={self.cluster}")
+        if answer is None or answer.status_code not in (httpx2.codes.OK, httpx2.codes.NOT_FOUND):
+            raise NotReady(f"The API at {self.server} does not tell of the container {hostname}.")
+        return answer.json() if answer.status_code == httpx2.codes.OK else None
+
+    def default_image(self) -> str:
+        """The image containers of the cluster get when they name none."""
+        cluster = self._finds(f"/api/v3/clusters/{self.cluster}")
+        if cluster is None:
+            raise NotReady(f"The API at {self.server} does not tell of the cluster {self.cluster}.")
+        return str(cluster["default_image"])
 
     def set_default_image(self, image: str) -> None:
-        """The image containers of the cluster `default` get when they name none."""
-        answer = self._send("PATCH", "/api/v3/clusters/default", {"default_image": image})
+        """Change it."""
+        answer = self._send("PATCH", f"/api/v3/clusters/{self.cluster}", {"default_image": image})
         if answer is None or answer.status_code != httpx2.codes.OK:
             raise NotReady(f"The API at {self.server} did not take {image!r} as default image.")
 
