@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_LAST_PORT = 65535
 
 
 class Settings(BaseSettings):
@@ -93,3 +95,12 @@ class Settings(BaseSettings):
 
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+
+    @field_validator("api_listen")
+    @classmethod
+    def _is_addresses(cls, listen: str) -> str:
+        for address in listen.split(","):
+            host, _, port = address.strip().rpartition(":")
+            if not (host and port.isdecimal() and int(port) <= _LAST_PORT):
+                raise ValueError(f"{address.strip()!r} is not HOST:PORT")
+        return listen

@@ -51,10 +51,10 @@ class Lab:
     def __init__(self, state_dir: Path | None = None, settings: Mapping[str, str] | None = None) -> None:
         self.home = Home(state_dir or Home.default().root / "lab")
         self.supervisor = Supervisor(self.home)
-        # Settings reach every role; where the services are is the lab's own business.
+        # Settings reach every role; where the services are and how its cluster is called is the lab's own business.
         given = roles.user_settings(os.environ) | dict(settings or {})
         self._settings = {
-            key: value for key, value in given.items() if not key.endswith(("_URL", "_LISTEN", "_SOCKET"))
+            key: value for key, value in given.items() if not key.endswith(("_URL", "_LISTEN", "_SOCKET", "_CLUSTER"))
         }
 
     # What tests and `pathfinder lab` want to know

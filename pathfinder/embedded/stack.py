@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pathfinder.embedded import orphans, roles
 from pathfinder.embedded.account import remove_data_elsewhere
-from pathfinder.embedded.control_plane import ControlPlane, url_of
-from pathfinder.embedded.errors import LxdImpossible, PortTaken
+from pathfinder.embedded.control_plane import CLUSTER, ControlPlane, url_of
+from pathfinder.embedded.errors import EmbeddedError, LxdImpossible, PortTaken
 from pathfinder.embedded.home import Home
 from pathfinder.embedded.lxd import ensure_lxd, remove_traces, stop_lxd
 from pathfinder.embedded.lxd_cleanup import CLUSTERS_KEY, USED_KEY, remove_ours
@@ -22,6 +22,8 @@ from pathfinder.embedded.supervisor import Supervisor
 NODE = "node-01"
 LISTEN = "127.0.0.1:8080"
 READY_SECONDS = 30.0
+#: The name of the node's cluster.
+CLUSTER_KEY = "node.cluster"
 #: How each program is asked to end, and for how long, in the order in which they end.
 ENDINGS = {
     "agent": orphans.Ending(signal.SIGTERM, 12),
@@ -43,6 +45,8 @@ class Running:
     token: str
     #: LXD's socket; None where the node is simulated.
     socket: Path | None
+    #: The one this machine's node belongs to.
+    cluster: str = CLUSTER
 
 
 class Stack:
@@ -58,6 +62,7 @@ class Stack:
     def up(self, progress: Progress) -> Running:
         """Start what does not run yet, and return when the API and this machine's node are ready."""
         with self.home.locked():
+            self._settings["PATHFINDER_CLUSTER"] = self.cluster()
             self._end_orphans()
             self.supervisor.ensure()
             self._check_listen()
@@ -103,6 +108,7 @@ class Stack:
         settings = self._settings | {roles.DATABASE_URL: url}
         with progress.step("database schema") as step:
             roles.migrate(settings)
+            self.home.remember(CLUSTER_KEY, settings["PATHFINDER_CLUSTER"])
             step.say("up to date")
         roles.create_tokens(self.home, settings)
         return url
@@ -131,21 +137,31 @@ class Stack:
             self.home.remember(USED_KEY, True)
             return socket
 
+    def cluster(self) -> str:
+        """The cluster of this machine's node, which joined it for good."""
+        given, joined = self._settings.get("PATHFINDER_CLUSTER"), self.home.recall(CLUSTER_KEY)
+        if given and joined and given != joined:
+            raise EmbeddedError(
+                f"This machine's node belongs to the cluster {joined}, not to {given}. "
+                "Unset PATHFINDER_CLUSTER, or begin anew after: pathfinder clean"
+            )
+        return given or joined or CLUSTER
+
     def _lxd_socket(self) -> Path | None:
         given = self._settings.get("PATHFINDER_LXD_SOCKET")
         return Path(given) if given else None
 
     def _roles(self, progress: Progress, urls: Mapping[str, str], socket: Path | None) -> Running:
-        server = url_of(self._listen)
-        api = ControlPlane(server, roles.token(self.home, {}, "operator"))
+        server, cluster = url_of(self._listen), self._settings["PATHFINDER_CLUSTER"]
+        api = ControlPlane(server, roles.token(self.home, {}, "operator"), cluster)
         self._start_control_plane(progress, urls, api)
         if not api.accepts_token():
             # The database was replaced since; tokens of the old one mean nothing to the new.
-            roles.create_tokens(self.home, urls, fresh=True)
-            api = ControlPlane(server, roles.token(self.home, urls, "operator"))
+            roles.create_tokens(self.home, {**self._settings, **urls}, fresh=True)
+            api = ControlPlane(server, roles.token(self.home, {}, "operator"), cluster)
         self._start_agent(progress, api, urls[roles.BROKER_URL], socket)
         self.home.remember(CLUSTERS_KEY, api.cluster_ids())
-        return Running(server, api.token, socket)
+        return Running(server, api.token, socket, cluster)
 
     def _start_control_plane(self, progress: Progress, urls: Mapping[str, str], api: ControlPlane) -> None:
         with progress.step("control plane") as step:

@@ -6,10 +6,13 @@ import structlog
 import typer
 
 from pathfinder.cli.operator import demo, image, lab, logs, migrate, run, services, status, token
+from pathfinder.cli.pfi.profiles import ConfigError
 from pathfinder.domain.errors import PathfinderError
 
 #: Exit status when the command was understood and could not be carried out.
 FAILED = 1
+#: Exit status when the command, a setting or pfi's configuration cannot be used.
+USAGE = 2
 
 app = typer.Typer(
     name="pathfinder",
@@ -31,3 +34,6 @@ def main() -> None:
     except PathfinderError as refusal:
         typer.echo(f"pathfinder: {refusal}", err=True)
         sys.exit(FAILED)
+    except ConfigError as unusable:
+        typer.echo(f"pathfinder: {unusable}", err=True)
+        sys.exit(USAGE)

@@ -49,7 +49,7 @@ def demo() -> None:
 def _show(screen: Screen, running: Running, profile: str) -> None:
     """Create the container on a Pathfinder that is up, wait for it, and print what there is."""
     say = screen.console.print
-    api = ControlPlane(running.server, running.token)
+    api = ControlPlane(running.server, running.token, running.cluster)
     environment = pfi_environment(os.environ, running, profile)
     if is_there(api, CONTAINER, screen):
         say(f"\nContainer {CONTAINER} is already there.")
@@ -78,7 +78,7 @@ def pfi_environment(environ: Mapping[str, str], running: Running, profile: str) 
     return dict(environ) | {
         "PFI_PROFILE": profile,
         "PFI_SERVER": running.server,
-        "PFI_CLUSTER": "default",
+        "PFI_CLUSTER": running.cluster,
         "PFI_TOKEN": running.token,
     }
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from pathfinder.cli.operator.configuration import settings
 from pathfinder.cli.operator.profile import command, forget_profile, save_profile
 from pathfinder.cli.operator.progress import Screen
 from pathfinder.cli.operator.status import show
@@ -28,6 +29,7 @@ def up(
     ] = False,
 ) -> None:
     """Start the lab, with its own control plane, and a profile `lab` for pfi."""
+    settings()  # one that cannot be is told before anything is started
     screen, lab = Screen(), Lab()
     lab.up(nodes, screen, ha=ha)
     values = {"server": lab.api_url, "cluster": "default", "token": lab.token}

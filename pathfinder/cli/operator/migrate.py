@@ -4,6 +4,7 @@ import asyncio
 
 import typer
 
+from pathfinder.cli.operator import configuration
 from pathfinder.domain.errors import AlreadyExists
 from pathfinder.settings import Settings
 
@@ -29,7 +30,7 @@ async def prepare(settings: Settings) -> None:
 
 def migrate() -> None:
     """Bring the database to the newest schema and create the cluster if it is new. Running it again is harmless."""
-    asyncio.run(prepare(Settings()))
+    asyncio.run(prepare(configuration.settings()))
 
 
 def register(app: typer.Typer) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pathfinder.settings import Settings
+from pathfinder.cli.operator.configuration import settings
 
 #: Every role, and the module that runs it. Loaded when asked for: a role that died is back the sooner for each module
 #: that it does not load.
@@ -27,7 +27,7 @@ def run(roles: Annotated[list[str], typer.Argument(help=", ".join(ROLES))]) -> N
     unknown = sorted(set(roles) - ROLES.keys())
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)}: not a role; the roles are {', '.join(ROLES)}")
-    raise typer.Exit(runner.run({name: import_module(ROLES[name]).run for name in roles}, Settings()))
+    raise typer.Exit(runner.run({name: import_module(ROLES[name]).run for name in roles}, settings()))
 
 
 def register(app: typer.Typer) -> None:

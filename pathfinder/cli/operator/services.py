@@ -2,6 +2,7 @@
 
 import typer
 
+from pathfinder.cli.operator.configuration import settings
 from pathfinder.cli.operator.profile import command, forget_profile, save_profile
 from pathfinder.cli.operator.progress import Screen
 from pathfinder.embedded.home import Home
@@ -42,7 +43,8 @@ def clean() -> None:
 
 def bring_up(screen: Screen) -> tuple[Running, str]:
     """Start everything and let `pfi` know where it is: under the profile that is returned, too."""
+    settings()  # one that cannot be is told before anything is started
     home = Home.default()
     running = Stack(home).up(screen)
-    values = {"server": running.server, "cluster": "default", "token": running.token}
+    values = {"server": running.server, "cluster": running.cluster, "token": running.token}
     return running, save_profile(home, PROFILE, values, use=True)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from pathfinder.cli.operator import configuration
 from pathfinder.settings import Settings
 
 
@@ -37,7 +38,7 @@ def create(
     print_: Annotated[bool, typer.Option("--print", help="Print the token alone, for scripts.")] = False,
 ) -> None:
     """Make a token and show it, once: only its hash is kept."""
-    secret = asyncio.run(make(Settings(), name, role))
+    secret = asyncio.run(make(configuration.settings(), name, role))
     typer.echo(secret if print_ else f"Token {name!r} ({role}); it is not shown again:\n{secret}")
 
 

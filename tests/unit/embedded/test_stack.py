@@ -10,7 +10,7 @@ from pathfinder.embedded.errors import EmbeddedError, LxdImpossible, NotReady
 from pathfinder.embedded.home import Home
 from pathfinder.embedded.lxd_cleanup import USED_KEY
 from pathfinder.embedded.progress import Silent
-from pathfinder.embedded.stack import Stack
+from pathfinder.embedded.stack import CLUSTER_KEY, Stack
 
 SOCKET = Path("/lxd/unix.socket")
 
@@ -60,3 +60,18 @@ def test_a_node_with_containers_in_lxd_never_becomes_a_simulated_one(
 
     with pytest.raises(LxdImpossible, match=r"LXD needs root.*PATHFINDER_RUNTIME=simulated"):
         Stack(home, {}).runtime(Silent())
+
+
+def test_a_node_does_not_change_its_cluster(home: Home) -> None:
+    """Its credential and its containers belong to the one it joined. A shell that knows no cluster means that one."""
+    home.remember(CLUSTER_KEY, "blue")
+
+    assert Stack(home, {}).cluster() == "blue"
+    with pytest.raises(EmbeddedError, match=r"belongs to the cluster blue, not to green.*PATHFINDER_CLUSTER"):
+        Stack(home, {"PATHFINDER_CLUSTER": "green"}).cluster()
+
+
+def test_a_fresh_node_joins_the_cluster_of_the_settings(home: Home) -> None:
+    """And without any, the usual one."""
+    assert Stack(home, {"PATHFINDER_CLUSTER": "green"}).cluster() == "green"
+    assert Stack(home, {}).cluster() == "default"
