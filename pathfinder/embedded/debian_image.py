@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pathfinder.embedded.errors import EmbeddedError, NotInstalled
+from pathfinder.embedded.home import Home
 from pathfinder.embedded.image import import_image, metadata
 from pathfinder.embedded.lxd_client import connect
 
@@ -25,7 +26,9 @@ _FILES = {
 }
 
 
-def build_debian_image(socket: Path, alias: str = DEBIAN, say: Callable[[str], None] = lambda _: None) -> str:
+def build_debian_image(
+    socket: Path, alias: str = DEBIAN, say: Callable[[str], None] = lambda _: None, home: Home | None = None
+) -> str:
     """Build the image with the machine's own Debian mirror and import it as `alias`; the alias. Needs root."""
     if not shutil.which("debootstrap"):
         raise NotInstalled("debootstrap")
@@ -39,7 +42,7 @@ def build_debian_image(socket: Path, alias: str = DEBIAN, say: Callable[[str], N
         tarball = _pack(directory)
         say("importing")
         with connect(socket) as lxd:
-            import_image(lxd, tarball, alias)
+            import_image(lxd, tarball, alias, home)
     return alias
 
 

@@ -12,9 +12,12 @@ import tarfile
 from pathlib import Path
 
 from pathfinder.embedded.errors import EmbeddedError, NotInstalled
+from pathfinder.embedded.home import Home
 from pathfinder.embedded.lxd_client import LxdClient, LxdRefused, connect
 
 TINY = "pathfinder-tiny"
+#: Fingerprints of the images that this home put into the machine's LXD.
+IMAGES_KEY = "lxd.images"
 _BUSYBOX = Path("/bin/busybox")
 _CONFLICT = 409
 
@@ -64,19 +67,24 @@ _FILES = {
 _SCRIPTS = {"sbin/init": _INIT, "etc/udhcpc.script": _LEASE}
 
 
-def ensure_tiny_image(socket: Path, alias: str = TINY) -> str:
+def ensure_tiny_image(socket: Path, alias: str = TINY, home: Home | None = None) -> str:
     """Build the tiny image and import it into the daemon at `socket` as `alias`, unless it is there; the alias."""
     with connect(socket) as lxd:
         if not lxd.exists(f"images/aliases/{alias}"):
-            import_image(lxd, build_tiny_image(), alias)
+            import_image(lxd, build_tiny_image(), alias, home)
     return alias
 
 
-def import_image(lxd: LxdClient, content: bytes | Path, alias: str) -> str:
-    """Import a unified tarball and let `alias` name it, whatever it named before. Returns the fingerprint."""
+def import_image(lxd: LxdClient, content: bytes | Path, alias: str, home: Home | None = None) -> str:
+    """Import a unified tarball and let `alias` name it, whatever it named before. Returns the fingerprint.
+
+    `home` remembers what was not there before, so that `pathfinder clean` can remove exactly that.
+    """
     try:
         posted = lxd.upload("images", content) if isinstance(content, bytes) else lxd.upload_file("images", content)
         fingerprint = str(posted["fingerprint"])
+        if home:
+            home.remember(IMAGES_KEY, [*(home.recall(IMAGES_KEY) or ()), fingerprint])
     except LxdRefused as refusal:
         if refusal.status != _CONFLICT and "already exists" not in str(refusal):
             raise

@@ -1,11 +1,11 @@
 """Removes from LXD what Pathfinder made there, and nothing else."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
-from pathfinder.embedded.debian_image import DEBIAN
 from pathfinder.embedded.home import Home
-from pathfinder.embedded.image import TINY
+from pathfinder.embedded.image import IMAGES_KEY
 from pathfinder.embedded.lxd import MADE_KEY, ensure_lxd
 from pathfinder.embedded.lxd_client import LxdClient, LxdRefused, connect
 from pathfinder.embedded.supervisor import wait_until
@@ -19,16 +19,15 @@ USED_KEY = "lxd.used"
 
 
 def remove_ours(home: Home) -> str:
-    """Remove this home's containers, the images and, if it made them, pool and bridge; what was done, in words."""
-    made: dict[str, str] = home.recall(MADE_KEY) or {}
-    with connect(ensure_lxd(home)) as lxd:
+    """Remove this home's containers, and images, pool and bridge if it made them; what was done, in words."""
+    with connect(ensure_lxd(home)) as lxd:  # which may have to make a pool or a bridge first
+        made: dict[str, str] = home.recall(MADE_KEY) or {}
         count = _remove_containers(lxd, set(home.recall(CLUSTERS_KEY) or ()))
-        for alias in (TINY, DEBIAN):
-            _remove_image(lxd, alias)
+        images = remove_images(lxd, home.recall(IMAGES_KEY) or ())
         _remove_setup(lxd, made)
-    for key in (MADE_KEY, CLUSTERS_KEY, USED_KEY):
+    for key in (MADE_KEY, CLUSTERS_KEY, USED_KEY, IMAGES_KEY):
         home.remember(key, None)
-    return f"{count} containers, the images" + "".join(f", the {what} {name}" for what, name in made.items())
+    return f"{count} containers, {images} images" + "".join(f", the {what} {name}" for what, name in made.items())
 
 
 def _remove_containers(lxd: LxdClient, clusters: set[str]) -> int:
@@ -48,10 +47,12 @@ def _removed(lxd: LxdClient, path: str) -> bool:
     return not lxd.exists(path)
 
 
-def _remove_image(lxd: LxdClient, alias: str) -> None:
-    if lxd.exists(f"images/aliases/{alias}"):
-        fingerprint = lxd.get(f"images/aliases/{alias}")["target"]
+def remove_images(lxd: LxdClient, fingerprints: Iterable[str]) -> int:
+    """Remove those of the images that are still there, whatever names them now; how many."""
+    there = [each for each in fingerprints if lxd.exists(f"images/{each}")]
+    for fingerprint in there:
         lxd.call("DELETE", f"images/{fingerprint}")
+    return len(there)
 
 
 def _remove_setup(lxd: LxdClient, made: dict[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,11 @@ from pathfinder.embedded.account import remove_data_elsewhere
 from pathfinder.embedded.control_plane import CLUSTER, ControlPlane, url_of
 from pathfinder.embedded.errors import EmbeddedError, LxdImpossible, PortTaken
 from pathfinder.embedded.home import Home
+from pathfinder.embedded.image import IMAGES_KEY
 from pathfinder.embedded.lxd import ensure_lxd, remove_traces, stop_lxd
 from pathfinder.embedded.lxd_cleanup import CLUSTERS_KEY, USED_KEY, remove_ours
 from pathfinder.embedded.ports import holder, is_free
+from pathfinder.embedded.postgres import PRIMARY
 from pathfinder.embedded.progress import Progress
 from pathfinder.embedded.services import Services
 from pathfinder.embedded.supervisor import Supervisor
@@ -80,7 +82,7 @@ class Stack:
         if not self.home.root.exists():
             return
         with self.home.locked():
-            self._remember_clusters()
+            self.remember_clusters()
             for name in ENDINGS:
                 if self.supervisor.is_running(name):
                     with progress.step(name) as step:
@@ -91,8 +93,8 @@ class Stack:
 
     def clean(self, progress: Progress) -> None:
         """Stop everything and remove what it made: containers, images, LXD's pool and bridge, and all data."""
-        self._remember_clusters()
-        if self.home.recall(USED_KEY):
+        self.remember_clusters()
+        if self.home.recall(USED_KEY) or self.home.recall(IMAGES_KEY):
             with progress.step("containers") as step:
                 # An agent at work would make again what is removed here.
                 self._stop_roles()
@@ -159,8 +161,9 @@ class Stack:
             # The database was replaced since; tokens of the old one mean nothing to the new.
             roles.create_tokens(self.home, {**self._settings, **urls}, fresh=True)
             api = ControlPlane(server, roles.token(self.home, {}, "operator"), cluster)
+        # Before there can be containers of theirs.
+        self._add_clusters(api.cluster_ids())
         self._start_agent(progress, api, urls[roles.BROKER_URL], socket)
-        self.home.remember(CLUSTERS_KEY, api.cluster_ids())
         return Running(server, api.token, socket, cluster)
 
     def _start_control_plane(self, progress: Progress, urls: Mapping[str, str], api: ControlPlane) -> None:
@@ -211,9 +214,15 @@ class Stack:
         # Only of what was ours: the machine's own LXD and its containers are none of our business.
         remove_traces(orphans.end(self.supervisor, ENDINGS))
 
-    def _remember_clusters(self) -> None:
-        """Keep which clusters are ours, while the API can still be asked: `clean` removes only their containers."""
+    def remember_clusters(self) -> None:
+        """Keep which clusters are ours, while somebody can still be asked: `clean` removes only their containers."""
         token = self.home.recall("token.operator")
         api = ControlPlane(url_of(self._listen), token or "")
         if token and api.is_ready() and api.accepts_token():
-            self.home.remember(CLUSTERS_KEY, api.cluster_ids())
+            self._add_clusters(api.cluster_ids())
+        elif self.supervisor.is_running(PRIMARY):
+            self._add_clusters((self._services.primary().ask("SELECT id FROM clusters") or "").split())
+
+    def _add_clusters(self, ids: Iterable[str]) -> None:
+        # Those of a database that was replaced since may still have containers here.
+        self.home.remember(CLUSTERS_KEY, sorted({*(self.home.recall(CLUSTERS_KEY) or ()), *ids}))

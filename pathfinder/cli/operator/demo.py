@@ -19,6 +19,7 @@ from pathfinder.cli.operator.services import bring_up
 from pathfinder.domain.lifecycle import Status
 from pathfinder.embedded.control_plane import ControlPlane
 from pathfinder.embedded.errors import EmbeddedError
+from pathfinder.embedded.home import Home
 from pathfinder.embedded.image import TINY, ensure_tiny_image
 from pathfinder.embedded.progress import Progress
 from pathfinder.embedded.stack import Running
@@ -117,7 +118,7 @@ def _prepare_image(screen: Screen, api: ControlPlane, lxd_socket: Path) -> None:
         before = api.default_image()
         image, why = choose_image(before, os.environ.get("PATHFINDER_DEFAULT_IMAGE"), _reachable)
         if image == STAND_IN:
-            ensure_tiny_image(lxd_socket)
+            ensure_tiny_image(lxd_socket, home=Home.default())
         if image != before:
             api.set_default_image(image)
         step.say(f"{image}, {why}")

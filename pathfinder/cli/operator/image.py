@@ -7,6 +7,7 @@ import typer
 
 from pathfinder.cli.operator.progress import Screen
 from pathfinder.embedded.debian_image import DEBIAN, build_debian_image
+from pathfinder.embedded.home import Home
 from pathfinder.embedded.image import TINY, build_tiny_image, import_image
 from pathfinder.embedded.lxd import ensure_lxd
 from pathfinder.embedded.lxd_client import connect
@@ -32,14 +33,14 @@ def build(
     alias: Annotated[str | None, typer.Option(help="Its name; pathfinder-tiny or pathfinder-debian if unset.")] = None,
 ) -> None:
     """Build an image and put it into this machine's LXD."""
-    screen = Screen()
-    socket = ensure_lxd()
+    screen, home = Screen(), Home.default()
+    socket = ensure_lxd(home)
     with screen.step(f"image {kind.value}") as step:
         if kind is Kind.DEBIAN:
-            name = build_debian_image(socket, alias or DEBIAN, step.say)
+            name = build_debian_image(socket, alias or DEBIAN, step.say, home)
         else:
             name = alias or TINY
             with connect(socket) as lxd:
-                import_image(lxd, build_tiny_image(), name)
+                import_image(lxd, build_tiny_image(), name, home)
         step.say(f"ready as local:{name}")
     screen.console.print(f"Use it with: pfi create container NAME --image local:{name}")

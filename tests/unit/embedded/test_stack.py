@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pathfinder.embedded import stack
 from pathfinder.embedded.errors import EmbeddedError, LxdImpossible, NotReady
 from pathfinder.embedded.home import Home
-from pathfinder.embedded.lxd_cleanup import USED_KEY
+from pathfinder.embedded.lxd_cleanup import CLUSTERS_KEY, USED_KEY
 from pathfinder.embedded.progress import Silent
+from pathfinder.embedded.services import Services
 from pathfinder.embedded.stack import CLUSTER_KEY, Stack
 
 SOCKET = Path("/lxd/unix.socket")
@@ -75,3 +77,15 @@ def test_a_fresh_node_joins_the_cluster_of_the_settings(home: Home) -> None:
     """And without any, the usual one."""
     assert Stack(home, {"PATHFINDER_CLUSTER": "green"}).cluster() == "green"
     assert Stack(home, {}).cluster() == "default"
+
+
+def test_clusters_are_known_though_the_api_is_down(monkeypatch: pytest.MonkeyPatch, home: Home) -> None:
+    """`clean` removes the containers of these, and of those of a database that was replaced since."""
+    made = Stack(home, {"PATHFINDER_API_LISTEN": "127.0.0.1:9"})
+    home.remember(CLUSTERS_KEY, ["replaced"])
+    monkeypatch.setattr(made.supervisor, "is_running", lambda name: name == "postgres")
+    monkeypatch.setattr(Services, "primary", lambda _: SimpleNamespace(ask=lambda _: "first\nmade-later"))
+
+    made.remember_clusters()
+
+    assert home.recall(CLUSTERS_KEY) == ["first", "made-later", "replaced"]
