@@ -72,7 +72,7 @@ def test_settings_it_writes_are_settings() -> None:
 
 
 def test_the_api_listens_on_loopback_and_on_the_private_address() -> None:
-    """`pfi` works inside the machine, the console from the host."""
+    """`pfi` works inside the machine, HTTP from the host."""
     assert "PATHFINDER_API_LISTEN=127.0.0.1:8080,$address:8080" in PROVISION.read_text()
 
 
