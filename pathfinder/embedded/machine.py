@@ -9,6 +9,14 @@ from pathlib import Path
 _CAP_SYS_ADMIN = 21
 #: A user namespace that maps every id is the machine's own.
 _ALL_IDS = 4294967295
+#: Where packages and administrators put units, and the one of packaging/systemd/ that every role has.
+_UNIT_DIRECTORIES = (
+    "etc/systemd/system",
+    "usr/local/lib/systemd/system",
+    "usr/lib/systemd/system",
+    "lib/systemd/system",
+)
+UNIT = "pathfinder@.service"
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,11 @@ def read_facts() -> MachineFacts:
 def has_systemd() -> bool:
     """Whether systemd runs this machine."""
     return Path("/run/systemd/system").is_dir()
+
+
+def has_units(root: Path = Path("/")) -> bool:
+    """Whether Pathfinder's systemd units are installed on the machine whose files are below `root`."""
+    return any((root / directory / UNIT).exists() for directory in _UNIT_DIRECTORIES)
 
 
 def why_no_lxd(facts: MachineFacts) -> str | None:

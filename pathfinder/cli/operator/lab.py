@@ -7,7 +7,7 @@ import typer
 from pathfinder.cli.operator.configuration import settings
 from pathfinder.cli.operator.profile import command, forget_profile, save_profile
 from pathfinder.cli.operator.progress import Screen
-from pathfinder.cli.operator.status import show
+from pathfinder.cli.operator.status import NOTHING, show
 from pathfinder.embedded.lab import Lab, lxc_command
 
 PROFILE = "lab"
@@ -48,7 +48,7 @@ def down() -> None:
 @group.command()
 def status() -> None:
     """Show the lab's services, and those on each node. Exit status 0 if all run, else 1."""
-    show(Lab().status())
+    show(Lab().status(), NOTHING.format("pathfinder lab up"))
 
 
 @group.command()

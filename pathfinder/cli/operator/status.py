@@ -9,9 +9,16 @@ from rich.table import Table
 from rich.text import Text
 
 from pathfinder.embedded.home import Home
+from pathfinder.embedded.machine import has_units
 from pathfinder.embedded.supervisor import Status, Supervisor
 
 _STYLES = {"RUNNING": "green", "STARTING": "yellow", "STOPPING": "yellow"}
+NOTHING = "Nothing is running. Start it with: {}"
+#: Where `up` would start a second Pathfinder.
+UNITS = """\
+Nothing of `pathfinder up` is running. On this machine systemd runs Pathfinder; see:
+  systemctl status 'pathfinder@*'
+  journalctl --unit 'pathfinder@*'"""
 #: Paths are never broken in a pipe or a file.
 _FILE_WIDTH = 1000
 #: supervisord calls a program running once it has held for a second; one that was just started is well, too.
@@ -28,16 +35,16 @@ def status() -> None:
 
     How Pathfinder is as a whole, wherever its parts run, is told by: pfi status
     """
-    show(Supervisor(Home.default()).status())
+    show(Supervisor(Home.default()).status(), UNITS if has_units() else NOTHING.format("pathfinder up"))
 
 
-def show(services: Sequence[Status]) -> None:
-    """Print the table, and exit with 1 unless every service runs."""
+def show(services: Sequence[Status], nothing: str) -> None:
+    """Print the table, and exit with 1 unless every service runs. `nothing` is said where there is none."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _FILE_WIDTH
     if not services:
-        console.print("Nothing is running. Start it with: pathfinder up")
+        console.print(nothing)
         raise typer.Exit(1)
     table = Table(box=None, pad_edge=False, header_style="")
     for heading in ("SERVICE", "STATE", "PID", "SINCE", "LOG"):
