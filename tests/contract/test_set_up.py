@@ -121,14 +121,16 @@ def test_a_whole_pathfinder_comes_goes_and_comes_back_and_leaves_only_what_is_no
     machine.pathfinder("clean")
     assert machine.processes() == []
     assert not machine.home.root.exists()
+    assert "local" not in machine.pfi("config", "view")
     assert not lxd.exists(f"instances/{machine.container}")
     assert lxd.exists(f"instances/{foreign}")
     assert lxd.exists(f"images/aliases/{tiny_image}")
 
 
-def test_a_simulated_node_says_so(machine: Machine) -> None:
-    """Nobody should take it for a real one."""
-    up = machine.pathfinder("up", PATHFINDER_RUNTIME="simulated")
+def test_a_simulated_node_of_another_cluster_comes_up_and_says_what_it_is(machine: Machine) -> None:
+    """Nobody should take it for a real one; `up` waits for it, and `pfi` looks for it, in the cluster it joins."""
+    up = machine.pathfinder("up", PATHFINDER_RUNTIME="simulated", PATHFINDER_CLUSTER="blue")
 
     assert "ready, SIMULATED" in up
     assert "node-01 SIMULATED" in machine.pfi("get", "nodes")
+    assert machine.pfi("get", "clusters", "-o", "name").split() == ["blue"]
