@@ -106,7 +106,7 @@ def is_there(api: ControlPlane, hostname: str, progress: Progress) -> bool:
         if container is not None and container["status"] == Status.PROVISION_ERROR:
             raise EmbeddedError(
                 f"Container {hostname} could not be made: {container['message'] or 'no reason was given'}. "
-                f"Begin anew with: pfi delete container {hostname}"
+                "Delete it, and run this again."
             )
         step.say(container["status"] if container else "is gone")
     return container is not None

@@ -41,8 +41,8 @@ def up(
 def down() -> None:
     """Remove the lab: no process, namespace, mount, bridge or file is left."""
     lab = Lab()
-    forget_profile(lab.home)
     lab.down(Screen())
+    forget_profile(lab.home)
 
 
 @group.command()

@@ -35,10 +35,10 @@ def down() -> None:
 def clean() -> None:
     """Stop everything, the lab too, and remove its data and the containers it made. Nothing else is touched."""
     screen, lab, home = Screen(), Lab(), Home.default()
-    for each in (lab.home, home):
-        forget_profile(each)
     lab.down(screen)
     Stack(home).clean(screen)
+    for each in (lab.home, home):
+        forget_profile(each)
 
 
 def bring_up(screen: Screen) -> tuple[Running, str]:
