@@ -30,9 +30,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pf-bench-") as directory:
         lab = Lab(Path(directory) / "lab")
         try:
-            lab.up(1, Screen())
+            lab.up(1, Screen(), together=not arguments.apart)
             with connect(lab.socket(NODE)) as lxd:
                 measured = machine.describe() | machine.describe_lxd(lxd)
+            measured["control plane"] = "a process for each role" if arguments.apart else "one process, as of `make up`"
             console.print("\n" + machine.in_words(measured), soft_wrap=True)
             results = []
             if arguments.only != "throughput":
@@ -64,6 +65,7 @@ async def _throughput(lab: Lab, containers: int, arguments: argparse.Namespace) 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--apart", action="store_true", help="each role a process of its own, not one as `make up` has")
     parser.add_argument("--only", choices=("latency", "throughput"), help="measure only this")
     parser.add_argument("--containers", type=int, help="how many; 50 for latency and 60 for throughput if left out")
     parser.add_argument("--at-a-time", type=int, default=8, help="how many at once, for throughput (default: 8)")

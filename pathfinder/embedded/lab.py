@@ -123,11 +123,12 @@ class Lab:
 
     # Up and down
 
-    def up(self, nodes: int = 3, progress: Progress | None = None, *, ha: bool = False) -> None:
+    def up(self, nodes: int = 3, progress: Progress | None = None, *, ha: bool = False, together: bool = False) -> None:
         """Start what does not run yet, and return when every node is ready.
 
-        `ha`: two of each role, three RabbitMQ nodes, a PostgreSQL with a standby, so that any one may die. A lab that
-        is up stays what it is.
+        `ha`: two of each role, three RabbitMQ nodes, a PostgreSQL with a standby, so that any one may die. `together`:
+        the whole control plane in one process, as `pathfinder up` has it; else each role can be killed by itself. A lab
+        that is up stays what it is.
         """
         progress = progress or Silent()
         if reason := why_no_lxd(read_facts()):
@@ -138,6 +139,7 @@ class Lab:
                 self._remove_files()
                 self.home.create()
                 self.home.remember("ha", ha)
+                self.home.remember("together", together)
             self.supervisor.ensure()
             self._make_network()
             self.home.remember("nodes", max(nodes, len(self.nodes())))  # more may join later, none leaves
@@ -242,20 +244,24 @@ class Lab:
         return Services(self.supervisor, {}, broker_hosts=(self._network().host,), ha=self.is_ha)
 
     def _start_roles(self, settings: dict[str, str]) -> None:
-        """Each role as a program of its own, so that tests can kill them one by one; each twice where `ha`."""
+        """The roles as programs, each a process of its own or all one; each twice where `ha`."""
         settings.setdefault("PATHFINDER_DEFAULT_IMAGE", f"local:{TINY}")
+        processes: dict[str, tuple[str, ...]] = {"control-plane": roles.CONTROL_PLANE}
+        if not self.home.recall("together"):
+            processes = {role: (role,) for role in roles.CONTROL_PLANE}
+        serving = next(name for name, some in processes.items() if "api" in some)
         programs = []
         for number in (1, 2) if self.is_ha else (1,):
-            api = node_name("api", number)
-            port = self.home.port(api, API_PORT + number - 1, in_use=self.supervisor.is_running(api))
+            running = self.supervisor.is_running(node_name(serving, number))
+            port = self.home.port(node_name("api", number), API_PORT + number - 1, in_use=running)
             listen = {"PATHFINDER_API_LISTEN": f"127.0.0.1:{port},{self._network().host}:{port}"}
-            for role in roles.CONTROL_PLANE:
-                programs.append(roles.role_program(node_name(role, number), (role,), settings | listen))
+            for name, some in processes.items():
+                programs.append(roles.role_program(node_name(name, number), some, settings | listen))
         self.supervisor.define(programs)
         for program in programs:
             self.supervisor.start(program.name)
         # Each takes a second or two of a core to start, and all start at once.
-        self.supervisor.wait("api", self._api().is_ready, READY_SECONDS / 5 * len(programs))
+        self.supervisor.wait(serving, self._api().is_ready, READY_SECONDS / 5 * max(len(programs), 5))
         self._api().set_default_image(settings["PATHFINDER_DEFAULT_IMAGE"])
 
     def _start_machine(self, node: LabNode, progress: Progress) -> None:
