@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pathfinder.embedded.errors import EmbeddedError, NotReady
 from pathfinder.embedded.lxd_setup import free_subnet, routed_networks
+from pathfinder.embedded.node_init import bridge
 from pathfinder.embedded.supervisor import wait_until
 
 #: How many labs may be on one machine at the same time.
@@ -51,7 +52,7 @@ class LabNetwork:
     def create(self) -> None:
         """Make the bridge. Raises EmbeddedError if its name or subnet is taken."""
         free_subnet(routed_networks(), [f"{self.host}/{_PREFIX}"])
-        _ip("link", "add", self.bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0")
+        _ip(*bridge(self.bridge, self.host))
         _ip("address", "add", f"{self.host}/{_PREFIX}", "dev", self.bridge)
         _ip("link", "set", self.bridge, "up")
 

@@ -1,5 +1,6 @@
 """The lab itself: machines that die, come back and are cut off, and a lab that leaves nothing behind."""
 
+import json
 import os
 import signal
 import socket
@@ -165,6 +166,22 @@ def test_a_node_that_is_cut_off_runs_on_and_is_reached_again_when_healed(lab: La
     wait_until("packets from node-03", lambda: reaches(lab.address("node-03")), 10)
 
 
+def test_the_wire_knows_a_node_by_one_hardware_address_whatever_containers_come_and_go(lab: Lab) -> None:
+    """A bridge would take the lowest of its ports', and what is sent to the former one is lost for a second or two."""
+
+    def address() -> str:
+        return str(json.loads(_on_node_1(lab, "-j", "link", "show", "br0"))[0]["address"])
+
+    before = address()
+
+    _on_node_1(lab, "link", "add", "lowest", "address", "00:00:00:00:00:05", "type", "veth", "peer", "name", "other")
+    _on_node_1(lab, "link", "set", "lowest", "master", "br0", "up")
+    try:
+        assert address() == before
+    finally:
+        _on_node_1(lab, "link", "delete", "lowest")
+
+
 def test_a_role_that_is_killed_comes_back(lab: Lab) -> None:
     """Tests kill roles one by one; supervisord starts them again."""
     before = lab.supervisor.pid("scheduler")
@@ -207,3 +224,9 @@ def _process_1(lab: Lab) -> str:
     """Process 1 of node-01, as the host numbers it: the only child of its `unshare`."""
     unshare = lab.supervisor.pid("node-01")
     return Path(f"/proc/{unshare}/task/{unshare}/children").read_text().split()[0]
+
+
+def _on_node_1(lab: Lab, *arguments: str) -> str:
+    """What `ip` says in node-01's network."""
+    command = ("nsenter", "--net", "--target", _process_1(lab), "ip", *arguments)
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
