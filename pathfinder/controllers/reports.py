@@ -17,8 +17,9 @@ from pathfinder.domain.messages import Command, Envelope, Kind, Report
 class Verdict:
     """What follows: the container as it is now (None: unchanged), a fact to record, a command to answer with.
 
-    `attempt` is the provision that failed. With `left`, something of it may still be on its node: the placement's claim
-    stands until the node says that it is gone. `made`: a new instance was made on the node.
+    `attempt` is the provision that failed. With `left`, something of it may still be on its node, and run: until the
+    node says that it is gone the placement's claim stands, and the container is not placed anew. `made`: a new instance
+    was made on the node.
     """
 
     container: Container | None = None
@@ -85,8 +86,9 @@ def _failed(container: Container | None, report: Envelope, node_id: UUID, now: d
         return Verdict(replace(container, message=message, attempts=container.attempts + 1))
     fault = Fault.REQUEST if report.body.get("fault") == Fault.REQUEST else Fault.NODE
     again = retrying.retry_at(container, fault, now)
+    left = bool(report.body.get("left"))
     changes: dict[str, Any] = {
-        "message": retrying.message(container, fault, reason, again),
+        "message": retrying.message(container, fault, reason, again, left=left),
         "ipaddress": None,
         "attempts": container.attempts + 1,
         "retry_at": again,
@@ -110,7 +112,7 @@ def _failed(container: Container | None, report: Envelope, node_id: UUID, now: d
         # A command of this placement that comes again, late, must find that its time is over.
         None if fault == Fault.REQUEST else Command.DELETE,
         Attempt(container.id, container.generation, container.node or "", fault, reason),
-        bool(report.body.get("left")),
+        left,
     )
 
 

@@ -31,7 +31,7 @@ def retry_at(container: Container, fault: Fault, now: datetime) -> datetime | No
     return now + delay(attempt, str(container.id))
 
 
-def message(container: Container, fault: Fault, reason: str, again: datetime | None) -> str:
+def message(container: Container, fault: Fault, reason: str, again: datetime | None, *, left: bool = False) -> str:
     """What people read of a failed provision: which attempt it was, what went wrong, and what happens next."""
     if fault == Fault.REQUEST:
         return reason
@@ -39,4 +39,5 @@ def message(container: Container, fault: Fault, reason: str, again: datetime | N
     told += reason.rstrip(".")
     if again is None:
         return f"{told}. It is not tried again by itself; `pfi reschedule container {container.hostname}` starts anew."
-    return f"{told}. It is tried again at {again:%Y-%m-%d %H:%M:%S} UTC."
+    after = f", once {container.node} says that nothing of it is left there" if left else ""
+    return f"{told}. It is tried again at {again:%Y-%m-%d %H:%M:%S} UTC{after}."

@@ -100,6 +100,8 @@ SUPPLY = frozenset(
     {
         Kind.NODE_REGISTERED,
         Kind.NODE_READY,
+        # What may have run there until then does no more, and is not waited for.
+        Kind.NODE_DOWN,
         Kind.NODE_UNCORDONED,
         Kind.NODE_RESTORED,
         Kind.NODE_UPDATED,

@@ -126,15 +126,37 @@ _LEAVING: bulk.Columns = {
     "memory": "bigint",
     "disk": "bigint",
     "stateful": "boolean",
+    "guarded": "boolean",
 }
 _DEPART = text(f"""
-    INSERT INTO departures (container_id, generation, node_id, cpu_millicores, memory_bytes, disk_bytes, stateful)
-    SELECT container_id, generation, node_id, cpu, memory, disk, stateful FROM {bulk.rows(_LEAVING, "d")}
+    INSERT INTO departures (container_id, generation, node_id, cpu_millicores, memory_bytes, disk_bytes, stateful,
+                            guarded)
+    SELECT container_id, generation, node_id, cpu, memory, disk, stateful, guarded FROM {bulk.rows(_LEAVING, "d")}
 """)  # noqa: S608 - the text is put together from the constants above
 
 
-async def depart(tx: AsyncConnection, leaving: Sequence[Container]) -> None:
-    """Remember that the placements these containers leave still hold their claims."""
+#: True of a container `c` that must not be placed now: its instance may still run on a node that works. One that is
+#: DOWN runs nothing: its lease is over, and what is left there goes before it is READY.
+RUNS_STILL = """
+    EXISTS (SELECT FROM departures AS d JOIN nodes AS m ON m.id = d.node_id
+            WHERE d.container_id = c.id AND d.guarded AND m.status = 'READY')
+"""
+_UNGUARD = text("""
+    UPDATE departures AS d SET guarded = false FROM nodes AS m
+    WHERE m.id = d.node_id AND d.container_id = :id AND d.guarded AND m.status = 'READY'
+""")
+
+
+async def unguard(tx: AsyncConnection, container_id: UUID) -> bool:
+    """Let a container be placed anew although its instance may still run; whether that had held it back."""
+    return (await tx.execute(_UNGUARD, {"id": container_id})).rowcount > 0
+
+
+async def depart(tx: AsyncConnection, leaving: Sequence[Container], *, guarded: bool = True) -> None:
+    """Remember that the placements these containers leave still hold their claims.
+
+    Unless they are not `guarded`, the containers are placed anew only when nothing of these placements runs any more.
+    """
     if leaving:
         items = [
             {
@@ -145,6 +167,7 @@ async def depart(tx: AsyncConnection, leaving: Sequence[Container]) -> None:
                 "memory": one.resources.memory_bytes,
                 "disk": one.resources.disk_bytes,
                 "stateful": one.stateful,
+                "guarded": guarded,
             }
             for one in leaving
         ]

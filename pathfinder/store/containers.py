@@ -16,7 +16,7 @@ from pathfinder.domain.errors import AlreadyExists
 from pathfinder.domain.lifecycle import ContainerType, Status
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.specs import ContainerSpec
-from pathfinder.store import bulk
+from pathfinder.store import bulk, claims
 
 _BEGINNING = UUID(int=0)
 
@@ -132,7 +132,7 @@ _OF_NODE = text(f"{_STATE} WHERE c.node_id = :node_id AND c.status <> 'DELETED' 
 _NEXT = f"""
     {_STATE} WHERE c.cluster_id = :cluster_id AND c.status = 'PENDING' AND {{}}
       AND (-c.priority, c.id) > (CAST(:urgency AS bigint), CAST(:after AS uuid))
-      AND (c.retry_at IS NULL OR c.retry_at <= now())
+      AND (c.retry_at IS NULL OR c.retry_at <= now()) AND NOT {claims.RUNS_STILL}
       AND (c.gang IS NULL OR c.id = (
           SELECT g.id FROM containers AS g WHERE g.gang = c.gang AND g.status = 'PENDING' ORDER BY g.id LIMIT 1
       ))
@@ -180,8 +180,8 @@ async def take_pending(
 ) -> list[Container]:
     """Lock the next PENDING containers that nobody else works on, in the order of their priority and age, those that
     come `after` this one; of those that could not be placed before, the ones for which one of the kinds of event in
-    `news` may have changed that. Those that are to be tried again later are left alone. Gangs come whole, before the
-    rest. The last one is where the next page begins.
+    `news` may have changed that. Those that are to be tried again later, or may still run somewhere, are left alone.
+    Gangs come whole, before the rest. The last one is where the next page begins.
     """
     urgency, last = (-MOST_PRIORITY - 1, _BEGINNING) if after is None else (-after.priority, after.id)
     given = {"cluster_id": cluster_id, "urgency": urgency, "after": last, "limit": limit}

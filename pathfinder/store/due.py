@@ -7,11 +7,13 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_DUE = text("""
+from pathfinder.store import claims
+
+_DUE = text(f"""
     SELECT cluster_id, waiting, extract(epoch FROM min(at) - now())::float8 AS seconds
     FROM (
-        SELECT cluster_id, false AS waiting, retry_at AS at FROM containers
-        WHERE status = 'PENDING' AND retry_at IS NOT NULL
+        SELECT cluster_id, false AS waiting, retry_at AS at FROM containers AS c
+        WHERE status = 'PENDING' AND retry_at IS NOT NULL AND NOT {claims.RUNS_STILL}
         UNION ALL
         SELECT cluster_id, true, aside_until FROM nodes AS n
         WHERE aside_until > :since AND EXISTS (
@@ -19,7 +21,7 @@ _DUE = text("""
         )
     ) AS due
     GROUP BY cluster_id, waiting ORDER BY min(at) LIMIT 1
-""")
+""")  # noqa: S608 - the text is put together from a constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ EVER = datetime(1970, 1, 1, tzinfo=UTC)
 async def next_due(tx: AsyncConnection, since: datetime) -> tuple[Due | None, datetime]:
     """The earliest moment at which something is to be tried again, and the moment now, both by the database's clock.
 
-    A failed provision stays due until it is placed or waits for room. A node that was set aside is due once, when its
+    A failed provision stays due until it is placed or waits for room; one that may have left something running is due
+    by an event, `container.departed`. A node that was set aside is due once, when its
     time is over: of those, only what came after `since` is told, which is the moment of the last look.
     """
     now: datetime = (await tx.execute(text("SELECT now()"))).scalar_one()

@@ -90,7 +90,8 @@ async def away(tx: AsyncConnection, cluster_id: UUID, budgets: Iterable[Budget])
 async def evict(tx: AsyncConnection, victims: Mapping[UUID, str]) -> int:
     """Have these containers placed anew, each for the one that is named; how many that were.
 
-    Their claims stand as departures until their instances are gone: the room is nobody's before.
+    Their claims stand as departures until their instances are gone: the room is nobody's before, and none of them is
+    placed before its own is.
     """
     found = (await containers.lock(tx, victims)).values()
     going = [one for one in found if one.status in EVICTABLE and one.claims]
@@ -100,7 +101,8 @@ async def evict(tx: AsyncConnection, victims: Mapping[UUID, str]) -> int:
             node_id=None,
             node=None,
             ipaddress=None,
-            message=f"It gave way to {victims[one.id]}, which is more urgent.",
+            message=f"It gave way to {victims[one.id]}, which is more urgent. It is placed anew when it runs on "
+            f"{one.node} no more.",
             decision_id=None,
             waiting=False,
             attempts=0,

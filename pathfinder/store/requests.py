@@ -140,14 +140,17 @@ async def delete(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker: As
 
 
 async def reschedule(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker: Asker) -> UUID:
-    """Give a container a new placement; the former one holds its claim until its instance is gone.
+    """Give a container a new placement at once; the former one holds its claim until its instance is gone.
 
-    One that waits for another attempt is tried at once. Failed attempts do not count any more.
+    Both may run for a moment: whoever asks wants it elsewhere now, also when its node does not get rid of it. One that
+    waits for another attempt, or for a former placement to be gone, is tried at once. Failed attempts do not count
+    any more.
     A LOST container whose disk is on a DOWN node is marked only: the node is fenced first, by a controller.
     Raises NotFound, IllegalTransition.
     """
     container = await _living(tx, cluster_id, hostname)
-    waits = container.status == Status.PENDING and container.retry_at is not None
+    held = await claims.unguard(tx, container.id)
+    waits = container.status == Status.PENDING and (held or container.retry_at is not None)
     if container.status not in RESCHEDULABLE and not waits:
         raise IllegalTransition(hostname, container.status, Status.PENDING)
     if container.status == Status.LOST and container.type == ContainerType.STATEFUL and await _is_down(tx, container):
@@ -155,7 +158,7 @@ async def reschedule(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker
         return container.id
     command = {}
     if container.claims:
-        await claims.depart(tx, [container])
+        await claims.depart(tx, [container], guarded=False)
         command = {container.node or "": [commands.delete_placement(container)]}
     fresh = container if waits else container.to(Status.PENDING, node_id=None, node=None, ipaddress=None)
     pending = replace(fresh, message=None, decision_id=None, waiting=False, attempts=0, retry_at=None, takeover=False)

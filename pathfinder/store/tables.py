@@ -221,7 +221,10 @@ class Container(SQLModel, table=True):
 
 
 class Departure(SQLModel, table=True):
-    """A former placement that still holds its claim, until its node reports the instance gone."""
+    """A former placement that still holds its claim, until its node reports the instance gone.
+
+    While it is `guarded`, and its node READY, its container is not placed anew: the instance may run.
+    """
 
     __tablename__ = "departures"
 
@@ -232,7 +235,12 @@ class Departure(SQLModel, table=True):
     memory_bytes: int = _count()
     disk_bytes: int = _count()
     stateful: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    guarded: bool = Field(sa_column_kwargs={"server_default": text("false")})
     created_at: datetime = _now()
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index("ix_departures_guarded", "container_id", postgresql_where=text("guarded")),
+    )
 
 
 class Attempt(SQLModel, table=True):

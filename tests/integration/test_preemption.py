@@ -67,6 +67,25 @@ async def test_an_urgent_container_gets_the_room_of_the_least_that_must_go(fleet
     await fleet.assert_claims_add_up()
 
 
+async def test_a_victim_that_still_runs_is_placed_nowhere_else(fleet: Fleet, process: Process) -> None:
+    """Although there is room by now; it is when its instance is gone."""
+    await full(fleet, process)
+    await fleet.ask("high", cpu=2, priority=10, policy="urgent")
+    await place_pending(process, fleet.cluster_id)
+    await fleet.node("node-03", cpu_millicores=4000)
+    await fleet.rows("UPDATE nodes SET schedulable = hostname = 'node-03' RETURNING id")
+    victims = "SELECT status, message FROM containers WHERE message ~ 'gave way'"
+
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
+    ((status, message),) = await fleet.rows(victims)
+    assert status == "PENDING"
+    assert "runs on node-0" in str(message)
+
+    await depart(fleet, process)
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
+    assert "PENDING" not in (await fleet.statuses()).values()
+
+
 async def test_the_node_of_a_victim_is_told_to_delete_it(fleet: Fleet, process: Process) -> None:
     """And a scheduler that it is to be placed."""
     await full(fleet, process)

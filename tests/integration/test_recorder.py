@@ -10,8 +10,8 @@ from sqlalchemy import text
 from workbench import Fleet
 
 from pathfinder.bootstrap import Process
-from pathfinder.domain.messages import Command, Envelope, Exchange, Report, decode
-from pathfinder.store import nodes, outbox, requests
+from pathfinder.domain.messages import SUPPLY, Command, Envelope, Exchange, Kind, Report, decode
+from pathfinder.store import due, nodes, outbox, requests
 from pathfinder.store.requests import Asker
 from workers.recorder import record_inventory, record_reports
 from workers.scheduler import ANYTHING, place_pending
@@ -179,6 +179,48 @@ async def test_what_may_be_left_of_a_failed_provision_holds_its_room(node: Node)
     gone = node.report(Report.DELETED)
     await node.say(gone, gone)
     assert await node.claimed() == [(0, 0)]
+
+
+async def test_what_may_still_run_somewhere_is_placed_nowhere_else(node: Node) -> None:
+    """However often a scheduler looks, and nothing is due meanwhile; it is once its node says that it is gone."""
+    await node.fleet.node("node-02")
+    await node.say(node.report(Report.PROVISION_FAILED, reason="LXD does not answer", fault="node", left=True))
+
+    await node.due()
+    await place_pending(node.process, node.fleet.cluster_id, news=ANYTHING)
+    assert (await node.state())[:2] == ("PENDING", 1)
+    ((message,),) = await node.fleet.rows("SELECT message FROM containers")
+    assert "once node-01 says that nothing of it is left there" in str(message)
+    async with node.process.database.read() as connection:
+        assert (await due.next_due(connection, due.EVER))[0] is None
+
+    await node.say(node.report(Report.DELETED))
+    await place_pending(node.process, node.fleet.cluster_id)
+    assert (await node.state())[:2] == ("SCHEDULED", 2)
+
+
+async def test_what_ran_on_a_node_that_is_down_holds_nothing_back(node: Node) -> None:
+    """Its lease is over, and it stopped what it had; schedulers hear of that moment."""
+    await node.fleet.node("node-02")
+    await node.say(node.report(Report.PROVISION_FAILED, reason="LXD does not answer", fault="node", left=True))
+    await node.fleet.rows("UPDATE nodes SET status = 'DOWN' WHERE hostname = 'node-01' RETURNING id")
+
+    await node.due()
+
+    assert (await node.state())[:2] == ("SCHEDULED", 2)
+    assert Kind.NODE_DOWN in SUPPLY
+
+
+async def test_a_user_may_have_it_elsewhere_although_it_may_still_run(node: Node) -> None:
+    """For a node that never gets rid of it; also where no retry is awaited. The room there stays held."""
+    await node.fleet.node("node-02")
+    await node.say(node.report(Report.PROVISION_FAILED, reason="LXD does not answer", fault="node", left=True))
+    await node.fleet.rows("UPDATE containers SET retry_at = NULL RETURNING id")
+
+    await node.reschedule()
+
+    assert (await node.state())[:2] == ("SCHEDULED", 2)
+    assert (await node.claimed())[0] == (2000, 1)
 
 
 async def test_the_api_lists_the_attempts(node: Node, api: httpx2.AsyncClient) -> None:

@@ -1,0 +1,27 @@
+"""Departures whose instance may run, and so keep their container from being placed anew"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+
+revision: str = "0006"
+down_revision: str | None = "0005"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+
+def upgrade() -> None:
+    op.add_column("departures", sa.Column("guarded", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.create_index(
+        "ix_departures_guarded",
+        "departures",
+        ["container_id"],
+        unique=False,
+        postgresql_where=sa.text("guarded"),
+    )
+
+
+def downgrade() -> None:
+    op.drop_index("ix_departures_guarded", table_name="departures")
+    op.drop_column("departures", "guarded")
