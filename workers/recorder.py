@@ -164,13 +164,13 @@ async def record_inventory(tx: AsyncConnection, envelope: Envelope, grace: timed
     """Answer the differences between a node's full list and the store with commands.
 
     A DOWN node is READY again with the first list that shows nothing stale. What it was told before it went DOWN does
-    not count, so its list does only once it has registered anew.
+    not count, so its list does only once it has registered anew; one that was under way since then does not either.
     """
     node_id = UUID(envelope.subject)
     node = (await nodes.by_ids(tx, {node_id})).get(node_id)
     if node is None:
         return
-    if node.down and envelope.body["epoch"] != node.epoch:
+    if envelope.body["epoch"] != node.epoch:
         await journal.record(tx, [], {node.hostname: [commands.rejoin(envelope.cluster, envelope.subject)]})
         return
     listed = [inventory.Listed.read(item) for item in envelope.body["instances"]]
@@ -179,9 +179,11 @@ async def record_inventory(tx: AsyncConnection, envelope: Envelope, grace: timed
     before = {one.id: one for one in wanted}
     work = Work()
     clean = not inventory.stale(wanted, listed)
+    now = await attempts.now(tx)
+    made = inventory.taken(envelope.at, now)
     if node.down:
-        grace = timedelta()  # it does nothing yet that its list could have missed
-    for repair in inventory.compare(wanted, listed, busy, datetime.now(UTC), grace):
+        made, grace = now, timedelta()  # it does nothing yet that its list could have missed
+    for repair in inventory.compare(wanted, listed, busy, made, grace):
         if node.down and not clean and repair.command != Command.DELETE:
             continue  # nothing goes on there before what is stale is gone
         if repair.container is not None:
@@ -193,7 +195,7 @@ async def record_inventory(tx: AsyncConnection, envelope: Envelope, grace: timed
     there = {(one.container_id, one.generation) for one in listed}
     gone = [
         (id_, generation, node_id)
-        for id_, generation in await claims.open_departures(tx, node_id)
+        for id_, generation in await claims.open_departures(tx, node_id, made - grace)
         if (str(id_), generation) not in there and str(id_) not in busy
     ]
     known = before | await containers.lock(tx, {id_ for id_, _, _ in gone} - before.keys())

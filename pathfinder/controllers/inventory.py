@@ -10,6 +10,10 @@ from pathfinder.domain.errors import MalformedMessage
 from pathfinder.domain.lifecycle import RUNNING, ContainerType, Status
 from pathfinder.domain.messages import Command, Kind
 
+#: For how long at most a list is believed to have been under way. Only its sender's clock tells when it was made, and
+#: one that is wrong must not put repairs off for good.
+MOST_UNDER_WAY = timedelta(minutes=5)
+
 #: What is said of a stateful container whose instance is on its node no more.
 DISK_GONE = (
     "Its instance, and the disk with it, is not on its node any more. `pfi reschedule container NAME` starts it anew "
@@ -52,20 +56,32 @@ class Repair:
     body: Mapping[str, Any] | None = None
 
 
+def taken(at: str, now: datetime) -> datetime:
+    """When a list was made by its sender's clock, as far as that is believed: not after `now`, and not long before.
+
+    Raises MalformedMessage.
+    """
+    try:
+        said = datetime.fromisoformat(at)
+        return max(min(said, now), now - MOST_UNDER_WAY)
+    except (ValueError, TypeError) as error:
+        raise MalformedMessage(f"not the moment of an inventory: {error}") from error
+
+
 def compare(
-    wanted: Sequence[Container], listed: Sequence[Listed], busy: Collection[str], now: datetime, grace: timedelta
+    wanted: Sequence[Container], listed: Sequence[Listed], busy: Collection[str], made: datetime, grace: timedelta
 ) -> list[Repair]:
-    """The repairs that make the node's list match what is wanted there.
+    """The repairs that make the node's list, `made` then, match what is wanted there.
 
     `busy` are ids of containers the agent was working on while it made the list: their entries may be out of date
-    already, and a report about them is under way. Differences younger than `grace` may be too.
+    already, and a report about them is under way. So may be what changed less than `grace` before it, or after it.
     """
     there = {(one.container_id, one.generation): one for one in listed}
     repairs = []
     for container in wanted:
         if str(container.id) not in busy:
             instance = there.get((str(container.id), container.generation))
-            repair = _wanted(container, instance, now - container.status_at >= grace)
+            repair = _wanted(container, instance, made - container.status_at >= grace)
             if repair is not None:
                 repairs.append(repair)
     repairs += [
@@ -93,7 +109,7 @@ def _wanted(container: Container, instance: Listed | None, old: bool) -> Repair 
             return _repair(container, None, gone, Kind.CONTAINER_DELETED)
         case Status.LOST:
             return _found_again(container, instance)
-    if container.status not in RUNNING:
+    if container.status not in RUNNING or not old:
         return None
     if instance is None and container.type == ContainerType.STATEFUL:
         return _disk_gone(container)

@@ -7,6 +7,7 @@ At any moment a node's claim is the sum over its placements (containers in a cla
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -202,9 +203,10 @@ async def finish_departures(tx: AsyncConnection, gone: Iterable[tuple[UUID, int,
     return [Departure(row[0], row[1], row[2], Resources(*row[3:6]), row[6]) for row in result]
 
 
-async def open_departures(tx: AsyncConnection, node_id: UUID) -> list[tuple[UUID, int]]:
-    """The `(container, generation)` pairs a node was told to delete and has not reported gone."""
+async def open_departures(tx: AsyncConnection, node_id: UUID, until: datetime) -> list[tuple[UUID, int]]:
+    """The `(container, generation)` pairs a node was told to delete by then and has not reported gone."""
     result = await tx.execute(
-        text("SELECT container_id, generation FROM departures WHERE node_id = :node_id"), {"node_id": node_id}
+        text("SELECT container_id, generation FROM departures WHERE node_id = :node_id AND created_at <= :until"),
+        {"node_id": node_id, "until": until},
     )
     return [(row[0], row[1]) for row in result]

@@ -55,7 +55,7 @@ class Bench:
         async with self.process.database.begin() as tx:
             await record_reports(tx, [said])
 
-    async def show(self, epoch: int, *listed: tuple[str, int, bool]) -> None:
+    async def show(self, epoch: int, *listed: tuple[str, int, bool], grace: timedelta = timedelta(hours=1)) -> None:
         """The first node's full list: name, generation and whether it runs."""
         instances = [
             {
@@ -71,7 +71,7 @@ class Bench:
         body = {"instances": instances, "busy": [], "epoch": epoch}
         said = Envelope(Report.INVENTORY, str(self.fleet.cluster_id), str(self.node_id), body=body)
         async with self.process.database.begin() as tx:
-            await record_inventory(tx, said, timedelta(hours=1))
+            await record_inventory(tx, said, grace)
 
     async def fall_silent(self) -> nodes.Node:
         """Its lease ends, and it is declared DOWN."""
@@ -209,7 +209,7 @@ async def test_a_container_on_a_lost_node_can_be_deleted(bench: Bench) -> None:
 
 async def test_a_stateful_container_whose_disk_is_gone_is_not_made_anew_by_itself(bench: Bench) -> None:
     """An empty disk would look like a healthy one. Asked for, it is placed without a takeover."""
-    await bench.show(0, ("web", 1, True))
+    await bench.show(0, ("web", 1, True), grace=timedelta())
 
     assert (await bench.states())["db"] == ("LOST", 1, "node-01")
 

@@ -1,7 +1,7 @@
 """The recorder: reports and lists of agents, doubled, late, reordered, or of nodes that are gone."""
 
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import httpx2
@@ -10,6 +10,7 @@ from sqlalchemy import text
 from workbench import Fleet
 
 from pathfinder.bootstrap import Process
+from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.messages import SUPPLY, Command, Envelope, Exchange, Kind, Report, decode
 from pathfinder.store import due, nodes, outbox, requests
 from pathfinder.store.requests import Asker
@@ -40,11 +41,16 @@ class Node:
             await record_reports(tx, reports)
 
     async def show(
-        self, *instances: dict[str, object], busy: tuple[str, ...] = (), grace: timedelta = NO_GRACE
+        self,
+        *instances: dict[str, object],
+        busy: tuple[str, ...] = (),
+        grace: timedelta = NO_GRACE,
+        made: datetime | None = None,
     ) -> None:
-        """Have a full list recorded."""
+        """Have a full list recorded, made now unless told otherwise."""
         body = {"instances": list(instances), "busy": list(busy), "epoch": self.epoch}
-        envelope = Envelope(Report.INVENTORY, str(self.fleet.cluster_id), str(self.node_id), body=body)
+        at = (made or datetime.now(UTC)).isoformat()
+        envelope = Envelope(Report.INVENTORY, str(self.fleet.cluster_id), str(self.node_id), body=body, at=at)
         async with self.process.database.begin() as tx:
             await record_inventory(tx, envelope, grace)
 
@@ -403,10 +409,42 @@ async def test_a_lost_report_of_a_departure_is_made_good(node: Node) -> None:
     await node.say(node.report(Report.PROVISIONED, ipaddress="10.0.0.9"))
     await node.reschedule()
 
-    await node.show(node.instance(generation=1), grace=GRACE)
+    await node.show(node.instance(generation=1))
+    await node.show(node.instance(generation=2), grace=GRACE)  # it may have been made before the instance was seen
     assert await node.claimed() == [(4000, 2)]
-    await node.show(node.instance(generation=2), grace=GRACE)
+    await node.show(node.instance(generation=2))
     assert await node.claimed() == [(2000, 1)]
+
+
+@pytest.mark.parametrize("type_", ContainerType)
+async def test_a_list_that_was_made_before_the_report_and_comes_after_it_declares_nothing_missing(
+    fleet: Fleet, process: Process, type_: ContainerType
+) -> None:
+    """Nor lost: a disk is gone only if a list says so that knows of the container."""
+    node_id = await fleet.node("node-01")
+    (id_,) = await fleet.ask("web", type=type_)
+    await place_pending(process, fleet.cluster_id)
+    node = Node(fleet, node_id, id_)
+    before = datetime.now(UTC)
+    await node.say(node.report(Report.PROVISIONED, ipaddress="10.0.0.9"))
+
+    await node.show(made=before)
+    await node.show(grace=GRACE)
+    assert await node.state() == ("PROVISIONED", 1, "10.0.0.9")
+
+    await node.show()
+    assert (await node.state())[0] != "PROVISIONED"
+
+
+async def test_a_list_of_another_epoch_counts_for_nothing_though_its_node_is_ready(node: Node) -> None:
+    """The node went DOWN and came back while it was under way. Its agent, should it not know, is told."""
+    await node.say(node.report(Report.PROVISIONED, ipaddress="10.0.0.9"))
+    await node.fleet.rows("UPDATE nodes SET epoch = 1 RETURNING id")
+
+    await node.show()
+
+    assert (await node.state())[0] == "PROVISIONED"
+    assert await node.commands() == [(Command.REJOIN, 0)]
 
 
 async def test_freed_room_is_told_to_whoever_waits(node: Node) -> None:

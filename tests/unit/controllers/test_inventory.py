@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from pathfinder.controllers.inventory import Listed, Repair, compare
+from pathfinder.controllers.inventory import MOST_UNDER_WAY, Listed, Repair, compare, taken
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import MalformedMessage
 from pathfinder.domain.lifecycle import ContainerType, Status
@@ -133,6 +133,30 @@ def test_young_differences_are_left_alone(status: Status) -> None:
 
     assert compare([young], [], [], NOW, GRACE) == []
     assert compare([], [listed(seen_seconds=29.9)], [], NOW, GRACE) == []
+
+
+@pytest.mark.parametrize("type_", ContainerType)
+@pytest.mark.parametrize("there", [[], [listed(running=False)], [listed(running=False, address=None)]])
+@pytest.mark.parametrize("age", [GRACE - timedelta(milliseconds=1), -timedelta(hours=1)], ids=["young", "later"])
+def test_what_runs_since_a_moment_is_neither_missing_nor_lost(
+    type_: ContainerType, there: list[Listed], age: timedelta
+) -> None:
+    """The list was made before, and came late; once it is old enough it is."""
+    young = container(Status.PROVISIONED, type=type_, status_at=NOW - age)
+    ripe = container(Status.PROVISIONED, type=type_, status_at=NOW - GRACE)
+
+    assert compare([young], there, [], NOW, GRACE) == []
+    assert compare([ripe], there, [], NOW, GRACE) != []
+
+
+def test_a_list_counts_from_when_it_was_made_as_far_as_that_is_believed() -> None:
+    """A clock that is wrong makes a list neither younger than now nor so old that nothing is ever repaired."""
+    assert taken((NOW - GRACE).isoformat(), NOW) == NOW - GRACE
+    assert taken((NOW + GRACE).isoformat(), NOW) == NOW
+    assert taken((NOW - timedelta(days=9)).isoformat(), NOW) == NOW - MOST_UNDER_WAY
+    for nonsense in ("yesterday", "2026-11-23T00:00:00"):
+        with pytest.raises(MalformedMessage):
+            taken(nonsense, NOW)
 
 
 @pytest.mark.parametrize("status", [Status.SCHEDULED, Status.PROVISIONED, Status.SCHEDULE_DELETION])
