@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import structlog
@@ -147,25 +146,25 @@ class Monitor:
     async def _heal(self) -> None:
         async with self._lead.begin() as tx:
             down = await healing.down_nodes(tx)
-            sizes = await healing.fleet_sizes(tx) if down else {}
+            fleets = await healing.fleets(tx, self._lease_seconds) if down else {}
         for each in down:
             if each.unlost:
                 async with self._lead.begin() as tx:
                     lost = await healing.lose(tx, each.node)
                 log.warning("containers lost", node=each.node.hostname, containers=lost)
-        await self._replace(down, sizes)
+        await self._replace(down, fleets)
         self._fence.take_over([each for each in down if each.takeover and not each.alive])
 
-    async def _replace(self, down: Sequence[DownNode], sizes: dict[UUID, int]) -> None:
+    async def _replace(self, down: Sequence[DownNode], fleets: dict[UUID, tuple[int, int]]) -> None:
         silent = defaultdict(list)
         for each in down:
             if not each.alive:
                 # What was called LOST just now holds, too.
                 holding = each.holding or each.unlost
-                silent[each.node.cluster_id].append(decide.Silent(each.node.id, each.down_at, holding))
+                silent[each.node.cluster_id].append(decide.Silent(each.node.id, each.down_for, holding))
         by_id = {each.node.id: each.node for each in down}
         for cluster_id, ones in silent.items():
-            plan = decide.plan(ones, sizes.get(cluster_id, len(ones)), datetime.now(UTC))
+            plan = decide.plan(ones, *fleets.get(cluster_id, (len(ones), 0)))
             for node_id in plan.heal:
                 async with self._lead.begin() as tx:
                     moved = await healing.replace(tx, by_id[node_id], takeovers=False)

@@ -6,7 +6,7 @@ No node is locked here: a LOST container keeps its claim, and a placement that e
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace as with_message
-from datetime import datetime
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import text
@@ -30,7 +30,7 @@ class DownNode:
 
     node: Node
     ipaddress: str
-    down_at: datetime
+    down_for: timedelta
     fenced: bool
     alive: bool
     unlost: bool
@@ -39,7 +39,7 @@ class DownNode:
 
 
 _DOWN = text("""
-    SELECT n.id, n.cluster_id, n.hostname, n.epoch, n.ipaddress, COALESCE(n.down_at, n.created_at) AS down_at,
+    SELECT n.id, n.cluster_id, n.hostname, n.epoch, n.ipaddress, now() - COALESCE(n.down_at, n.created_at) AS down_for,
            n.fenced_at IS NOT NULL AS fenced, COALESCE(l.until > now(), false) AS alive,
            COALESCE(bool_or(c.status <> 'LOST'), false) AS unlost,
            COALESCE(bool_or(c.status = 'LOST' AND c.type = 'STATELESS'), false) AS holding,
@@ -56,16 +56,30 @@ async def down_nodes(tx: AsyncConnection) -> list[DownNode]:
     return [
         DownNode(
             Node(row.id, row.cluster_id, row.hostname, row.epoch, down=True),
-            *(row.ipaddress, row.down_at, row.fenced, row.alive, row.unlost, row.holding, row.takeover),
+            *(row.ipaddress, row.down_for, row.fenced, row.alive, row.unlost, row.holding, row.takeover),
         )
         for row in rows
     ]
 
 
-async def fleet_sizes(tx: AsyncConnection) -> dict[UUID, int]:
-    """How many nodes each cluster has."""
-    rows = await tx.execute(text("SELECT cluster_id, count(*) AS nodes FROM nodes GROUP BY cluster_id"))
-    return {row.cluster_id: row.nodes for row in rows}
+# Half a lease is a heartbeat at least, and more than one that is only a little late.
+_FLEETS = text("""
+    SELECT n.cluster_id, count(*) AS nodes, count(*) FILTER (
+        WHERE n.status = 'READY' AND COALESCE(n.reboot_until < now(), true)
+          AND l.until < now() + make_interval(secs => COALESCE(k.lease_seconds, :seconds) / 2)
+    ) AS faltering
+    FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id LEFT JOIN leases AS l ON l.node_id = n.id
+    GROUP BY n.cluster_id
+""")
+
+
+async def fleets(tx: AsyncConnection, lease_seconds: float) -> dict[UUID, tuple[int, int]]:
+    """How many nodes each cluster has, and how many of them are READY still and were not heard for half a lease.
+
+    Those whose silence was announced do not count as such.
+    """
+    rows = await tx.execute(_FLEETS, {"seconds": lease_seconds})
+    return {row.cluster_id: (row.nodes, row.faltering) for row in rows}
 
 
 async def lose(tx: AsyncConnection, node: Node) -> int:

@@ -331,6 +331,24 @@ async def test_a_stateful_container_is_taken_over_only_once_its_node_is_fenced(
         await asyncio.wait_for(running, 40)
 
 
+async def test_who_is_overdue_counts_for_the_brake_before_it_is_down(bench: Bench) -> None:
+    """Not heard for half a lease: DOWN nodes are counted as such, and announced silence is none."""
+
+    async def fleets() -> list[tuple[int, int]]:
+        async with bench.process.database.begin() as tx:
+            return list((await healing.fleets(tx, 15)).values())
+
+    assert await fleets() == [(2, 0)]
+
+    await bench.fleet.rows("UPDATE leases SET until = now() + interval '7 s' RETURNING node_id")
+    assert await fleets() == [(2, 2)]
+
+    await bench.fall_silent()
+    assert await fleets() == [(2, 1)]
+    await bench.fleet.rows("UPDATE nodes SET reboot_until = now() + interval '1 h' RETURNING id")
+    assert await fleets() == [(2, 0)]
+
+
 async def test_a_fencing_hook_that_cannot_be_run_or_never_ends_is_a_failure(make_process: MakeProcess) -> None:
     """In words; and it is ended."""
     missing = make_process(fence_command=f"/nowhere/{uuid4()}").settings
