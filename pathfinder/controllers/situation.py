@@ -25,7 +25,9 @@ class RoleSeen:
 
 @dataclass(frozen=True, slots=True)
 class NodeSeen:
-    """A node that is DOWN or set aside. `expected`: its silence was announced. `lost`: containers that wait for it."""
+    """A node that is DOWN or set aside. `expected`: its silence was announced, or it just joined. `lost`: containers
+    that wait for it.
+    """
 
     id: UUID
     hostname: str

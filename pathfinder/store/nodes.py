@@ -118,13 +118,14 @@ async def of_cluster(tx: AsyncConnection, cluster_id: UUID) -> list[Node]:
     return [Node(*row) for row in await tx.execute(text(f"{_IDENTITY} WHERE cluster_id = :id"), {"id": cluster_id})]
 
 
-# What is DOWN stays DOWN until its full list shows that nothing is left there of what was placed anew elsewhere. A
-# machine with another disk is DOWN at once: nothing of what the old one held is on it.
+# What is DOWN stays DOWN until its full list shows that nothing is left there of what was placed anew elsewhere. One
+# that is new begins so: it may have been a node before, and deleted while it was away. A machine with another disk is
+# DOWN at once: nothing of what the old one held is on it.
 _REGISTER = text("""
     INSERT INTO nodes (id, cluster_id, hostname, ipaddress, machine_id, status, runtime, runtime_version, architecture,
                        pool_driver, agent_version, labels, capabilities, cpu_millicores, memory_bytes, disk_bytes,
                        supply)
-    VALUES (:id, :cluster_id, :hostname, :ipaddress, :machine_id, 'READY', :runtime, :runtime_version, :architecture,
+    VALUES (:id, :cluster_id, :hostname, :ipaddress, :machine_id, 'DOWN', :runtime, :runtime_version, :architecture,
             :pool_driver, :agent_version, CAST(:labels AS jsonb), CAST(:capabilities AS jsonb),
             :cpu_millicores, :memory_bytes, :disk_bytes, 1)
     ON CONFLICT (hostname) DO UPDATE
@@ -148,7 +149,7 @@ _PRESENT = text("""
 async def register(
     tx: AsyncConnection, cluster_id: UUID, node: NodeRegistration, lease_seconds: float, trace_id: str
 ) -> Node:
-    """Admit a node, new or back again, with a fresh lease.
+    """Admit a node, new or back again, with a fresh lease. A new one is READY with its first full list.
 
     Raises AlreadyExists while another machine with that name is alive, Conflict if it belongs to another cluster.
     """

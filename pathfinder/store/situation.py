@@ -26,6 +26,9 @@ MISSING_MINUTES = 10
 #: How far back decisions are looked at for plugins that failed in them.
 PLUGIN_MINUTES = 10
 
+#: A node that is DOWN for no longer since it registered for the first time is only about to show its first list.
+JOINING_SECONDS = 30
+
 #: A container that waited so long for a node did not just come at a bad moment.
 WAITING_SECONDS = 60
 
@@ -40,7 +43,9 @@ _LITTLE = text("""
 """)
 _NODES = text("""
     SELECT n.id, n.hostname, k.id AS cluster_id, k.name AS cluster, n.status = 'DOWN' AS down,
-           COALESCE(n.reboot_until > now(), false) AS expected, n.aside_until, n.aside_reason,
+           COALESCE(n.reboot_until > now(), false)
+               OR n.down_at IS NULL AND n.created_at > now() - make_interval(secs => :joining) AS expected,
+           n.aside_until, n.aside_reason,
            (SELECT count(*) FROM containers AS c WHERE c.node_id = n.id AND c.status = 'LOST') AS lost
     FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id
     WHERE n.status = 'DOWN' OR n.aside_until IS NOT NULL ORDER BY n.hostname
@@ -122,7 +127,7 @@ async def read(
         queues=queues,
         outbox_oldest=little.oldest,
         dead_letters=little.dead,
-        nodes=tuple(map(_node, await tx.execute(_NODES))),
+        nodes=tuple(map(_node, await tx.execute(_NODES, {"joining": JOINING_SECONDS}))),
         failing=tuple(map(_failing, await tx.execute(_FAILING, {"minutes": MISSING_MINUTES}))),
         unplaceable=tuple(map(_waiting, await tx.execute(_UNPLACEABLE, seconds))),
         lost=tuple(map(_waiting, await tx.execute(_LOST, {"examples": EXAMPLES}))),

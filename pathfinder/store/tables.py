@@ -75,7 +75,8 @@ class Node(SQLModel, table=True):
     scheduler that is about to let a container wait can see that it looked too early.
 
     `epoch` grows each time it goes DOWN: what it was told before that is void. `down_at` is set while it is DOWN,
-    `fenced_at` once somebody else has made sure that nothing runs there. Until `reboot_until` its silence is expected.
+    but for one that never was READY; `fenced_at` once somebody else has made sure that nothing runs there. Until
+    `reboot_until` its silence is expected.
     `failures` counts provisions in a row, of different containers, that failed by the node's fault; until `aside_until`
     it gets no placement for `aside_reason`, and after it one at a time.
 

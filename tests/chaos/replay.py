@@ -7,7 +7,8 @@ from typing import NamedTuple
 from chaos.evidence import Event
 from pathfinder.domain.lifecycle import TRANSITIONS, Status
 
-#: What a node is after each kind of fact about it. A new one is READY; one that registers again is what it was.
+#: What a node is after each kind of fact about it. A new one is DOWN until its first list; one that registers again is
+#: what it was.
 NODE_STATUS = {"node.ready": "READY", "node.down": "DOWN"}
 
 
@@ -64,6 +65,6 @@ def _node(state: State, event: Event) -> None:
     if event.kind == "node.deleted":
         state.nodes.pop(event.subject_id, None)
     elif event.kind == "node.registered":
-        state.nodes.setdefault(event.subject_id, "READY")
+        state.nodes.setdefault(event.subject_id, "DOWN")
     elif event.kind in NODE_STATUS:
         state.nodes[event.subject_id] = NODE_STATUS[event.kind]

@@ -32,6 +32,8 @@ def sound() -> Evidence:
     facts = [
         ("node.registered", "node", "n-a", "a", 0, "a", None),
         ("node.registered", "node", "n-b", "b", 0, "b", None),
+        ("node.ready", "node", "n-a", "a", 0, "a", None),
+        ("node.ready", "node", "n-b", "b", 0, "b", None),
         ("node.down", "node", "n-b", "b", 0, "b", None),
         ("node.ready", "node", "n-b", "b", 0, "b", None),
         ("container.requested", "container", "1", "web", 0, None, "PENDING"),

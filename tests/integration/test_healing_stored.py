@@ -258,6 +258,29 @@ async def test_a_clone_of_a_live_node_is_refused_and_a_new_machine_takes_its_pla
     assert await bench.states() == {"web": ("SCHEDULED", 1, "node-01"), "db": ("LOST", 1, "node-01")}
 
 
+async def test_a_node_that_was_deleted_while_it_was_away_is_not_ready_before_it_is_rid_of_what_it_held(
+    bench: Bench,
+) -> None:
+    """It comes back as a new one; what runs there was placed anew meanwhile."""
+    node = await bench.fall_silent()
+    await bench.lose_and_replace(node)
+    async with bench.process.database.begin() as tx:
+        await requests.delete(tx, bench.fleet.cluster_id, "db", ASKER)
+        await nodes.delete(tx, node, "test", "trace")
+        admitted = await nodes.register(tx, bench.fleet.cluster_id, registration("node-01"), 60, "")
+    bench.node_id = admitted.id
+    await bench.commands()
+    assert (admitted.down, await bench.node_status()) == (True, "DOWN")
+
+    await bench.show(admitted.epoch, ("web", 1, True))
+    assert await bench.node_status() == "DOWN"
+    assert ("node-01", Command.DELETE, 1) in await bench.commands()
+
+    await bench.show(admitted.epoch)
+    assert await bench.node_status() == "READY"
+    assert (await bench.fleet.kinds()).count("node.ready") == 1
+
+
 async def test_an_announced_reboot_is_no_silence_until_it_is_over(bench: Bench) -> None:
     """Uncordoning takes the announcement back."""
     async with bench.process.database.begin() as tx:

@@ -92,6 +92,9 @@ async def test_a_node_that_is_down_is_a_problem_but_no_second_event(
     await fleet.rows("UPDATE nodes SET status = 'DOWN' RETURNING id")
 
     await look(lead, queues, Noticing(), ())
+    assert await rows(fleet) == []  # it has just joined
+    await fleet.rows("UPDATE nodes SET down_at = now() RETURNING id")
+    await look(lead, queues, Noticing(), ())
 
     assert await rows(fleet) == [("node.down:node-1", True)]
     assert (await fleet.kinds()).count("node.down") == 0
@@ -209,7 +212,7 @@ async def test_what_is_wrong_can_be_listed_and_what_is_over_too(
     await fleet.node("node-1")
     queues.depths = {"pathfinder.scheduler": 9000}
     await look(lead, queues, Noticing(), ())
-    await fleet.rows("UPDATE nodes SET status = 'DOWN' RETURNING id")
+    await fleet.rows("UPDATE nodes SET status = 'DOWN', down_at = now() RETURNING id")
     queues.depths = {}
     for _ in range(2):
         await look(lead, queues, Noticing(), ())

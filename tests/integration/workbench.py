@@ -59,9 +59,11 @@ class Fleet:
         self.process, self.cluster_id = process, cluster_id
 
     async def node(self, hostname: str, **changes: object) -> UUID:
-        """Register a node with 8 cores, 8 GiB and 80 GiB; keyword arguments replace fields."""
+        """Register a node with 8 cores, 8 GiB and 80 GiB, and call it READY; keyword arguments replace fields."""
         async with self.process.database.begin() as tx:
-            return (await nodes.register(tx, self.cluster_id, registration(hostname, **changes), 60, "")).id
+            admitted = await nodes.register(tx, self.cluster_id, registration(hostname, **changes), 60, "")
+            await tx.execute(text("UPDATE nodes SET status = 'READY' WHERE id = :id"), {"id": admitted.id})
+            return admitted.id
 
     async def ask(self, *hostnames: str, **fields: object) -> list[UUID]:
         """Ask for containers."""
