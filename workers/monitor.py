@@ -70,9 +70,12 @@ class Monitor:
         A DOWN node that is heard is told to come back: to register anew and to send its full list.
         """
         heard = [one for delivery in batch for one in delivery.envelopes]
-        latest = {UUID(one.subject): one.body["usage"] for one in heard if one.kind != MARK}
+        beats = {UUID(one.subject): one.body for one in heard if one.kind != MARK}
+        latest = {node_id: body["usage"] for node_id, body in beats.items()}
+        # Agents of before do not say how long they count on it.
+        said = {node_id: body["lease_seconds"] for node_id, body in beats.items() if "lease_seconds" in body}
         async with self._lead.begin() as tx:
-            await nodes.renew(tx, latest, self._lease_seconds)
+            await nodes.renew(tx, latest, self._lease_seconds, said)
             down = [node for node in (await nodes.by_ids(tx, set(latest))).values() if node.down]
             told = {node.hostname: [commands.rejoin(str(node.cluster_id), str(node.id))] for node in down}
             await journal.record(tx, [], told)

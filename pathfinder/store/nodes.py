@@ -184,24 +184,41 @@ async def note_images(tx: AsyncConnection, node_id: UUID, images: list[str]) -> 
     )
 
 
-_LEASE: bulk.Columns = {"node_id": "uuid", "usage": "text"}
+_LEASE: bulk.Columns = {"node_id": "uuid", "usage": "text", "said": "double precision"}
+# A lease is never cut short: its node may not have heard yet that new ones are shorter, and run on for the old one.
 _RENEW = text(f"""
-    INSERT INTO leases (node_id, until, usage)
-    SELECT h.node_id, now() + make_interval(secs => COALESCE(k.lease_seconds, :seconds)), h.usage::jsonb
+    INSERT INTO leases (node_id, until, usage, seconds)
+    SELECT h.node_id, now() + make_interval(secs => GREATEST(COALESCE(k.lease_seconds, :seconds), h.said)),
+           h.usage::jsonb, h.said
     FROM {bulk.rows(_LEASE, "h")} JOIN nodes AS n ON n.id = h.node_id JOIN clusters AS k ON k.id = n.cluster_id
     ORDER BY h.node_id
-    ON CONFLICT (node_id) DO UPDATE SET until = EXCLUDED.until, usage = EXCLUDED.usage
+    ON CONFLICT (node_id) DO UPDATE SET until = GREATEST(EXCLUDED.until, leases.until), usage = EXCLUDED.usage,
+                                        seconds = COALESCE(EXCLUDED.seconds, leases.seconds)
 """)  # noqa: S608 - the text is put together from the constants above
 
 
-async def renew(tx: AsyncConnection, usage: Mapping[UUID, Mapping[str, Any]], lease_seconds: float) -> None:
-    """Renew the leases of these nodes, for `lease_seconds` or what their cluster says, and note how busy they are."""
-    items = [{"node_id": node_id, "usage": orjson.dumps(one).decode()} for node_id, one in usage.items()]
+async def renew(
+    tx: AsyncConnection,
+    usage: Mapping[UUID, Mapping[str, Any]],
+    lease_seconds: float,
+    said: Mapping[UUID, float] | None = None,
+) -> None:
+    """Renew the leases of these nodes, and note how busy they are.
+
+    For `lease_seconds` or what their cluster says, or for what they `said` that they count on, if that is more.
+    """
+    said = said or {}
+    items = [
+        {"node_id": node_id, "usage": orjson.dumps(one).decode(), "said": said.get(node_id)}
+        for node_id, one in usage.items()
+    ]
     await tx.execute(_RENEW, {"seconds": lease_seconds, **bulk.parameters(_LEASE, items)})
 
 
+# All at once they are renewed where the database's clock was set, too, so one that is too long is no reason to stay so.
 _EXTEND = """
-    UPDATE leases AS l SET until = now() + make_interval(secs => COALESCE(k.lease_seconds, :seconds))
+    UPDATE leases AS l
+    SET until = now() + make_interval(secs => GREATEST(COALESCE(k.lease_seconds, :seconds), l.seconds))
     FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id WHERE n.id = l.node_id
 """
 

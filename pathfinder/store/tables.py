@@ -129,12 +129,17 @@ class Node(SQLModel, table=True):
 
 
 class Lease(SQLModel, table=True):
-    """A node's right to run its containers; apart from `nodes`, because heartbeats write it all the time."""
+    """A node's right to run its containers; apart from `nodes`, because heartbeats write it all the time.
+
+    `seconds` is for how long the agent said that it counts on a heartbeat: what it was told last, which others may have
+    changed since. None until it said so.
+    """
 
     __tablename__ = "leases"
 
     node_id: UUID = Field(sa_column=Column(ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True))
     until: datetime = Field(sa_type=DateTime(timezone=True))
+    seconds: float | None = Field(default=None, sa_type=Double)
     usage: dict[str, Any] = _json()
 
 

@@ -311,6 +311,34 @@ async def test_a_cluster_has_a_rhythm_of_its_own_and_its_nodes_hear_of_it(bench:
             await clusters.change(tx, "default", ClusterPatch(lease_seconds=9), usual, "test", "")
 
 
+async def test_a_lease_is_not_shorter_than_its_node_believes(bench: Bench) -> None:
+    """Until the node says that it knows of a shorter one; over the API, and by fresh leases for all, neither."""
+
+    async def left() -> int:
+        given = "SELECT extract(epoch FROM until - clock_timestamp())::int FROM leases WHERE node_id = :id"
+        ((seconds,),) = await bench.fleet.rows(given, id=bench.node_id)
+        return int(str(seconds))
+
+    async def renew(said: dict[UUID, float]) -> int:
+        async with bench.process.database.begin() as tx:
+            await nodes.renew(tx, {bench.node_id: {}}, 10, said)
+        return await left()
+
+    assert await renew({bench.node_id: 900.0}) > 800
+    async with bench.process.database.begin() as tx:
+        await nodes.renew_all(tx, 10)
+    assert await left() > 800
+    async with bench.process.database.begin() as tx:
+        await nodes.extend(tx, bench.node_id, 10)
+    assert await left() > 800
+
+    assert await renew({bench.node_id: 10.0}) > 800  # it may have counted on the longer one a moment ago
+    async with bench.process.database.begin() as tx:
+        await nodes.renew_all(tx, 10)
+    assert await left() <= 10
+    assert await renew({}) <= 10
+
+
 @pytest.mark.parametrize("works", [True, False])
 async def test_a_stateful_container_is_taken_over_only_once_its_node_is_fenced(
     bench: Bench, make_process: MakeProcess, broker_url: str, channel: AbstractChannel, tmp_path: Path, works: bool

@@ -9,6 +9,7 @@ import pytest
 
 import workers.agent
 from pathfinder.bootstrap import Process
+from pathfinder.domain.messages import Report
 from pathfinder.embedded.ports import free_port
 from pathfinder.runtime.simulated import SimulatedRuntime
 from pathfinder.settings import Settings
@@ -117,3 +118,24 @@ async def test_an_agent_whose_beats_break_ends(monkeypatch: pytest.MonkeyPatch, 
         await workers.agent.serve(Process(settings, Database(settings.database_url, 1)), SimulatedRuntime())
 
     assert broken.group_contains(ZeroDivisionError)
+
+
+async def test_a_heartbeat_says_for_how_long_its_agent_counts_on_it(tmp_path: Path) -> None:
+    """By that its own lease is renewed, and whoever grants leases may mean another by now."""
+    said = []
+
+    class Heard:
+        async def about_node(self, kind: Report, body: dict[str, object], *, persistent: bool) -> None:
+            said.append((kind, body["lease_seconds"], persistent))
+
+    settings = Settings(state_dir=tmp_path)
+    membership = Membership(settings, SimulatedRuntime())
+    membership._admission = ADMISSION
+    lease = Lease(tmp_path / "lease.json")
+    pulse = Pulse(settings, membership, SimulatedRuntime(), lease)
+    pulse.reporter = Heard()  # type: ignore[assignment]
+
+    await pulse.beat()
+
+    assert said == [(Report.HEARTBEAT, ADMISSION.lease_seconds, False)]
+    assert lease.stands

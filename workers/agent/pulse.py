@@ -68,7 +68,8 @@ class Pulse:
     async def _over_broker(self) -> bool:
         if (reporter := self.reporter) is None:
             return False
-        body = {"usage": await self._usage(), "epoch": self._membership.now.epoch}
+        admission = self._membership.now  # what this beat renews the lease by, whatever comes meanwhile
+        body = {"usage": await self._usage(), "epoch": admission.epoch, "lease_seconds": admission.lease_seconds}
         try:
             async with asyncio.timeout(WAY_SECONDS):
                 await reporter.about_node(Report.HEARTBEAT, body, persistent=False)

@@ -1,4 +1,4 @@
-"""Departures whose instance may run, and so keep their container from being placed anew"""
+"""Departures whose instance may run, and so keep their container from being placed anew; leases that agents count on"""
 
 from collections.abc import Sequence
 
@@ -20,8 +20,10 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("guarded"),
     )
+    op.add_column("leases", sa.Column("seconds", sa.Double(), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("leases", "seconds")
     op.drop_index("ix_departures_guarded", table_name="departures")
     op.drop_column("departures", "guarded")
