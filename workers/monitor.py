@@ -16,7 +16,7 @@ from pathfinder.broker.connection import as_lost, backoff, pause
 from pathfinder.broker.consume import Delivery, consume
 from pathfinder.controllers import healing as decide
 from pathfinder.controllers import liveness
-from pathfinder.controllers.liveness import Clocks
+from pathfinder.controllers.liveness import Calls, Clocks
 from pathfinder.domain import commands
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.messages import Envelope, encode
@@ -48,6 +48,7 @@ class Monitor:
         #: None where leases must be granted anew before anybody is judged.
         self._clocks: Clocks | None = None
         self._marks: dict[str, asyncio.Event] = {}
+        self._calls = Calls(process.settings.heartbeat_seconds)
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -67,7 +68,7 @@ class Monitor:
     async def _heartbeats(self, batch: Sequence[Delivery]) -> None:
         """Renew the leases of every node heard from; then let more heartbeats gather.
 
-        A DOWN node that is heard is told to come back: to register anew and to send its full list.
+        A DOWN node that is heard is told to come back, now and then.
         """
         heard = [one for delivery in batch for one in delivery.envelopes]
         beats = {UUID(one.subject): one.body for one in heard if one.kind != MARK}
@@ -76,8 +77,13 @@ class Monitor:
         said = {node_id: body["lease_seconds"] for node_id, body in beats.items() if "lease_seconds" in body}
         async with self._lead.begin() as tx:
             await nodes.renew(tx, latest, self._lease_seconds, said)
-            down = [node for node in (await nodes.by_ids(tx, set(latest))).values() if node.down]
-            told = {node.hostname: [commands.rejoin(str(node.cluster_id), str(node.id))] for node in down}
+            down = await nodes.down(tx, set(latest))
+            due = self._calls.due([caller for _, caller in down], steady_now())
+            told = {
+                node.hostname: [commands.rejoin(str(node.cluster_id), str(node.id))]
+                for node, _ in down
+                if node.id in due
+            }
             await journal.record(tx, [], told)
         for one in heard:
             if one.kind == MARK and one.subject in self._marks:

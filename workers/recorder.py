@@ -163,8 +163,9 @@ async def _finish_departures(
 async def record_inventory(tx: AsyncConnection, envelope: Envelope, grace: timedelta) -> None:
     """Answer the differences between a node's full list and the store with commands.
 
-    A DOWN node is READY again with the first list that shows nothing stale. What it was told before it went DOWN does
-    not count, so its list does only once it has registered anew; one that was under way since then does not either.
+    A DOWN node is READY again with the first list that shows nothing stale; the monitor has it send another. What it
+    was told before it went DOWN does not count, so its list does only once it has registered anew; one that was under
+    way since then does not either.
     """
     node_id = UUID(envelope.subject)
     node = (await nodes.by_ids(tx, {node_id})).get(node_id)
@@ -178,7 +179,8 @@ async def record_inventory(tx: AsyncConnection, envelope: Envelope, grace: timed
     wanted = await containers.lock_of_node(tx, node_id)
     before = {one.id: one for one in wanted}
     work = Work()
-    clean = not inventory.stale(wanted, listed)
+    stale = inventory.stale(wanted, listed)
+    clean = not stale
     now = await attempts.now(tx)
     made = inventory.taken(envelope.at, now)
     if node.down:
@@ -200,13 +202,13 @@ async def record_inventory(tx: AsyncConnection, envelope: Envelope, grace: timed
     ]
     known = before | await containers.lock(tx, {id_ for id_, _, _ in gone} - before.keys())
     await _finish_departures(tx, work, gone, known, {node.id: node.hostname})
-    if node.down and not clean:
-        work.commands[node.hostname].append(commands.rejoin(envelope.cluster, envelope.subject))
     await work.write(tx, before)
     if (images := envelope.body.get("images")) is not None:  # agents of before do not tell
         await nodes.note_images(tx, node_id, images)
     if node.down and clean:
         await nodes.mark_ready(tx, node)
+    elif node.down:
+        await nodes.hold_back(tx, node, inventory.held_back(stale))
 
 
 def _repair_command(repair: inventory.Repair, cluster: str, known: dict[UUID, Container], epoch: int) -> Envelope:

@@ -14,6 +14,9 @@ from pathfinder.domain.messages import Command, Kind
 #: one that is wrong must not put repairs off for good.
 MOST_UNDER_WAY = timedelta(minutes=5)
 
+#: How many instances are named where many are told of together.
+EXAMPLES = 3
+
 #: What is said of a stateful container whose instance is on its node no more.
 DISK_GONE = (
     "Its instance, and the disk with it, is not on its node any more. `pfi reschedule container NAME` starts it anew "
@@ -96,6 +99,12 @@ def stale(wanted: Sequence[Container], listed: Sequence[Listed]) -> list[Listed]
     """The instances on the list that no placement on this node accounts for."""
     claimed = {(str(one.id), one.generation) for one in wanted if one.claims}
     return [one for one in listed if (one.container_id, one.generation) not in claimed]
+
+
+def held_back(stale: Sequence[Listed]) -> str:
+    """Why a node with these stale instances is not READY yet, in words."""
+    names = ", ".join(sorted(one.hostname for one in stale)[:EXAMPLES])
+    return f"{len(stale)} instance(s) of former placements are still on it, which it was told to delete: {names}"
 
 
 def _wanted(container: Container, instance: Listed | None, old: bool) -> Repair | None:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from pathfinder.controllers.situation import ClusterRef, Failing, RoleSeen, Situation, Waiting
+from pathfinder.controllers.situation import ClusterRef, Failing, NodeSeen, RoleSeen, Situation, Waiting
 from pathfinder.domain.problems import Problem, ProblemKind, Severity
 
 
@@ -176,15 +176,22 @@ def _nodes(now: Situation, open_keys: Collection[str]) -> Iterator[Problem]:
         if node.aside is not None and not node.down:
             yield about
         if node.down and not node.expected:
-            waits = f" {node.lost} container(s) wait for it." if node.lost else ""
-            yield replace(
-                about,
-                kind=ProblemKind.NODE_DOWN,
-                severity=Severity.CRITICAL,
-                summary=f"Node {node.hostname} is DOWN: it sends no heartbeats.{waits}",
-                advice=f"Look at the machine, its network and its agent (`pfi describe node {node.hostname}`); "
-                f"if it will not come back: `pfi delete node {node.hostname}`.",
-            )
+            yield _down(node, about)
+
+
+def _down(node: NodeSeen, about: Problem) -> Problem:
+    summary = f"Node {node.hostname} is DOWN: it sends no heartbeats."
+    advice = (
+        f"Look at the machine, its network and its agent (`pfi describe node {node.hostname}`); "
+        f"if it will not come back: `pfi delete node {node.hostname}`."
+    )
+    if node.held_back is not None:
+        summary = f"Node {node.hostname} is heard, but stays DOWN: {node.held_back}."
+        advice = f"Look at LXD on {node.hostname} and at its agent's log; what cannot be deleted, remove by hand."
+    waits = f" {node.lost} container(s) wait for it." if node.lost else ""
+    return replace(
+        about, kind=ProblemKind.NODE_DOWN, severity=Severity.CRITICAL, summary=summary + waits, advice=advice
+    )
 
 
 def _failing(now: Situation, open_keys: Collection[str]) -> Iterator[Problem]:

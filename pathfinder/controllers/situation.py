@@ -26,7 +26,7 @@ class RoleSeen:
 @dataclass(frozen=True, slots=True)
 class NodeSeen:
     """A node that is DOWN or set aside. `expected`: its silence was announced, or it just joined. `lost`: containers
-    that wait for it.
+    that wait for it. `held_back`: why it is DOWN although it is heard.
     """
 
     id: UUID
@@ -36,6 +36,7 @@ class NodeSeen:
     expected: bool = False
     aside: str | None = None
     lost: int = 0
+    held_back: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

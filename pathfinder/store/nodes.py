@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pathfinder.controllers.liveness import Caller
 from pathfinder.domain.errors import AlreadyExists, Conflict, NotFound
 from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
@@ -103,6 +104,21 @@ async def by_ids(tx: AsyncConnection, ids: set[UUID]) -> dict[UUID, Node]:
     """The nodes of these ids, those that exist."""
     result = await tx.execute(text(f"{_IDENTITY} WHERE id = ANY(:ids)"), {"ids": list(ids)})
     return {row.id: Node(*row) for row in result}
+
+
+async def down(tx: AsyncConnection, ids: set[UUID]) -> list[tuple[Node, Caller]]:
+    """Those of these nodes that are DOWN."""
+    result = await tx.execute(
+        text("""
+            SELECT id, cluster_id, hostname, epoch, generation, down_at IS NULL AS new FROM nodes
+            WHERE id = ANY(:ids) AND status = 'DOWN'
+        """),
+        {"ids": list(ids)},
+    )
+    return [
+        (Node(row.id, row.cluster_id, row.hostname, row.epoch, down=True), Caller(row.id, row.generation, row.new))
+        for row in result
+    ]
 
 
 async def known(tx: AsyncConnection, hostnames: set[str]) -> set[str]:
@@ -233,12 +249,23 @@ async def renew_all(tx: AsyncConnection, lease_seconds: float) -> None:
     await tx.execute(text(f"{_EXTEND} AND n.status = 'READY'"), {"seconds": lease_seconds})
 
 
+async def hold_back(tx: AsyncConnection, node: Node, words: str) -> None:
+    """Note why a node that is heard stays DOWN."""
+    await tx.execute(
+        text("""
+            UPDATE nodes SET held_back = :words
+            WHERE id = :id AND status = 'DOWN' AND held_back IS DISTINCT FROM :words
+        """),
+        {"id": node.id, "words": words},
+    )
+
+
 async def mark_ready(tx: AsyncConnection, node: Node) -> None:
     """A node that is back and holds nothing stale is READY again."""
     result = await tx.execute(
         text("""
             UPDATE nodes SET status = 'READY', supply = supply + 1, generation = generation + 1,
-                             down_at = NULL, fenced_at = NULL
+                             down_at = NULL, fenced_at = NULL, held_back = NULL
             WHERE id = :id AND status = 'DOWN' AND epoch = :epoch
         """),
         {"id": node.id, "epoch": node.epoch},

@@ -45,9 +45,9 @@ _NODES = text("""
     SELECT n.id, n.hostname, k.id AS cluster_id, k.name AS cluster, n.status = 'DOWN' AS down,
            COALESCE(n.reboot_until > now(), false)
                OR n.down_at IS NULL AND n.created_at > now() - make_interval(secs => :joining) AS expected,
-           n.aside_until, n.aside_reason,
+           n.aside_until, n.aside_reason, COALESCE(l.until > now(), false) AS alive, n.held_back,
            (SELECT count(*) FROM containers AS c WHERE c.node_id = n.id AND c.status = 'LOST') AS lost
-    FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id
+    FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id LEFT JOIN leases AS l ON l.node_id = n.id
     WHERE n.status = 'DOWN' OR n.aside_until IS NOT NULL ORDER BY n.hostname
 """)
 # The partial indexes ix_containers_troubled and ix_events_missing make these two cheap.
@@ -151,7 +151,8 @@ def _cluster(row: Any) -> ClusterRef:
 
 def _node(row: Any) -> NodeSeen:
     aside = (row.aside_reason or "it failed repeatedly") if row.aside_until is not None else None
-    return NodeSeen(row.id, row.hostname, _cluster(row), row.down, row.expected, aside, row.lost)
+    back = (row.held_back or "its full list has not come yet") if row.alive else None
+    return NodeSeen(row.id, row.hostname, _cluster(row), row.down, row.expected, aside, row.lost, back)
 
 
 def _failing(row: Any) -> Failing:

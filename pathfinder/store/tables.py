@@ -78,7 +78,7 @@ class Node(SQLModel, table=True):
     but for one that never was READY; `fenced_at` once somebody else has made sure that nothing runs there. Until
     `reboot_until` its silence is expected.
     `failures` counts provisions in a row, of different containers, that failed by the node's fault; until `aside_until`
-    it gets no placement for `aside_reason`, and after it one at a time.
+    it gets no placement for `aside_reason`, and after it one at a time. `held_back` says why one that is heard is DOWN.
 
     `labels` are what its agent says, `own_labels` what an operator set: they win. `stateful` is how many of its
     `containers` are stateful; None for `max_containers` or `max_stateful` is no limit. `overcommit` is as of clusters,
@@ -125,6 +125,7 @@ class Node(SQLModel, table=True):
     failures: int = _count()
     aside_until: datetime | None = _moment()
     aside_reason: str | None = Field(default=None, sa_type=Text)
+    held_back: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = _now()
 
 

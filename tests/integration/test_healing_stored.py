@@ -150,7 +150,7 @@ async def test_a_node_that_is_heard_again_just_in_time_loses_nothing_more(bench:
 
 
 async def test_a_node_is_not_ready_while_anything_stale_is_on_it(bench: Bench) -> None:
-    """It is told to delete that, and to show its list again."""
+    """It is told to delete that, and people are told what it is."""
     await bench.lose_and_replace(await bench.fall_silent())
     await bench.commands()
 
@@ -158,12 +158,15 @@ async def test_a_node_is_not_ready_while_anything_stale_is_on_it(bench: Bench) -
 
     assert await bench.node_status() == "DOWN"
     assert (await bench.states())["db"] == ("LOST", 1, "node-01")
-    assert await bench.commands() == [("node-01", Command.DELETE, 1), ("node-01", Command.REJOIN, 0)]
+    assert await bench.commands() == [("node-01", Command.DELETE, 1)]
+    ((words,),) = await bench.fleet.rows("SELECT held_back FROM nodes WHERE hostname = 'node-01'")
+    assert words == "1 instance(s) of former placements are still on it, which it was told to delete: web"
 
     await bench.show(1, ("db", 1, True))
 
     assert await bench.node_status() == "READY"
     assert await bench.states() == {"web": ("SCHEDULED", 2, "node-02"), "db": ("PROVISIONED", 1, "node-01")}
+    assert await bench.fleet.rows("SELECT held_back FROM nodes WHERE held_back IS NOT NULL") == []
 
 
 async def test_a_list_of_an_earlier_epoch_does_not_count(bench: Bench) -> None:
@@ -414,22 +417,30 @@ async def test_a_fencing_hook_that_cannot_be_run_or_never_ends_is_a_failure(make
 async def test_heartbeats_of_a_node_that_was_given_up_call_it_back(
     bench: Bench, process: Process, broker_url: str, channel: AbstractChannel, make_process: MakeProcess
 ) -> None:
-    """They do not make it READY: its list does."""
+    """Once, until it answers. They do not make it READY: its list does."""
     await bench.lose_and_replace(await bench.fall_silent())
     await bench.commands()
     leader = make_process(broker_url=broker_url)
     running = asyncio.create_task(workers.controller.run(leader))
     try:
-        beat = Envelope(
-            Report.HEARTBEAT, str(bench.fleet.cluster_id), str(bench.node_id), body={"usage": {}, "epoch": 0}
-        )
         publisher = await Publisher.on(channel)
-        await publisher.publish(Exchange.REPORTS, Report.HEARTBEAT, encode([beat]), persistent=False)
+        calls = []
 
-        async def called() -> bool:
-            return ("node-01", Command.REJOIN, 0) in await bench.commands()
+        async def beats(then: str) -> None:
+            usage = {"usage": {"then": then}, "epoch": 0}
+            said = encode([Envelope(Report.HEARTBEAT, str(bench.fleet.cluster_id), str(bench.node_id), body=usage)])
+            await publisher.publish(Exchange.REPORTS, Report.HEARTBEAT, said, persistent=False)
+            written = "SELECT true FROM leases WHERE usage ->> 'then' = :then"
 
-        await eventually(called, 30)
+            async def heard() -> bool:
+                return await bench.fleet.rows(written, then=then) != []
+
+            await eventually(heard, 30)
+            calls.extend(await bench.commands())
+
+        await beats("first")
+        await beats("second")
+        assert calls == [("node-01", Command.REJOIN, 0)]
         assert await bench.node_status() == "DOWN"
     finally:
         leader.stopping.set()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pathfinder.controllers import liveness
 from pathfinder.controllers.healing import FREE_SHARE, RECENT, SLOW, Silent, plan
-from pathfinder.controllers.liveness import Clocks
+from pathfinder.controllers.liveness import LOST_SECONDS, Caller, Calls, Clocks
 
 
 def silent(number: int, ago: timedelta = timedelta(0), *, holding: bool = True) -> Silent:
@@ -99,3 +99,30 @@ def test_nodes_that_are_cut_off_together_are_braked_from_the_first_look_on(
 def test_a_clock_that_was_set_is_noticed(database: float, expected: bool) -> None:
     """Forwards it would end every lease, backwards it would keep the dead alive."""
     assert liveness.jumped(Clocks(100.0, 50.0), Clocks(database, 51.0)) is expected
+
+
+ID = UUID(int=1)
+
+
+def test_a_node_that_does_not_answer_is_called_once_until_the_call_must_be_lost() -> None:
+    """Whoever reads no commands must not find hundreds of them."""
+    calls, node = Calls(5.0), Caller(ID, 3, new=False)
+
+    assert calls.due([node], 0.0) == {ID}
+    assert [now for now in range(1, 130) if calls.due([node], now)] == [LOST_SECONDS, 2 * LOST_SECONDS]
+
+
+def test_a_node_that_answers_and_stays_down_is_called_a_heartbeat_later() -> None:
+    """Not at once: what holds it back may stay."""
+    calls = Calls(5.0)
+    calls.due([Caller(ID, 3, new=False)], 0.0)
+
+    assert calls.due([Caller(ID, 4, new=False)], 4.9) == set()
+    assert calls.due([Caller(ID, 4, new=False)], 5.0) == {ID}
+
+
+def test_a_new_node_is_called_only_if_its_own_list_does_not_come() -> None:
+    """Its heartbeat is often the first to be heard."""
+    calls, node = Calls(5.0), Caller(ID, 0, new=True)
+
+    assert [now for now in range(12) if calls.due([node], now)] == [5]

@@ -61,6 +61,7 @@ def test_nothing_is_wrong_where_all_is_well() -> None:
         ({"outbox_oldest": 31.0}, "outbox.backlog:outbox", "critical"),
         ({"dead_letters": 1}, "dead.letters:dead letters", "warning"),
         ({"nodes": (NodeSeen(ID, "node-1", HERE, True),)}, "node.down:node-1", "critical"),
+        ({"nodes": (NodeSeen(ID, "node-1", HERE, True, held_back="x is there"),)}, "node.down:node-1", "critical"),
         ({"nodes": (NodeSeen(ID, "node-1", HERE, False, aside="disk full"),)}, "node.set_aside:node-1", "warning"),
         ({"failing": (Failing(ID, "web", HERE, missing=3),)}, "container.crash_looping:default/web", "warning"),
         ({"failing": (Failing(ID, "web", HERE, attempts=3),)}, "container.crash_looping:default/web", "warning"),

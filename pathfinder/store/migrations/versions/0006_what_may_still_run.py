@@ -1,4 +1,4 @@
-"""Departures whose instance may run, and so keep their container from being placed anew; leases that agents count on"""
+"""Departures whose instance may run, leases as agents count on them, and why a node that is heard stays DOWN"""
 
 from collections.abc import Sequence
 
@@ -20,10 +20,12 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("guarded"),
     )
+    op.add_column("nodes", sa.Column("held_back", sa.Text(), nullable=True))
     op.add_column("leases", sa.Column("seconds", sa.Double(), nullable=True))
 
 
 def downgrade() -> None:
     op.drop_column("leases", "seconds")
+    op.drop_column("nodes", "held_back")
     op.drop_index("ix_departures_guarded", table_name="departures")
     op.drop_column("departures", "guarded")
