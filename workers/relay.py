@@ -1,7 +1,6 @@
 """relay: publishes what the outbox holds, as soon as it is committed."""
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
@@ -38,13 +37,11 @@ Parcel = tuple[str, str, bytes]
 async def run(process: Process) -> None:
     """Publish until told to stop."""
     wake = asyncio.Event()
-    listening = asyncio.create_task(_listen(process, wake))
-    try:
+    # It does not end unnoticed: every message would wait for a sweep.
+    async with asyncio.TaskGroup() as group:
+        listening = group.create_task(_listen(process, wake))
         await process.broker("relay").run(partial(_serve, process, wake), process.stopping)
-    finally:
         listening.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await listening
 
 
 async def _listen(process: Process, wake: asyncio.Event) -> None:

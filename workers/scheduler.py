@@ -38,13 +38,12 @@ ANYTHING = frozenset(Kind)
 async def run(process: Process) -> None:
     """Place until told to stop."""
     alarm = Alarm(process, partial(_look, process))
-    aside = [asyncio.create_task(_sweep(process, alarm)), asyncio.create_task(alarm.run())]
-    try:
+    # None of these ends unnoticed: without them what a lost hint told of, or what is due, would wait for ever.
+    async with asyncio.TaskGroup() as group:
+        aside = [group.create_task(_sweep(process, alarm)), group.create_task(alarm.run())]
         await process.broker("scheduler").run(partial(_serve, process, alarm), process.stopping)
-    finally:
         for task in aside:
             task.cancel()
-        await asyncio.gather(*aside, return_exceptions=True)
 
 
 async def _serve(process: Process, alarm: Alarm, connection: AbstractConnection) -> None:
