@@ -13,6 +13,7 @@ import workers.monitor
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.consume import Delivery
+from pathfinder.controllers.liveness import Clocks
 from pathfinder.domain.messages import Envelope, Report, encode
 from pathfinder.store import leadership
 from workers.monitor import Monitor
@@ -82,3 +83,33 @@ async def test_a_heartbeat_that_is_in_hand_but_not_yet_written_keeps_its_node(
         await eventually(lambda: judged(fleet))
 
     assert await fleet.rows("SELECT id FROM nodes WHERE status = 'DOWN'") == [(silent,)]
+
+
+async def test_a_database_whose_clock_was_set_ends_no_lease(
+    fleet: Fleet, broker_url: str, channel: AbstractChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forwards by an hour, every lease is over at once: each node gets a fresh one, and none is called DOWN."""
+    await fleet.node("node-01")
+    read, was_set = Monitor._read_clocks, asyncio.Event()
+    ahead = 0.0
+
+    async def set_meanwhile(monitor: Monitor) -> Clocks:
+        nonlocal ahead
+        if was_set.is_set() and not ahead:
+            ahead = 3600.0
+            await fleet.rows(ENDED)
+        now = await read(monitor)
+        return Clocks(now.database + ahead, now.steady)
+
+    monkeypatch.setattr(Monitor, "_read_clocks", set_meanwhile)
+    async with watching(fleet.process, broker_url):
+        await eventually(lambda: leased(fleet))
+        await fleet.rows("UPDATE leases SET until = until + interval '1 hour' RETURNING node_id")
+        was_set.set()
+
+        async def looked() -> bool:
+            return ahead > 0 and (await leased(fleet) or await judged(fleet))
+
+        await eventually(looked)
+
+    assert not await judged(fleet)
