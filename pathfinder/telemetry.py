@@ -77,7 +77,7 @@ NODES = Gauge("pathfinder_nodes", "Nodes by state.", ["state"])
 CONTAINERS = Gauge("pathfinder_containers", "Containers by status, DELETED left out.", ["status"])
 WAITING = Gauge("pathfinder_containers_waiting", "Containers that no node can take now.")
 OUTBOX_ROWS = Gauge("pathfinder_outbox_rows", "Messages that wait to be published.")
-OUTBOX_OLDEST = Gauge("pathfinder_outbox_oldest_seconds", "Age of the oldest message that waits to be published.")
+OUTBOX_OLDEST = Gauge("pathfinder_outbox_oldest_seconds", "Age of the oldest message that waits for a relay.")
 QUEUE_MESSAGES = Gauge("pathfinder_queue_messages", "Messages in a shared queue, or in those of all nodes.", ["queue"])
 STANDBY_LAG = Gauge("pathfinder_standby_lag_bytes", "How far a standby of PostgreSQL is behind.", ["standby"])
 

@@ -58,6 +58,7 @@ class OutboxStatus(BaseModel):
     """Messages that wait to be published."""
 
     rows: int
+    held: int = Field(0, description="Beside those: commands that wait for a node's full queue.")
     oldest_seconds: float = Field(description="Age of the oldest; 0 where none waits.")
 
 

@@ -53,8 +53,9 @@ async def take(tx: AsyncConnection, held: Sequence[tuple[str, str]] = ()) -> lis
 
 
 async def waiting(tx: AsyncConnection, most: int) -> int:
-    """How many messages wait to be published, counted up to `most`."""
-    result = await tx.execute(text("SELECT count(*) FROM (SELECT FROM outbox LIMIT :most) AS first"), {"most": most})
+    """How many messages wait for a relay, counted up to `most`: those that full queues hold up say nothing of it."""
+    counted = text("SELECT count(*) FROM (SELECT FROM outbox WHERE NOT held LIMIT :most) AS first")
+    result = await tx.execute(counted, {"most": most})
     return int(result.scalar_one())
 
 
@@ -68,7 +69,7 @@ _ROW: bulk.Columns = {
 
 
 async def put_back(tx: AsyncConnection, messages: Sequence[Message]) -> None:
-    """Messages that were taken in this transaction and not published, at their old places."""
+    """Messages that were taken in this transaction and refused by full queues, at their old places."""
     items = [
         {
             "id": one.id,
@@ -81,8 +82,8 @@ async def put_back(tx: AsyncConnection, messages: Sequence[Message]) -> None:
     ]
     await tx.execute(
         text(f"""
-            INSERT INTO outbox (id, exchange, routing_key, body, created_at)
-            SELECT id, exchange, routing_key, message, created_at FROM {bulk.rows(_ROW, "m")}
+            INSERT INTO outbox (id, exchange, routing_key, body, created_at, held)
+            SELECT id, exchange, routing_key, message, created_at, true FROM {bulk.rows(_ROW, "m")}
         """),  # noqa: S608 - only constants are put into the text
         bulk.parameters(_ROW, items),
     )

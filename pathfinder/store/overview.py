@@ -7,7 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain.status import Finding, OutboxStatus, StandbyStatus
 
-_OUTBOX = text("SELECT count(*), COALESCE(EXTRACT(epoch FROM now() - min(created_at)), 0)::float8 FROM outbox")
+_OUTBOX = text("""
+    SELECT count(*) FILTER (WHERE NOT held) AS rows, count(*) FILTER (WHERE held) AS held,
+           COALESCE(EXTRACT(epoch FROM now() - min(created_at) FILTER (WHERE NOT held)), 0)::float8 AS oldest
+    FROM outbox
+""")
 _NODES = text("""
     SELECT CASE WHEN status <> 'READY' THEN lower(status) WHEN aside_until > now() THEN 'aside'
                 WHEN schedulable THEN 'ready' ELSE 'cordoned' END AS state, count(*)
@@ -46,10 +50,10 @@ class Glance:
 
 async def glance(connection: AsyncConnection) -> Glance:
     """Look once, at everything."""
-    rows, oldest = (await connection.execute(_OUTBOX)).one()
+    rows, held, oldest = (await connection.execute(_OUTBOX)).one()
     containers = (await connection.execute(_CONTAINERS)).all()
     return Glance(
-        outbox=OutboxStatus(rows=rows, oldest_seconds=max(0.0, oldest)),
+        outbox=OutboxStatus(rows=rows, held=held, oldest_seconds=max(0.0, oldest)),
         nodes={row[0]: row[1] for row in await connection.execute(_NODES)},
         ready=list((await connection.execute(_READY)).scalars()),
         containers={row[0]: row[1] for row in containers},

@@ -37,8 +37,8 @@ EXAMPLES = 3
 
 _ROLES = text("SELECT role, host, EXTRACT(epoch FROM now() - seen_at)::float8 AS silent, parts FROM roles")
 _LITTLE = text("""
-    SELECT COALESCE((SELECT EXTRACT(epoch FROM now() - created_at) FROM outbox ORDER BY id LIMIT 1), 0)::float8
-               AS oldest,
+    SELECT COALESCE((SELECT EXTRACT(epoch FROM now() - created_at) FROM outbox WHERE NOT held ORDER BY id LIMIT 1), 0)
+               ::float8 AS oldest,
            (SELECT count(*) FROM dead_letters) AS dead
 """)
 _NODES = text("""

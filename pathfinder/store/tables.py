@@ -333,7 +333,10 @@ class Event(SQLModel, table=True):
 
 
 class Outbox(SQLModel, table=True):
-    """A message that must be published: written with the change it tells of, deleted once the broker has it."""
+    """A message that must be published: written with the change it tells of, deleted once the broker has it.
+
+    `held`: its queue was full. It waits for that one's consumer, not for a relay.
+    """
 
     __tablename__ = "outbox"
 
@@ -341,6 +344,7 @@ class Outbox(SQLModel, table=True):
     exchange: str = _words()
     routing_key: str = _words()
     body: bytes = Field(sa_type=LargeBinary)
+    held: bool = Field(sa_column_kwargs={"server_default": text("false")})
     created_at: datetime = _now()
 
 

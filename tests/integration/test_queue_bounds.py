@@ -21,7 +21,7 @@ from pathfinder.broker.publish import Publisher, QueueFull, Unroutable
 from pathfinder.controllers.holding import Holding
 from pathfinder.domain.errors import NotFound
 from pathfinder.domain.messages import Command, Envelope, Exchange, Report, decode, encode
-from pathfinder.store import journal, nodes, outbox
+from pathfinder.store import journal, nodes, outbox, overview, situation
 from workers.agent.reporting import Reporter
 
 
@@ -158,6 +158,19 @@ async def test_rows_that_were_put_back_keep_their_place(process: Process) -> Non
 
     assert again[0] == rows[0]
     assert [one.routing_key for one in again] == ["a", "c"]
+
+
+async def test_what_a_full_queue_holds_up_is_no_backlog(process: Process) -> None:
+    """It waits for one node, and says nothing of the relay: nobody else is refused for it. It is told of apart."""
+    await put(process, "full", "1")
+    async with process.database.begin() as tx:
+        await outbox.put_back(tx, await outbox.take(tx))
+        await tx.execute(text("UPDATE outbox SET created_at = now() - interval '1 h'"))
+
+        assert await outbox.waiting(tx, 10) == 0
+        assert (await situation.read(tx, None, 0.0, None)).outbox_oldest == 0
+        seen = (await overview.glance(tx)).outbox
+        assert (seen.rows, seen.held, seen.oldest_seconds) == (0, 1, 0)
 
 
 async def test_a_report_waits_while_the_recorders_queue_is_full(

@@ -91,7 +91,8 @@ def _queues(status: SystemStatus, wide: bool) -> list[str]:
 def _facts(status: SystemStatus) -> Iterator[str]:
     outbox = status.outbox
     waits = f"{outbox.rows} to publish, the oldest for {words.span(outbox.oldest_seconds)}" if outbox.rows else "empty"
-    yield f"Outbox:       {waits}"
+    held = f", and {outbox.held} that wait for a node's full queue" if outbox.held else ""
+    yield f"Outbox:       {waits}{held}"
     yield f"Nodes:        {_counts(status.nodes)}"
     waiting = f" ({status.waiting} waiting for room)" if status.waiting else ""
     yield f"Containers:   {_counts(status.containers)}{waiting}"

@@ -1,4 +1,4 @@
-"""Departures whose instance may run, leases as agents count on them, and why a node that is heard stays DOWN"""
+"""Departures whose instance may run, leases as agents count on them, why a node stays DOWN, what full queues hold"""
 
 from collections.abc import Sequence
 
@@ -21,11 +21,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("guarded"),
     )
     op.add_column("nodes", sa.Column("held_back", sa.Text(), nullable=True))
+    op.add_column("outbox", sa.Column("held", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("leases", sa.Column("seconds", sa.Double(), nullable=True))
 
 
 def downgrade() -> None:
     op.drop_column("leases", "seconds")
+    op.drop_column("outbox", "held")
     op.drop_column("nodes", "held_back")
     op.drop_index("ix_departures_guarded", table_name="departures")
     op.drop_column("departures", "guarded")
