@@ -16,11 +16,14 @@ from pathfinder import telemetry
 from pathfinder.broker import topology
 from pathfinder.broker.connection import BROKEN, BrokerLost, as_lost, backoff, consists_of
 from pathfinder.broker.dead import Aside, deliveries
-from pathfinder.domain.errors import MalformedMessage, Unavailable
+from pathfinder.domain.errors import MalformedMessage, TooSlow, Unavailable
 from pathfinder.domain.messages import Envelope, decode
 
 log = structlog.get_logger()
 
+
+#: How often in a row PostgreSQL may take a batch and not finish it in time. One that hangs takes one, and no more.
+MOST_SLOW = 3
 
 #: How long a channel may take to close; the end of its connection closes it, too.
 CLOSE_SECONDS = 2.0
@@ -80,14 +83,20 @@ def isolate_poison(handler: Handler, aside: Aside) -> Handler:
 
 
 def wait_while_unavailable(handler: Handler, _: Aside) -> Handler:
-    """While PostgreSQL does not answer, the batch waits: that is not the messages' fault and costs them no try."""
+    """While PostgreSQL does not answer, the batch waits: that is not the messages' fault and costs them no try.
+
+    What it answers, but cannot finish, `MOST_SLOW` times in a row may be a message's fault, and is a failure.
+    """
 
     async def handle(batch: Sequence[Delivery]) -> None:
-        attempt = 0
+        attempt = slow = 0
         while True:
             try:
                 return await handler(batch)
             except Unavailable as error:
+                slow = slow + 1 if isinstance(error, TooSlow) else 0
+                if slow >= MOST_SLOW:
+                    raise
                 log.warning("waiting", reason=str(error))
                 await asyncio.sleep(backoff(attempt))
                 attempt += 1

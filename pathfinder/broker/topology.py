@@ -46,6 +46,10 @@ DELIVERY_LIMIT = 5
 #: loses its connection, gives back everything it had fetched: what lay beside a poison message is not at fault.
 RETURN_LIMIT = 10
 
+#: For a queue that never sets anything aside. A number, because no limit is another one with each RabbitMQ: since 4.0
+#: none given is 20, after which a message is dropped, and -1, which is none there, is 0 before.
+NEVER = 2**31 - 1
+
 #: Messages in the recorder's queue, and in a node's, each of which may hold many reports or commands.
 RECORDER_LENGTH = 100_000
 NODE_LENGTH = 2_000
@@ -110,7 +114,7 @@ DEAD = Queue(
     "pathfinder.dead",
     Exchange.DEAD,
     ("#",),
-    {"x-queue-type": "quorum", "x-max-length": 10_000, "x-overflow": "drop-head"},
+    {"x-queue-type": "quorum", "x-delivery-limit": NEVER, "x-max-length": 10_000, "x-overflow": "drop-head"},
 )
 SHARED = (SCHEDULER, RECORDER, HEARTBEATS, DEAD)
 

@@ -12,7 +12,8 @@ PathfinderError
 ├── Unauthenticated    no token, or one that is not known                      401
 ├── Forbidden          the token may not do this                               403
 └── Unavailable        a part Pathfinder needs does not answer                 503
-    └── Overloaded     too much work is waiting to take on more                503
+    ├── Overloaded     too much work is waiting to take on more                503
+    └── TooSlow        PostgreSQL took it, and did not finish it in time       503
 
 Each message says what is wrong and what to do about it.
 """
@@ -115,6 +116,10 @@ class Unavailable(PathfinderError):
     slug = "unavailable"
     #: When to try again.
     retry_after_seconds = 2
+
+
+class TooSlow(Unavailable):
+    """A statement was not finished in time, by a PostgreSQL that had taken it: that may be the statement's doing."""
 
 
 class Overloaded(Unavailable):

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from pathfinder import telemetry
-from pathfinder.domain.errors import Invalid, Unavailable
+from pathfinder.domain.errors import Invalid, TooSlow, Unavailable
 from pathfinder.store.servers import BROKEN, Servers
 
 #: A statement without an answer for so long is over, and so is its connection.
@@ -218,7 +218,9 @@ def translated() -> Iterator[None]:
         if words is None:
             raise
         telemetry.DATABASE_FAILED.inc()
-        raise Unavailable(f"{words}; the same request may work in a moment.") from error
+        # A connection that cannot be made is Unavailable already, so what timed out here is a statement.
+        slow = state == "57014" or (isinstance(error, TimeoutError) and error.errno is None)
+        raise (TooSlow if slow else Unavailable)(f"{words}; the same request may work in a moment.") from error
 
 
 def _sqlstate(error: BaseException) -> str:

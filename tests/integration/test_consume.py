@@ -9,8 +9,9 @@ from uuid import uuid4
 
 import pytest
 from aio_pika import Message
-from aio_pika.abc import AbstractChannel, AbstractConnection
-from workbench import eventually
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from sqlalchemy import text
+from workbench import MakeProcess, eventually
 from yarl import URL
 
 import pathfinder.broker.connection as connecting
@@ -18,8 +19,9 @@ import pathfinder.broker.consume as consuming
 from pathfinder.broker import topology
 from pathfinder.broker.connection import Broker
 from pathfinder.broker.consume import Delivery, Handler, consume, consume_each
-from pathfinder.domain.errors import MalformedMessage, Unavailable
+from pathfinder.domain.errors import MalformedMessage, TooSlow, Unavailable
 from pathfinder.domain.messages import Envelope, Exchange, encode
+from pathfinder.store.database import translated
 
 
 @pytest.fixture(autouse=True)
@@ -176,6 +178,64 @@ async def test_while_the_store_is_away_a_message_waits_and_loses_no_try(
 
     assert handler.tries["patient"] > topology.DELIVERY_LIMIT
     assert await _count(channel, topology.DEAD) == 0
+
+
+async def test_a_message_that_postgresql_never_finishes_is_set_aside_and_the_others_go_on(
+    broker_url: str, channel: AbstractChannel, queue: topology.Queue
+) -> None:
+    """It would hold up all behind it for ever otherwise. One that is away in between has taken none of its tries."""
+    away = iter(range(2))
+
+    def trouble(subject: str) -> None:
+        if subject == "endless":
+            raise TooSlow("The statement took too long")
+        if subject == "b" and next(away, None) is not None:
+            raise Unavailable("PostgreSQL is away")
+
+    handler = Collecting(trouble)
+    endless = body("endless")
+    await send(channel, queue, body("a"), endless, body("b"))
+
+    async with consumer(broker_url, queue, handler):
+        await eventually(partial(handler.reached, "a", "b"))
+        assert await dead(channel, 1) == [endless]
+
+    assert handler.tries["endless"] >= topology.DELIVERY_LIMIT * consuming.MOST_SLOW
+
+
+async def test_a_dead_letter_is_given_back_as_often_as_it_takes(channel: AbstractChannel) -> None:
+    """More often than RabbitMQ 4 allows by itself: there is no further place for it."""
+    queue = await topology.declare(channel, topology.DEAD)
+    await channel.default_exchange.publish(Message(b"sad"), topology.DEAD.name)
+
+    for _ in range(25):
+        found: list[AbstractIncomingMessage] = []
+
+        async def there(found: list[AbstractIncomingMessage] = found) -> bool:
+            if (message := await queue.get(fail=False)) is not None:
+                found.append(message)
+            return bool(found)
+
+        await eventually(there)
+        await found[0].reject(requeue=True)
+
+    assert topology.DEAD.arguments["x-delivery-limit"] > 0  # below it is none on RabbitMQ 4, and no try at all on 3
+
+
+async def test_a_statement_that_takes_too_long_is_told_from_a_postgresql_that_is_away(
+    make_process: MakeProcess,
+) -> None:
+    """Whichever side ends it."""
+    endless = text("SELECT pg_sleep(60)")
+    for patience, settings in ((0.2, {}), (30.0, {"statement_timeout": "50ms"})):
+        async with make_process().database.session("test", patience, settings) as connection:
+            with pytest.raises(TooSlow), translated():
+                await connection.execute(endless)
+    nowhere = make_process(database_url="postgresql+asyncpg://nobody@127.0.0.1:9/none").database
+    with pytest.raises(Unavailable) as away:
+        async with nowhere.begin():
+            pass
+    assert not isinstance(away.value, TooSlow)
 
 
 async def _count(channel: AbstractChannel, queue: topology.Queue) -> int:
