@@ -9,7 +9,7 @@ from api.deps import ClusterName, ProcessDep
 from api.errors import documented
 from pathfinder.domain import views
 from pathfinder.scheduling.resilience import Survey
-from pathfinder.store import clusters
+from pathfinder.store import clusters, listing
 from pathfinder.store.resilience import Surveys
 
 router = APIRouter(prefix="/resilience", tags=["resilience"])
@@ -31,10 +31,12 @@ async def get(
     async with process.database.begin() as tx:
         found = await clusters.find(tx, cluster)
     survey = await kept.of(found.id)
-    return _view(found, survey, process.settings.zone_label)
+    async with process.database.begin() as tx:
+        simulated = await listing.simulated(tx, [loss.name for loss in survey.of("node")])
+    return _view(found, survey, process.settings.zone_label, simulated)
 
 
-def _view(cluster: clusters.Cluster, survey: Survey, zone_label: str) -> views.Resilience:
+def _view(cluster: clusters.Cluster, survey: Survey, zone_label: str, simulated: list[str]) -> views.Resilience:
     losses = [
         views.Loss(
             domain=loss.kind,
@@ -55,4 +57,5 @@ def _view(cluster: clusters.Cluster, survey: Survey, zone_label: str) -> views.R
         survives_any_node=survey.survives("node"),
         survives_any_zone=survey.survives("zone") if zones else None,
         losses=losses,
+        simulated=simulated,
     )

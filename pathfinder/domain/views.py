@@ -83,6 +83,7 @@ class Attempt(BaseModel):
     generation: int = Field(description="Number of the placement that failed.")
     fault: Fault = Field(description="request: no node could do it; node: another one might.")
     reason: str
+    simulated: bool = Field(False, description="True where the node is simulated.")
 
 
 class Node(BaseModel):
@@ -167,6 +168,7 @@ class Event(BaseModel):
     generation: int
     trace_id: str
     body: dict[str, Any]
+    simulated: bool = Field(False, description="True where the node it is on or about is simulated, and still there.")
 
 
 class Page(BaseModel, Generic[Item]):
@@ -207,6 +209,7 @@ class Explanation(BaseModel):
     recomputed: str | None = Field(None, description="The node that follows anew from what is stored of the decision.")
     decided_at: datetime | None
     message: str
+    simulated: list[str] = Field(default_factory=list, description="Which of the nodes named here are simulated.")
 
 
 class Problem(BaseModel):
@@ -267,6 +270,7 @@ class KnownProblem(BaseModel):
     advice: str = Field(description="What to do about it.")
     opened_at: datetime
     closed_at: datetime | None = Field(description="When it was over; null while it is not.")
+    simulated: bool = Field(False, description="True where it is about a simulated node.")
 
 
 class Replayed(BaseModel):
@@ -370,6 +374,7 @@ class Plan(BaseModel):
     staying: list[Planned] = Field(description="Stateful containers, which are not moved without being told.")
     preempted: list[Displaced] = Field(description="Those who would give way to containers that would wait.")
     nodes: list[Filling] = Field(description="The nodes that would change.")
+    simulated: list[str] = Field(default_factory=list, description="Which of the nodes named here are simulated.")
 
 
 class NodesNeeded(BaseModel):
@@ -427,3 +432,4 @@ class Resilience(BaseModel):
     survives_any_node: bool
     survives_any_zone: bool | None = Field(description="null where no node has the zone label.")
     losses: list[Loss] = Field(description="Nodes, then zones; the worst of each first.")
+    simulated: list[str] = Field(default_factory=list, description="Which of the nodes named here are simulated.")

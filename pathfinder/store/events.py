@@ -137,8 +137,9 @@ _READ = f"""
     FROM (SELECT COALESCE(CAST(:begun AS bigint), GREATEST(CAST(:low AS bigint), {_HORIZON})) AS high) AS w
     LEFT JOIN LATERAL (
         SELECT e.xid, e.seq, e.at, e.kind, k.name AS cluster, e.subject_type, e.subject_id, e.subject_name, e.node,
-               e.actor, e.generation, e.trace_id, e.body
+               e.actor, e.generation, e.trace_id, e.body, COALESCE(n.runtime = 'simulated', false) AS simulated
         FROM events AS e JOIN clusters AS k ON k.id = e.cluster_id
+        LEFT JOIN nodes AS n ON n.hostname = COALESCE(e.node, CASE e.subject_type WHEN 'node' THEN e.subject_name END)
         WHERE e.xid >= :low AND e.xid < w.high AND e.seq > :seq {{}}
         ORDER BY e.seq LIMIT :limit
     ) AS e ON true
@@ -158,4 +159,5 @@ def _view(row: Any, window: Cursor) -> views.Event:
         generation=row.generation,
         trace_id=row.trace_id,
         body=row.body,
+        simulated=row.simulated,
     )

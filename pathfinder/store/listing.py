@@ -1,5 +1,6 @@
 """Containers and nodes as clients see them: one row or a page, ordered by hostname."""
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
@@ -102,6 +103,7 @@ async def explanation(tx: AsyncConnection, cluster: str, hostname: str) -> views
     """Why the living container of that name is where it is. Raises NotFound."""
     row = await _container_row(tx, cluster, hostname)
     decision = await decisions.about(tx, row.id)
+    candidates = decision.get("candidates", [])
     return views.Explanation(
         hostname=row.hostname,
         status=row.status,
@@ -114,11 +116,21 @@ async def explanation(tx: AsyncConnection, cluster: str, hostname: str) -> views
         skipped=decision.get("skipped", []),
         nodes_considered=decision.get("nodes_considered", 0),
         rejections=decision.get("rejections", []),
-        candidates=decision.get("candidates", []),
+        candidates=candidates,
         recomputed=decision.get("recomputed"),
         decided_at=row.decided_at,
         message=row.message or _placed(row, decision),
+        simulated=await simulated(tx, [row.node or "", *(one["node"] for one in candidates)]),
     )
+
+
+async def simulated(tx: AsyncConnection, hostnames: Collection[str]) -> list[str]:
+    """Which of these nodes are simulated. Hostnames of nodes are unique over all clusters."""
+    rows = await tx.execute(
+        text("SELECT hostname FROM nodes WHERE hostname = ANY(:names) AND runtime = 'simulated' ORDER BY hostname"),
+        {"names": list(set(hostnames))},
+    )
+    return list(rows.scalars())
 
 
 def _placed(row: Any, decision: dict[str, Any]) -> str:
@@ -134,8 +146,9 @@ async def attempts(tx: AsyncConnection, cluster: str, hostname: str) -> list[vie
     container = await _container_row(tx, cluster, hostname)
     rows = await tx.execute(
         text("""
-            SELECT at, node, generation, fault, reason FROM attempts WHERE container_id = :id
-            ORDER BY generation DESC LIMIT :limit
+            SELECT a.at, a.node, a.generation, a.fault, a.reason, COALESCE(n.runtime = 'simulated', false) AS simulated
+            FROM attempts AS a LEFT JOIN nodes AS n ON n.hostname = a.node WHERE a.container_id = :id
+            ORDER BY a.generation DESC LIMIT :limit
         """),
         {"id": container.id, "limit": ATTEMPTS},
     )

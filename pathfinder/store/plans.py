@@ -19,7 +19,7 @@ from pathfinder.scheduling.plan import Crowd, Plan, Wanted
 from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules
 from pathfinder.scheduling.request import Ask, Gang, Request
 from pathfinder.scheduling.resilience import Resident
-from pathfinder.store import nodes, policies, preemption, quotas, requests
+from pathfinder.store import listing, nodes, policies, preemption, quotas, requests
 from pathfinder.store.clusters import Cluster
 from pathfinder.store.resilience import ask_of
 from pathfinder.store.tallies import Tallies
@@ -74,7 +74,7 @@ async def create(
     made = await asyncio.to_thread(plan.create, ground.fleet, wanted, seed, crowd)
     if cluster.quota is not None:  # last, since others wait for the cluster from here on
         await quotas.admit(tx, cluster.id, cluster.name, specs)
-    return _view(cluster, made, ground, seed, {}, await _names(tx, made))
+    return await _labelled(tx, _view(cluster, made, ground, seed, {}, await _names(tx, made)))
 
 
 async def lose(
@@ -128,7 +128,15 @@ async def _without(
     made = await asyncio.to_thread(how, ground.fleet, rows, residents, by, seed)
     host_of = {one.id: one.hostname for one in states}
     origin = {str(row.id): (str(row.hostname), host_of[str(row.node_id)]) for row in found}
-    return _view(cluster, made, ground, seed, origin, {})
+    return await _labelled(tx, _view(cluster, made, ground, seed, origin, {}))
+
+
+async def _labelled(tx: AsyncConnection, plan: views.Plan) -> views.Plan:
+    moved = [*plan.placed, *plan.waiting, *plan.staying]
+    named = {name for one in moved for name in (one.source, one.node) if name}
+    named.update(one.node for one in plan.preempted)
+    named.update(one.hostname for one in plan.nodes)
+    return plan.model_copy(update={"simulated": await listing.simulated(tx, named)})
 
 
 def _rows(states: Sequence[NodeState], hostnames: Sequence[str], zone: tuple[str, str] | None) -> list[int]:

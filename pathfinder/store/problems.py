@@ -28,8 +28,10 @@ async def page(tx: AsyncConnection, every: bool, before: UUID | None, limit: int
     """The open problems, or with `every` those that are over, too, newest first: those noticed before `before`."""
     rows = await tx.execute(
         text("""
-            SELECT p.id, p.kind, p.severity, c.name AS cluster, p.subject, p.summary, p.advice, p.opened_at, p.closed_at
+            SELECT p.id, p.kind, p.severity, c.name AS cluster, p.subject, p.summary, p.advice, p.opened_at,
+                   p.closed_at, COALESCE(n.runtime = 'simulated', false) AS simulated
             FROM problems AS p LEFT JOIN clusters AS c ON c.id = p.cluster_id
+            LEFT JOIN nodes AS n ON starts_with(p.kind, 'node.') AND n.hostname = p.subject
             WHERE (:every OR p.closed_at IS NULL) AND (CAST(:before AS uuid) IS NULL OR p.id < :before)
             ORDER BY p.id DESC LIMIT :limit
         """),

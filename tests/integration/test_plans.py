@@ -135,3 +135,24 @@ async def test_whoever_would_give_way_is_named(
     ).json()
 
     assert plan["preempted"] == [{"hostname": "low", "node": "node-0", "by": "high"}]
+
+
+async def test_every_answer_says_which_of_its_nodes_are_simulated(
+    fleet: Fleet, process: Process, api: httpx2.AsyncClient
+) -> None:
+    """Whatever names a node can be shown with the label; a real node has none."""
+    await fleet.node("node-01")
+    await fleet.node("node-02")
+    async with process.database.begin() as tx:
+        await tx.execute(text("UPDATE nodes SET runtime = 'lxd' WHERE hostname = 'node-02'"))
+    await fleet.ask("web-01", "web-02", cpu=1)
+    await place_pending(process, fleet.cluster_id)
+
+    plan = await api.post("/plans/lose", json={"nodes": ["node-01"]})
+    happened = (await api.get("/events", params={"kind": "container.scheduled"})).json()["items"]
+    explained = [(await api.get(f"/containers/{name}/explain")).json() for name in ("web-01", "web-02")]
+
+    assert plan.json()["simulated"] == ["node-01"]
+    assert {one["node"]: one["simulated"] for one in happened} == {"node-01": True, "node-02": False}
+    assert [one["simulated"] for one in explained] == [["node-01"], ["node-01"]]
+    assert (await api.get("/resilience")).json()["simulated"] == ["node-01"]

@@ -123,8 +123,8 @@ WEBHOOKS_WIDE: Columns[Webhook] = (
 EVENTS: Columns[Event] = (
     Column("TIME", lambda it: moment(it.at)),
     Column("KIND", lambda it: it.kind, lambda it: event_colour(it.kind), least=22),
-    Column("SUBJECT", lambda it: it.subject.name, least=12),
-    Column("NODE", lambda it: it.node, least=7),
+    Column("SUBJECT", lambda it: node_name(it.subject.name, it.simulated and it.node is None), least=12),
+    Column("NODE", lambda it: node_name(it.node, it.simulated), least=7),
     Column("DETAILS", details),
 )
 EVENTS_WIDE: Columns[Event] = (
@@ -156,7 +156,7 @@ PROBLEMS: Columns[KnownProblem] = (
     Column("AGE", lambda it: age(it.opened_at)),
     Column("SEVERITY", lambda it: it.severity.value, lambda it: _problem_colour(it)),
     Column("KIND", lambda it: it.kind.value),
-    Column("SUBJECT", lambda it: it.subject),
+    Column("SUBJECT", lambda it: node_name(it.subject, it.simulated)),
     Column("WHAT", lambda it: it.summary),
 )
 PROBLEMS_WIDE: Columns[KnownProblem] = (
@@ -170,7 +170,7 @@ PROBLEMS_WIDE: Columns[KnownProblem] = (
 
 ATTEMPTS: Columns[Attempt] = (
     Column("TIME", lambda it: moment(it.at)),
-    Column("NODE", lambda it: it.node),
+    Column("NODE", lambda it: node_name(it.node, it.simulated)),
     Column("GENERATION", lambda it: str(it.generation)),
     Column("FAULT", lambda it: it.fault.value),
     Column("REASON", lambda it: it.reason),

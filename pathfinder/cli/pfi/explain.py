@@ -12,7 +12,7 @@ from pathfinder.cli.pfi.session import run
 from pathfinder.cli.pfi.table import Column, Columns, Table
 from pathfinder.cli.pfi.terminal import harmless, say
 from pathfinder.cli.pfi.verbs import group
-from pathfinder.cli.pfi.words import amounts, moment
+from pathfinder.cli.pfi.words import amounts, moment, node_name
 from pathfinder.client import Client
 from pathfinder.domain.views import Container, Explanation, Rejection
 
@@ -50,7 +50,7 @@ async def _both(client: Client, name: str) -> tuple[Explanation, Container]:
 
 def told(it: Explanation, container: Container) -> list[str]:
     """The explanation as lines."""
-    where = f" on {it.node}" if it.node else ""
+    where = f" on {node_name(it.node, it.node in it.simulated)}" if it.node else ""
     lines = [harmless(f"{it.hostname} is {it.status}{where}: {it.message}")]
     wishes = [f"{name[0].lower()}{name[1:]} {value}" for name, value in asked(container)]
     lines.append(harmless("Asked for: " + "; ".join([amounts(container.resources), *wishes])))
@@ -90,7 +90,7 @@ def _candidate_columns(it: Explanation) -> Columns[Candidate]:
     equal = len({one["score"] for one in it.candidates}) < len(it.candidates)
     turn = (Column[Candidate]("TURN", lambda one: str(one.get("turn", "-"))),) if equal else ()
     return (
-        Column("NODE", lambda one: str(one["node"])),
+        Column("NODE", lambda one: node_name(str(one["node"]), one["node"] in it.simulated)),
         Column("SCORE", lambda one: _number(one["score"])),
         *map(scorer, it.candidates[0]["scores"]),
         *turn,

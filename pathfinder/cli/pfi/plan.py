@@ -14,6 +14,7 @@ from pathfinder.cli.pfi.session import run
 from pathfinder.cli.pfi.table import Column, Columns, Table
 from pathfinder.cli.pfi.terminal import Colour, harmless, has_colour, say
 from pathfinder.cli.pfi.verbs import group
+from pathfinder.cli.pfi.words import node_name
 from pathfinder.client import Client
 from pathfinder.domain.views import Displaced, Filling, Plan, Planned
 
@@ -25,30 +26,46 @@ SOME_WOULD_WAIT = 2
 #: The least digits of a number at the end of a name.
 DIGITS = 2
 
+#: So many placements are shown one by one without being asked for.
+SHORT = 20
+
 SeedOption = Annotated[int, typer.Option(metavar="N", help="What ties are broken by.", min=0)]
 Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="Hostnames of the new containers.")]
 
-WAITING: Columns[Planned] = (
-    Column("WOULD WAIT", lambda it: it.hostname, lambda _: Colour.BAD),
-    Column("ON", lambda it: it.source),
-    Column("WHY", lambda it: it.reason),
-)
-PLACED: Columns[Planned] = (
-    Column("CONTAINER", lambda it: it.hostname),
-    Column("FROM", lambda it: it.source),
-    Column("TO", lambda it: it.node),
-)
-DISPLACED: Columns[Displaced] = (
-    Column("WOULD GIVE WAY", lambda it: it.hostname, lambda _: Colour.BAD),
-    Column("ON", lambda it: it.node),
-    Column("FOR", lambda it: it.by),
-)
-FILLING: Columns[Filling] = (
-    Column("NODE", lambda it: it.hostname),
-    Column("CPU", lambda it: f"{it.cpu_before:.0%} → {it.cpu_after:.0%}"),
-    Column("MEMORY", lambda it: f"{it.memory_before:.0%} → {it.memory_after:.0%}"),
-    Column("CONTAINERS", lambda it: f"{it.containers_before} → {it.containers_after}"),
-)
+
+def _tables(plan: Plan, *, wide: bool) -> Sequence[tuple[Columns[Any], Sequence[Any]]]:
+    """The tables, what should worry somebody first, each with its rows; `wide`: all of them."""
+
+    def name(hostname: str | None) -> str | None:
+        return node_name(hostname, hostname in plan.simulated)
+
+    waiting: Columns[Planned] = (
+        Column("WOULD WAIT", lambda it: it.hostname, lambda _: Colour.BAD),
+        Column("ON", lambda it: name(it.source)),
+        Column("WHY", lambda it: it.reason),
+    )
+    displaced: Columns[Displaced] = (
+        Column("WOULD GIVE WAY", lambda it: it.hostname, lambda _: Colour.BAD),
+        Column("ON", lambda it: name(it.node)),
+        Column("FOR", lambda it: it.by),
+    )
+    placed: Columns[Planned] = (
+        Column("CONTAINER", lambda it: it.hostname),
+        Column("FROM", lambda it: name(it.source)),
+        Column("TO", lambda it: name(it.node)),
+    )
+    filling: Columns[Filling] = (
+        Column("NODE", lambda it: name(it.hostname)),
+        Column("CPU", lambda it: f"{it.cpu_before:.0%} → {it.cpu_after:.0%}"),
+        Column("MEMORY", lambda it: f"{it.memory_before:.0%} → {it.memory_after:.0%}"),
+        Column("CONTAINERS", lambda it: f"{it.containers_before} → {it.containers_after}"),
+    )
+    return (
+        (waiting, [*plan.waiting, *(plan.staying if wide else ())]),
+        (displaced, plan.preempted),
+        (placed, plan.placed if wide or len(plan.placed) <= SHORT else ()),
+        (filling, plan.nodes),
+    )
 
 
 def _create(ctx: typer.Context, names: list[str], count: int, seed: int, output: Output, **options: Any) -> None:
@@ -156,20 +173,10 @@ def told(plan: Plan, *, wide: bool, colour: bool) -> list[str]:
     lines = [f"{total} container{'' if total == 1 else 's'}: {words}; nothing was done"]
     if plan.staying:
         lines.append(f"{len(plan.staying)} stateful would stay, and wait for their own node in any case")
-    tables: Sequence[tuple[Columns[Any], Sequence[Any]]] = (
-        (WAITING, [*plan.waiting, *(plan.staying if wide else ())]),
-        (DISPLACED, plan.preempted),
-        (PLACED, plan.placed if wide or len(plan.placed) <= SHORT else ()),
-        (FILLING, plan.nodes),
-    )
-    for columns, rows in tables:
+    for columns, rows in _tables(plan, wide=wide):
         if rows:
             shown = [one for one in columns if any(one.text(row) for row in rows)]
             lines += ["", *Table(shown, colour=colour).render(rows)]
     if len(plan.placed) > SHORT and not wide:
         lines += ["", f"-o wide shows where each of the {len(plan.placed)} would go"]
     return lines
-
-
-#: So many placements are shown one by one without being asked for.
-SHORT = 20

@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from pathfinder.cli.pfi.terminal import harmless, is_live, say
-from pathfinder.cli.pfi.words import details
+from pathfinder.cli.pfi.words import details, node_name
 from pathfinder.domain.views import Event
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def phrase(event: Event) -> str:
         case "container.progress":
             return details(event)
         case "container.scheduled":
-            return f"scheduled on {event.node}" if event.node else "scheduled"
+            return f"scheduled on {node_name(event.node, event.simulated)}" if event.node else "scheduled"
         case "container.provisioned":
             return f"running at {details(event)}"
         case "container.provision_failed":

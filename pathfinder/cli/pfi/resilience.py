@@ -10,6 +10,7 @@ from pathfinder.cli.pfi.session import run
 from pathfinder.cli.pfi.table import Column, Columns, Table
 from pathfinder.cli.pfi.terminal import Colour, harmless, has_colour, say
 from pathfinder.cli.pfi.verbs import single
+from pathfinder.cli.pfi.words import node_name
 from pathfinder.domain.views import Loss, Resilience
 
 app = single()
@@ -22,13 +23,17 @@ def _colour(it: Loss) -> Colour:
     return Colour.BAD if it.waiting else Colour.GOOD
 
 
-LOSSES: Columns[Loss] = (
-    Column("IF THIS DIED", lambda it: f"{it.domain} {it.name}"),
-    Column("CONTAINERS", lambda it: str(it.containers)),
-    Column("WOULD WAIT", lambda it: str(it.waiting), _colour),
-    Column("STATEFUL", lambda it: str(it.stateful)),
-)
-LOSSES_WIDE: Columns[Loss] = (*LOSSES, Column("NODES", lambda it: str(it.nodes)))
+def _columns(found: Resilience, *, wide: bool) -> Columns[Loss]:
+    def name(it: Loss) -> str:
+        return f"{it.domain} {node_name(it.name, it.domain == 'node' and it.name in found.simulated)}"
+
+    return (
+        Column("IF THIS DIED", name),
+        Column("CONTAINERS", lambda it: str(it.containers)),
+        Column("WOULD WAIT", lambda it: str(it.waiting), _colour),
+        Column("STATEFUL", lambda it: str(it.stateful)),
+        *((Column[Loss]("NODES", lambda it: str(it.nodes)),) if wide else ()),
+    )
 
 
 @app.command()
@@ -49,7 +54,7 @@ def resilience(ctx: typer.Context, output: OutputOption = Output.TABLE) -> None:
             say(harmless(sentence))
         shown = [one for one in found.losses if output is Output.WIDE or one.waiting or one.domain == "zone"]
         if shown:
-            columns = LOSSES_WIDE if output is Output.WIDE else LOSSES
+            columns = _columns(found, wide=output is Output.WIDE)
             say("\n".join(["", *Table(columns, colour=has_colour(sys.stdout)).render(shown)]))
     if not found.survives_any_node:
         raise typer.Exit(NOT_RESILIENT)

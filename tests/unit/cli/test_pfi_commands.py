@@ -137,8 +137,15 @@ def test_describe_ends_with_what_happened_lately(api: FakeApi, pfi: Pfi) -> None
 
 
 ATTEMPTS = [
-    {"at": AT, "node": "node-02", "generation": 1, "fault": "node", "reason": "No space left."},
-    {"at": AT, "node": "node-01", "generation": 2, "fault": "node", "reason": "LXD does not answer."},
+    {"at": AT, "node": "node-02", "generation": 1, "fault": "node", "reason": "No space left.", "simulated": False},
+    {
+        "at": AT,
+        "node": "node-01",
+        "generation": 2,
+        "fault": "node",
+        "reason": "LXD does not answer.",
+        "simulated": False,
+    },
 ]
 
 

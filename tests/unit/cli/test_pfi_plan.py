@@ -22,6 +22,7 @@ def plan(*containers: dict[str, object], **changes: object) -> dict[str, object]
         "staying": [],
         "preempted": [],
         "nodes": [],
+        "simulated": [],
         **changes,
     }
 

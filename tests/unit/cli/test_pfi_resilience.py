@@ -22,6 +22,7 @@ def resilience(*losses: dict[str, object]) -> dict[str, object]:
         "survives_any_node": not any(one["waiting"] for one in nodes),
         "survives_any_zone": None,
         "losses": list(losses),
+        "simulated": [],
     }
 
 
