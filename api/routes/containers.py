@@ -112,6 +112,8 @@ async def get_all(
     )
     async with process.database.begin() as tx:
         await clusters.find(tx, cluster)
+        if node is not None:
+            await listing.node(tx, cluster, node)
         return page(await listing.containers(tx, selection), limit)
 
 

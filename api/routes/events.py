@@ -14,7 +14,7 @@ from api.deps import Limit, ProcessDep, TailDep
 from api.errors import documented
 from pathfinder.domain import views
 from pathfinder.domain.errors import FieldProblem, Invalid
-from pathfinder.store import events
+from pathfinder.store import clusters, events
 from pathfinder.store.events import Cursor
 
 router = APIRouter(prefix="/events", tags=["events"])
@@ -23,7 +23,9 @@ _AGO = re.compile(r"(\d{1,9})(ms|s|m|h|d)")
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def narrowed(
+async def narrowed(
+    process: ProcessDep,
+    asking: Operator,
     cluster: Annotated[str | None, Query(max_length=63, description="Only events of this cluster.")] = None,
     kind: Annotated[
         list[str],
@@ -36,8 +38,16 @@ def narrowed(
         str | None, Query(max_length=40, description="Only events since a moment (RFC 3339) or so long ago (`10m`).")
     ] = None,
 ) -> events.Query:
-    """The events a request asks for."""
-    return events.Query(cluster, tuple(kind), subject, container, node, None if since is None else moment(since))
+    """The events a request asks for. Raises NotFound for a cluster that is not there, Invalid.
+
+    A dependency, so that it is refused before it streams. Containers and nodes may be named that are gone, or not there
+    yet: the log has them for ever, and a stream may be waiting for them.
+    """
+    asked = events.Query(cluster, tuple(kind), subject, container, node, None if since is None else moment(since))
+    if cluster is not None:
+        async with process.database.read() as connection:
+            await clusters.find(connection, cluster)
+    return asked
 
 
 Narrowed = Annotated[events.Query, Depends(narrowed)]
@@ -55,7 +65,7 @@ def moment(written: str) -> datetime:
         raise Invalid("The moment is not right.", [FieldProblem("since", words)]) from error
 
 
-@router.get("", responses=documented())
+@router.get("", responses=documented(404))
 async def get_all(
     process: ProcessDep,
     asking: Operator,
@@ -82,7 +92,7 @@ def starting(
     return None if written is None else Cursor.parse(written)
 
 
-@router.get("/stream", response_class=EventSourceResponse, responses=documented())
+@router.get("/stream", response_class=EventSourceResponse, responses=documented(404))
 async def stream(
     asking: Operator,
     tail: TailDep,

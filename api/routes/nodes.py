@@ -12,6 +12,7 @@ from api.paging import after, page
 from api.selecting import LabelFilter, PageCursor, Prefix, labels
 from pathfinder.domain import views
 from pathfinder.domain.errors import Forbidden
+from pathfinder.domain.lifecycle import NodeStatus
 from pathfinder.domain.patches import NodePatch
 from pathfinder.domain.specs import NodeRegistration
 from pathfinder.store import clusters, journal, listing, nodes, standing, tokens, upkeep
@@ -66,7 +67,7 @@ async def get_all(
     process: ProcessDep,
     asking: Operator,
     label: LabelFilter = [],  # noqa: B006 - FastAPI copies it
-    status: Annotated[list[str], Query(description="READY or DOWN; repeat for more.", max_length=8)] = [],  # noqa: B006
+    status: Annotated[list[NodeStatus], Query(description="Only these statuses; repeat for more.")] = [],  # noqa: B006
     prefix: Prefix = "",
     limit: Limit = 200,
     cursor: PageCursor = None,

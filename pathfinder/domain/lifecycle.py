@@ -27,6 +27,13 @@ class Status(StrEnum):
     LOST = "LOST"
 
 
+class NodeStatus(StrEnum):
+    """Whether a node's lease holds."""
+
+    READY = "READY"
+    DOWN = "DOWN"
+
+
 class Health(StrEnum):
     """What the container's checks say; UNKNOWN until a check has answered."""
 

@@ -13,8 +13,9 @@ PROBLEM = {
     "summary": "It is DOWN.", "advice": "Start it.", "opened_at": AT, "closed_at": None, "simulated": True,
 }  # fmt: skip
 EXPLANATION = {
-    "hostname": "web-01", "status": "PROVISIONED", "node": "node-01", "policy": "spread", "seed": 7, "nodes_considered": 1,
-    "rejections": [], "candidates": [{"node": "node-01", "score": 1.0, "scores": {"spread": 1.0}, "turn": 0}],
+    "hostname": "web-01", "status": "PROVISIONED", "node": "node-01", "policy": "spread", "seed": 7,
+    "nodes_considered": 1, "rejections": [],
+    "candidates": [{"node": "node-01", "score": 1.0, "scores": {"spread": 1.0}, "turn": 0}],
     "decided_at": AT, "message": "It fits.", "recomputed": "node-01", "simulated": ["node-01"],
 }  # fmt: skip
 PLAN = plan(
