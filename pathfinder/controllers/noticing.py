@@ -28,6 +28,11 @@ PATIENCE: Mapping[ProblemKind, Patience] = {
     ProblemKind.SERVICE_DOWN: Patience(8, 20),
     # What was committed just before the relay, or PostgreSQL, went away is old by the time they are back.
     ProblemKind.OUTBOX_BACKLOG: Patience(8, 10),
+    # An agent that reconnects is away from its queue for a moment; an LXD that is restarted answers again soon.
+    ProblemKind.NODE_DEAF: Patience(15, 10),
+    ProblemKind.NODE_RUNTIME_DOWN: Patience(15, 10),
+    # Looked for seldom, and counted from long ago: each look is an answer.
+    ProblemKind.CONTAINER_STUCK: Patience(0, 0),
     # A node that goes up and down is one problem, not one a minute.
     ProblemKind.NODE_DOWN: Patience(0, 10),
     # Stateless containers of a dead node are placed anew within seconds; those are no loss.

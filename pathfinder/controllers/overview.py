@@ -45,7 +45,12 @@ class Seen:
 
 
 def processes(rows: Iterable[Seen]) -> list[RoleStatus]:
-    """The processes there are or should be, by role and host.
+    """The processes there are or should be, by role and host."""
+    return [_process(row) for row in current(rows)]
+
+
+def current(rows: Iterable[Seen]) -> list[Seen]:
+    """The rows of processes there are or should be, by role and host.
 
     One that fell silent and was followed by a new one of its role is not missed: each new one replaces one old.
     """
@@ -60,9 +65,7 @@ def processes(rows: Iterable[Seen]) -> list[RoleStatus]:
             if heir is not None:
                 fresh.remove(heir)
                 missed.remove(dead)
-    return [
-        _process(row) for row in sorted([*alive, *missed], key=lambda row: (row.role, row.host, row.silent, row.pid))
-    ]
+    return sorted([*alive, *missed], key=lambda row: (row.role, row.host, row.silent, row.pid))
 
 
 def _process(row: Seen) -> RoleStatus:

@@ -8,7 +8,16 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from pathfinder.controllers.situation import ClusterRef, Failing, NodeSeen, RoleSeen, Situation, Waiting
+from pathfinder.controllers.situation import (
+    ClusterRef,
+    Failing,
+    NodeRef,
+    NodeSeen,
+    RoleSeen,
+    Situation,
+    Stuck,
+    Waiting,
+)
 from pathfinder.domain.problems import Problem, ProblemKind, Severity
 
 
@@ -24,6 +33,9 @@ class Mark:
         return value >= (self.ends if is_open else self.opens)
 
 
+#: Without one of these Pathfinder does nothing, whether or not anybody remembers that there was one. The controller is
+#: who looks.
+NEEDED = ("api", "recorder", "relay", "scheduler")
 #: Processes say every few seconds that they live; three times missed is no accident.
 SILENT_SECONDS = Mark(15, 15)
 #: A process that has been silent so long was taken away on purpose, unless it was the last of its role.
@@ -61,10 +73,14 @@ def judge(now: Situation, open_keys: Collection[str] = ()) -> Verdict:
     unknown = set()
     if now.queues is None:
         unknown.add(ProblemKind.QUEUE_BACKLOG)
+    if now.deaf is None:
+        unknown.add(ProblemKind.NODE_DEAF)
+    if now.stuck is None:
+        unknown.add(ProblemKind.CONTAINER_STUCK)
     if now.survivals is None:
         unknown.add(ProblemKind.RESILIENCE_LOST)
     machinery = (_services, _broker, _standbys, _queues, _outbox, _dead)
-    rules = (*machinery, _nodes, _failing, _waiting, _capacity, _survival, _plugins)
+    rules = (*machinery, _nodes, _hearing, _failing, _waiting, _stuck, _capacity, _survival, _plugins)
     return Verdict(tuple(one for rule in rules for one in rule(now, open_keys)), frozenset(unknown))
 
 
@@ -74,26 +90,31 @@ def _when(passed: bool, problem: Problem) -> Iterator[Problem]:
 
 
 def _services(now: Situation, open_keys: Collection[str]) -> Iterator[Problem]:
-    by_role: dict[str, list[RoleSeen]] = defaultdict(list)
+    """Where nobody has ever said a word, not even the process that looks, nothing is concluded."""
+    by_role: dict[str, list[RoleSeen]] = {role: [] for role in (NEEDED if now.roles else ())}
     for seen in now.roles:
+        by_role.setdefault(seen.role, [])
         by_role[seen.role].append(seen)
     for role, processes in sorted(by_role.items()):
         alive = [one for one in processes if one.silent < SILENT_SECONDS.opens]
         advice = f"See its log (`pathfinder logs {role}`) and start it (`pathfinder up`, or `pathfinder run {role}`)."
-        down = Problem(ProblemKind.SERVICE_DOWN, Severity.CRITICAL, role, f"No {role} runs any more.", advice)
+        down = Problem(
+            ProblemKind.SERVICE_DOWN, Severity.CRITICAL, role, f"No {role} runs: its work is not done.", advice
+        )
         if not alive:
             yield down
         elif all(one.wrong for one in alive):
             words = f"No {role} can work: {alive[0].wrong}"
             yield replace(down, summary=words, advice=f"Mend what it needs; `pathfinder status` and {role}'s log tell.")
         else:
-            yield from _gone(role, processes, {one.host for one in alive}, advice)
+            yield from _gone(role, processes, advice)
 
 
-def _gone(role: str, processes: Iterable[RoleSeen], alive: set[str], advice: str) -> Iterator[Problem]:
-    """Hosts on which a role ran lately and does no more, while it goes on elsewhere."""
-    for host in sorted({one.host for one in processes if one.silent < FORGOTTEN_SECONDS} - alive):
-        summary = f"The {role} on {host} is gone; others do its work."
+def _gone(role: str, processes: Iterable[RoleSeen], advice: str) -> Iterator[Problem]:
+    """Hosts on which a process of a role ran lately and does no more, while the role goes on."""
+    missed = {one.host for one in processes if SILENT_SECONDS.opens <= one.silent < FORGOTTEN_SECONDS}
+    for host in sorted(missed):
+        summary = f"A {role} on {host} is gone; others do its work."
         subject = f"{role} on {host}"
         yield Problem(ProblemKind.SERVICE_DOWN, Severity.WARNING, subject, summary, f"On {host}: {advice}")
 
@@ -194,6 +215,42 @@ def _down(node: NodeSeen, about: Problem) -> Problem:
     )
 
 
+def _hearing(now: Situation, open_keys: Collection[str]) -> Iterator[Problem]:
+    """Nodes that look alive and do nothing: nobody there listens, or LXD does not answer the agent."""
+    for node in now.deaf or ():
+        yield _of_node(
+            node,
+            ProblemKind.NODE_DEAF,
+            f"Node {node.hostname} sends heartbeats, but listens for no commands: what is placed there does not start.",
+            f"Restart its agent: `systemctl restart pathfinder@agent` on {node.hostname}; until then "
+            f"`pfi cordon node {node.hostname}` keeps new containers away.",
+        )
+    for node in now.mute:
+        yield _of_node(
+            node,
+            ProblemKind.NODE_RUNTIME_DOWN,
+            f"Node {node.hostname} sends heartbeats, but its LXD does not answer: nothing starts or stops there.",
+            f"See that LXD runs on {node.hostname} (`lxc info`, its journal); until then "
+            f"`pfi cordon node {node.hostname}` keeps new containers away.",
+        )
+
+
+def _stuck(now: Situation, open_keys: Collection[str]) -> Iterator[Problem]:
+    for stuck in now.stuck or ():
+        yield _of_node(
+            stuck.node,
+            ProblemKind.CONTAINER_STUCK,
+            f"{_some(stuck)} on {stuck.node.hostname} neither started nor went away since they should have, although "
+            "the node is READY.",
+            f"`pfi --cluster {stuck.node.cluster.name} describe container {stuck.examples[0]}` tells what happened; "
+            f"look at the agent's log on {stuck.node.hostname} and restart it if it hangs.",
+        )
+
+
+def _of_node(node: NodeRef, kind: ProblemKind, summary: str, advice: str) -> Problem:
+    return Problem(kind, Severity.CRITICAL, node.hostname, summary, advice, node.cluster.id, "node", node.id)
+
+
 def _failing(now: Situation, open_keys: Collection[str]) -> Iterator[Problem]:
     found: dict[ClusterRef, list[Problem]] = defaultdict(list)
     for container in now.failing:
@@ -258,7 +315,7 @@ def _waiting(now: Situation, open_keys: Collection[str]) -> Iterator[Problem]:
         )
 
 
-def _some(waiting: Waiting) -> str:
+def _some(waiting: Waiting | Stuck) -> str:
     more = ", …" if waiting.count > len(waiting.examples) else ""
     return f"{waiting.count} container(s) ({', '.join(waiting.examples)}{more})"
 

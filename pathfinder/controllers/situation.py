@@ -24,6 +24,15 @@ class RoleSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeRef:
+    """A node's identity."""
+
+    id: UUID
+    hostname: str
+    cluster: ClusterRef
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSeen:
     """A node that is DOWN or set aside. `expected`: its silence was announced, or it just joined. `lost`: containers
     that wait for it. `held_back`: why it is DOWN although it is heard.
@@ -61,6 +70,15 @@ class Waiting:
     count: int
     examples: tuple[str, ...]
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """Containers whose node is READY, and has left them SCHEDULED or SCHEDULE_DELETION for long: a few by name."""
+
+    node: NodeRef
+    count: int
+    examples: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +127,10 @@ class Survival:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All of it. None: not known just now, so nothing is concluded from it."""
+    """All of it. None: not known just now, so nothing is concluded from it.
+
+    `deaf` are READY nodes whose queue nobody reads; `mute` those whose agent says that LXD does not answer.
+    """
 
     roles: tuple[RoleSeen, ...] = ()
     broker_silent: float = 0.0
@@ -117,9 +138,12 @@ class Situation:
     outbox_oldest: float = 0.0
     dead_letters: int = 0
     nodes: tuple[NodeSeen, ...] = ()
+    deaf: tuple[NodeRef, ...] | None = None
+    mute: tuple[NodeRef, ...] = ()
     failing: tuple[Failing, ...] = ()
     unplaceable: tuple[Waiting, ...] = ()
     lost: tuple[Waiting, ...] = ()
+    stuck: tuple[Stuck, ...] | None = None
     claimed: tuple[Claimed, ...] = ()
     standbys: tuple[Standby, ...] = ()
     survivals: tuple[Survival, ...] | None = None

@@ -46,6 +46,10 @@ class Report(StrEnum):
     HEARTBEAT = "heartbeat"
 
 
+#: In the usage that a heartbeat tells, instead of numbers: the agent lives, and what it drives does not answer.
+RUNTIME_DOWN = "runtime_down"
+
+
 class Kind(StrEnum):
     """Facts, kept in `events`."""
 
@@ -85,6 +89,9 @@ class Kind(StrEnum):
     QUEUE_BACKLOG = "queue.backlog"
     OUTBOX_BACKLOG = "outbox.backlog"
     DEAD_LETTERS = "dead.letters"
+    NODE_DEAF = "node.deaf"
+    NODE_RUNTIME_DOWN = "node.runtime_down"
+    CONTAINER_STUCK = "container.stuck"
     CONTAINER_CRASH_LOOPING = "container.crash_looping"
     CAPACITY_LOW = "capacity.low"
     RESILIENCE_LOST = "resilience.lost"

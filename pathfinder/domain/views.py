@@ -114,7 +114,10 @@ class Node(BaseModel):
     images: list[str] = Field(default_factory=list, description="Images it has already.")
     capacity: Amounts
     allocated: Allocated
-    usage: dict[str, float] = Field(description="load_1m, load_5m, load_15m, memory_used_bytes, disk_used_bytes.")
+    usage: dict[str, float] = Field(
+        description="load_1m, load_5m, load_15m, memory_used_bytes, disk_used_bytes; or only runtime_down: its agent "
+        "says that LXD does not answer."
+    )
     lease_until: datetime | None
     down_at: datetime | None = Field(None, description="Since when it is DOWN.")
     fenced_at: datetime | None = Field(None, description="When the fencing hook made sure that nothing runs on it.")

@@ -1,23 +1,28 @@
 """What PostgreSQL tells of the situation: each question is cheap however large the fleet is."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pathfinder.controllers.overview import current
 from pathfinder.controllers.situation import (
     Claimed,
     ClusterRef,
     Failing,
+    NodeRef,
     NodeSeen,
     PluginFailing,
     RoleSeen,
     Situation,
     Standby,
+    Stuck,
     Survival,
     Waiting,
 )
+from pathfinder.domain.messages import RUNTIME_DOWN
+from pathfinder.store.roles import lately
 from pathfinder.store.states import promised
 
 #: How far back instances that vanished are counted.
@@ -32,10 +37,12 @@ JOINING_SECONDS = 30
 #: A container that waited so long for a node did not just come at a bad moment.
 WAITING_SECONDS = 60
 
+#: A node takes seconds for a container, minutes where the image comes from afar; this is neither.
+STUCK_SECONDS = 600
+
 #: How many containers are named where many are told of together.
 EXAMPLES = 3
 
-_ROLES = text("SELECT role, host, EXTRACT(epoch FROM now() - seen_at)::float8 AS silent, parts FROM roles")
 _LITTLE = text("""
     SELECT COALESCE((SELECT EXTRACT(epoch FROM now() - created_at) FROM outbox WHERE NOT held ORDER BY id LIMIT 1), 0)
                ::float8 AS oldest,
@@ -49,6 +56,26 @@ _NODES = text("""
            (SELECT count(*) FROM containers AS c WHERE c.node_id = n.id AND c.status = 'LOST') AS lost
     FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id LEFT JOIN leases AS l ON l.node_id = n.id
     WHERE n.status = 'DOWN' OR n.aside_until IS NOT NULL ORDER BY n.hostname
+""")
+_READY_NODES = """
+    SELECT n.id, n.hostname, k.id AS cluster_id, k.name AS cluster
+    FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id
+"""
+_DEAF = text(f"{_READY_NODES} WHERE n.status = 'READY' AND n.hostname = ANY(:deaf) ORDER BY n.hostname")
+_MUTE = text(f"""
+    {_READY_NODES} JOIN leases AS l ON l.node_id = n.id
+    WHERE n.status = 'READY' AND jsonb_exists(l.usage, '{RUNTIME_DOWN}') ORDER BY n.hostname
+""")
+# The one question that reads every container; it is asked seldom. A download that goes on tells so in events.
+_STUCK = text("""
+    SELECT n.id, n.hostname, k.id AS cluster_id, k.name AS cluster, count(*) AS many,
+           (array_agg(c.hostname ORDER BY c.status_at, c.hostname))[1:CAST(:examples AS int)] AS examples
+    FROM containers AS c JOIN nodes AS n ON n.id = c.node_id JOIN clusters AS k ON k.id = n.cluster_id
+    WHERE c.status IN ('SCHEDULED', 'SCHEDULE_DELETION') AND c.status_at < now() - make_interval(secs => :seconds)
+        AND n.status = 'READY' AND NOT EXISTS (
+            SELECT FROM events AS e WHERE e.subject_id = c.id AND e.kind = 'container.progress'
+                AND e.at > now() - make_interval(secs => :seconds))
+    GROUP BY n.id, k.id ORDER BY n.hostname
 """)
 # The partial indexes ix_containers_troubled and ix_events_missing make these two cheap.
 _FAILING = text("""
@@ -112,25 +139,40 @@ _STANDBYS = text("""
 """)
 
 
+async def ready(tx: AsyncConnection) -> list[str]:
+    """The hostnames of the nodes that are READY."""
+    return list(
+        (await tx.execute(text("SELECT hostname FROM nodes WHERE status = 'READY' ORDER BY hostname"))).scalars()
+    )
+
+
 async def read(
     tx: AsyncConnection,
     queues: Mapping[str, int] | None,
     broker_silent: float,
     survivals: tuple[Survival, ...] | None,
+    deaf: Collection[str] | None = None,
+    *,
+    thorough: bool = True,
 ) -> Situation:
-    """The situation now, with what is known already of RabbitMQ and of the clusters' resilience."""
+    """The situation now, with what is known already of RabbitMQ, of the nodes whose queue nobody reads (`deaf`), and of
+    the clusters' resilience. Only a `thorough` look tells of containers that are stuck.
+    """
     little = (await tx.execute(_LITTLE)).one()
     seconds = {"seconds": WAITING_SECONDS, "examples": EXAMPLES}
     return Situation(
-        roles=tuple(RoleSeen(row.role, row.host, row.silent, _wrong(row.parts)) for row in await tx.execute(_ROLES)),
+        roles=tuple(RoleSeen(one.role, one.host, one.silent, _wrong(one.parts)) for one in current(await lately(tx))),
         broker_silent=broker_silent,
         queues=queues,
         outbox_oldest=little.oldest,
         dead_letters=little.dead,
         nodes=tuple(map(_node, await tx.execute(_NODES, {"joining": JOINING_SECONDS}))),
+        deaf=None if deaf is None else tuple(map(_ref, await tx.execute(_DEAF, {"deaf": list(deaf)}))),
+        mute=tuple(map(_ref, await tx.execute(_MUTE))),
         failing=tuple(map(_failing, await tx.execute(_FAILING, {"minutes": MISSING_MINUTES}))),
         unplaceable=tuple(map(_waiting, await tx.execute(_UNPLACEABLE, seconds))),
         lost=tuple(map(_waiting, await tx.execute(_LOST, {"examples": EXAMPLES}))),
+        stuck=await _stuck(tx) if thorough else None,
         claimed=tuple(one for row in await tx.execute(_CLAIMED) for one in _claimed(row)),
         standbys=tuple(Standby(*row) for row in await tx.execute(_STANDBYS)),
         survivals=survivals,
@@ -147,6 +189,15 @@ def _wrong(parts: Mapping[str, str]) -> str:
 
 def _cluster(row: Any) -> ClusterRef:
     return ClusterRef(row.cluster_id, row.cluster)
+
+
+def _ref(row: Any) -> NodeRef:
+    return NodeRef(row.id, row.hostname, _cluster(row))
+
+
+async def _stuck(tx: AsyncConnection) -> tuple[Stuck, ...]:
+    rows = await tx.execute(_STUCK, {"seconds": STUCK_SECONDS, "examples": EXAMPLES})
+    return tuple(Stuck(_ref(row), row.many, tuple(row.examples)) for row in rows)
 
 
 def _node(row: Any) -> NodeSeen:

@@ -1,13 +1,17 @@
 """Problems, on a real PostgreSQL: one open row for each, with its events."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
+import aio_pika
 import httpx2
 import pytest
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from sqlalchemy import text
-from workbench import Fleet, MakeProcess
+from workbench import Fleet, MakeProcess, eventually
 
 from pathfinder.bootstrap import Process
+from pathfinder.broker import topology
 from pathfinder.controllers import noticing
 from pathfinder.controllers.noticing import Noticing, Patience
 from pathfinder.controllers.situation import ClusterRef, Survival
@@ -107,7 +111,7 @@ async def test_a_node_that_is_down_is_a_problem_but_no_second_event(
 async def test_what_the_tables_tell_is_seen(fleet: Fleet, lead: Leadership, queues: Queues) -> None:
     """Each question to PostgreSQL, once."""
     await fleet.node("node-1", memory_bytes=1 << 30)
-    ids = await fleet.ask("lost", "waits", "loops", "fails", "other")
+    ids = await fleet.ask("lost", "waits", "loops", "fails", "other", "stuck")
     async with fleet.process.database.begin() as tx:
         for statement in (
             "UPDATE containers SET status = 'LOST' WHERE hostname = 'lost'",
@@ -123,6 +127,14 @@ async def test_what_the_tables_tell_is_seen(fleet: Fleet, lead: Leadership, queu
             "INSERT INTO roles (id, role, host, pid, version, parts, seen_at) VALUES "
             "(gen_random_uuid(), 'relay', 'one', 1, '3', '{}', now() - interval '1 min'), "
             "(gen_random_uuid(), 'scheduler', 'one', 2, '3', '{\"postgresql\": \"ok\"}', now())",
+            "INSERT INTO roles (id, role, host, pid, version, parts, started_at, seen_at) VALUES "
+            "(gen_random_uuid(), 'api', 'one', 3, '3', '{}', now() - interval '9 min', now() - interval '1 min'), "
+            "(gen_random_uuid(), 'api', 'one', 4, '3', '{}', now() - interval '9 s', now()), "
+            "(gen_random_uuid(), 'recorder', 'one', 5, '3', '{}', now() - interval '9 min', now() - interval '1 min'), "
+            "(gen_random_uuid(), 'recorder', 'one', 6, '3', '{}', now() - interval '9 min', now())",
+            "UPDATE containers SET status = 'SCHEDULED', node_id = (SELECT id FROM nodes), "
+            "status_at = now() - interval '11 min' WHERE hostname = 'stuck'",
+            """UPDATE leases SET usage = '{"runtime_down": 1}'""",
         ):
             await tx.execute(text(statement))
         for _ in range(3):
@@ -140,6 +152,9 @@ async def test_what_the_tables_tell_is_seen(fleet: Fleet, lead: Leadership, queu
 
     assert {one.key for one in news.opened} == {
         "service.down:relay",
+        "service.down:recorder on one",
+        "container.stuck:node-1",
+        "node.runtime_down:node-1",
         "outbox.backlog:outbox",
         "dead.letters:dead letters",
         "node.set_aside:node-1",
@@ -191,7 +206,7 @@ async def test_a_look_that_fails_is_not_the_last(
     """PostgreSQL goes away in the middle, or there is a mistake in a rule: the controller goes on, and looks again."""
     failures: list[Exception] = [Unavailable("away"), ValueError("a mistake")]
 
-    async def failing(*_: object) -> None:
+    async def failing(*_: object, **__: object) -> None:
         if not failures:
             fleet.process.stopping.set()
             return
@@ -228,3 +243,60 @@ async def test_what_is_wrong_can_be_listed_and_what_is_over_too(
     ((over,), none) = rest["items"], rest["next_cursor"]
     assert (over["kind"], over["cluster"], none) == ("queue.backlog", None, None)
     assert over["closed_at"]
+
+
+async def test_a_node_that_beats_and_does_not_listen_is_told_of(
+    fleet: Fleet, lead: Leadership, broker_url: str, channel: AbstractChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without anybody asking for the status; and that it is over once its agent listens."""
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.05)
+    await fleet.node("node-1")
+    queue = await topology.declare(channel, topology.node_queue("node-1"))
+    process, queues = fleet.process, Queues()
+    process.leading.add(worker.LEAD)
+    connection = await aio_pika.connect(broker_url)
+    measuring = asyncio.create_task(queues.measure(process, connection))
+
+    async def deaf() -> bool:
+        return queues.deaf == ["node-1"]
+
+    async def hearing() -> bool:
+        return queues.deaf == []
+
+    await eventually(deaf)
+    await look(lead, queues, Noticing(), ())
+    assert ("node.deaf:node-1", True) in await rows(fleet)
+
+    await queue.consume(take)
+    await eventually(hearing)
+    await look(lead, queues, Noticing(), ())
+    assert ("node.deaf:node-1", False) in await rows(fleet)
+
+    process.stopping.set()
+    await measuring
+    await connection.close()
+    await channel.queue_delete(queue.name)
+
+
+async def take(_: AbstractIncomingMessage) -> None:
+    """As an agent that listens."""
+
+
+async def test_what_is_dear_to_ask_is_asked_seldom_and_stays_as_it_was(
+    fleet: Fleet, lead: Leadership, queues: Queues
+) -> None:
+    """A look that does not look for it says nothing of it."""
+    await fleet.node("node-1")
+    await fleet.ask("web")
+    stuck = "UPDATE containers SET status = 'SCHEDULED', node_id = (SELECT id FROM nodes), status_at = {} RETURNING id"
+    noticing = Noticing()
+
+    await fleet.rows(stuck.format("now() - interval '11 min'"))
+    await look(lead, queues, noticing, (), thorough=False)
+    assert await rows(fleet) == []
+    await look(lead, queues, noticing, ())
+    await fleet.rows(stuck.format("now()"))
+    await look(lead, queues, noticing, (), thorough=False)
+    assert await rows(fleet) == [("container.stuck:node-1", True)]
+    await look(lead, queues, noticing, ())
+    assert await rows(fleet) == [("container.stuck:node-1", False)]

@@ -1,16 +1,18 @@
 """A node that RabbitMQ does not hear says over the API that it lives, whichever of several APIs is there."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import workers.agent
 from pathfinder.bootstrap import Process
-from pathfinder.domain.messages import Report
+from pathfinder.domain.messages import RUNTIME_DOWN, Report
 from pathfinder.embedded.ports import free_port
+from pathfinder.runtime.port import NodeUsage, RuntimeFailure
 from pathfinder.runtime.simulated import SimulatedRuntime
 from pathfinder.settings import Settings
 from pathfinder.store.database import Database
@@ -98,6 +100,31 @@ async def test_a_lease_that_ran_out_is_renewed_only_after_registering_anew(
 
     assert asked == [False]
     assert lease.stands == admitted
+
+
+async def test_a_beat_tells_that_the_runtime_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The node lives, and can do nothing: whoever hears it must know both."""
+
+    async def broken(_: SimulatedRuntime) -> NodeUsage:
+        raise RuntimeFailure("LXD does not answer.")
+
+    monkeypatch.setattr(SimulatedRuntime, "usage", broken)
+    told: list[Mapping[str, Any]] = []
+
+    class Heard:
+        async def about_node(self, _: Report, body: Mapping[str, Any], *, persistent: bool) -> None:
+            told.append(body)
+
+    settings, runtime = Settings(state_dir=tmp_path), SimulatedRuntime()
+    membership = Membership(settings, runtime)
+    membership._admission = ADMISSION
+    lease = Lease(tmp_path / "lease.json")
+    pulse = Pulse(settings, membership, runtime, lease)
+    pulse.reporter = Heard()  # type: ignore[assignment]
+    await pulse.beat()
+
+    assert [one["usage"] for one in told] == [{RUNTIME_DOWN: 1}]
+    assert lease.stands
 
 
 async def test_an_agent_whose_beats_break_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

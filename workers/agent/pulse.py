@@ -11,7 +11,7 @@ import structlog
 
 from pathfinder.broker.connection import BrokerLost, pause
 from pathfinder.broker.publish import QueueFull, Unroutable
-from pathfinder.domain.messages import Report
+from pathfinder.domain.messages import RUNTIME_DOWN, Report
 from pathfinder.runtime.port import Runtime, RuntimeFailure
 from pathfinder.settings import Settings
 from workers.agent import lease
@@ -85,7 +85,7 @@ class Pulse:
                 return asdict(await self._runtime.usage())
         except (RuntimeFailure, TimeoutError) as error:
             log.warning("no usage", error=str(error))
-            return {}
+            return {RUNTIME_DOWN: 1}
 
     async def _over_api(self) -> bool:
         urls = [url.strip() for url in self._settings.api_url.split(",")]

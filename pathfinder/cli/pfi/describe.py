@@ -16,6 +16,7 @@ from pathfinder.cli.pfi.table import MISSING, Table
 from pathfinder.cli.pfi.terminal import harmless, say
 from pathfinder.cli.pfi.verbs import group
 from pathfinder.client import Client, EventSelection
+from pathfinder.domain.messages import RUNTIME_DOWN
 from pathfinder.domain.rules import DEFAULT_POOL
 from pathfinder.domain.views import Attempt, Container, Event, Node
 
@@ -179,6 +180,8 @@ def _aside(it: Node) -> str:
 
 
 def _usage(usage: Mapping[str, float]) -> str | None:
+    if RUNTIME_DOWN in usage:
+        return "not known: its agent says that LXD does not answer"
     loads = [f"{usage[key]:.2f}" for key in ("load_1m", "load_5m", "load_15m") if key in usage]
     sizes = [
         f"{name} {words.size(int(usage[key])) or '0B'}"

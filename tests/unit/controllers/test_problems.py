@@ -14,11 +14,13 @@ from pathfinder.controllers.situation import (
     Claimed,
     ClusterRef,
     Failing,
+    NodeRef,
     NodeSeen,
     PluginFailing,
     RoleSeen,
     Situation,
     Standby,
+    Stuck,
     Survival,
     Waiting,
 )
@@ -28,7 +30,11 @@ from pathfinder.domain.problems import TOLD_ELSEWHERE, Problem, ProblemKind, Sev
 ID = UUID(int=1)
 HERE = ClusterRef(ID, "default")
 WELL = Situation(
-    roles=(RoleSeen("relay", "one", 1), RoleSeen("relay", "two", 2), RoleSeen("api", "one", 0)),
+    roles=(
+        RoleSeen("relay", "one", 1),
+        RoleSeen("relay", "two", 2),
+        *(RoleSeen(role, "one", 0) for role in ("api", "controller", "recorder", "scheduler")),
+    ),
     queues={"pathfinder.scheduler": 10},
     claimed=(Claimed(HERE, "memory", 5, 10), Claimed(HERE, "CPU", 0, 0)),
     standbys=(Standby("two", True, 100, 0.1),),
@@ -50,9 +56,11 @@ def test_nothing_is_wrong_where_all_is_well() -> None:
 @pytest.mark.parametrize(
     ("changes", "key", "severity"),
     [
-        ({"roles": (RoleSeen("relay", "one", 16),)}, "service.down:relay", "critical"),
-        ({"roles": (RoleSeen("relay", "one", 1, "postgresql: no"),)}, "service.down:relay", "critical"),
+        ({"roles": (RoleSeen("relay", "one", 16), *WELL.roles[2:])}, "service.down:relay", "critical"),
+        ({"roles": WELL.roles[2:]}, "service.down:relay", "critical"),
+        ({"roles": (RoleSeen("relay", "one", 1, "postgresql: no"), *WELL.roles[2:])}, "service.down:relay", "critical"),
         ({"roles": (*WELL.roles, RoleSeen("relay", "old", 60))}, "service.down:relay on old", "warning"),
+        ({"roles": (*WELL.roles, RoleSeen("relay", "one", 60))}, "service.down:relay on one", "warning"),
         ({"broker_silent": 11.0}, "broker.down:RabbitMQ", "critical"),
         ({"standbys": (Standby("two", True, 1 << 30),)}, "database.replication_lag:two", "warning"),
         ({"standbys": (Standby("two", True, 0, 31),)}, "database.replication_lag:two", "warning"),
@@ -63,6 +71,9 @@ def test_nothing_is_wrong_where_all_is_well() -> None:
         ({"nodes": (NodeSeen(ID, "node-1", HERE, True),)}, "node.down:node-1", "critical"),
         ({"nodes": (NodeSeen(ID, "node-1", HERE, True, held_back="x is there"),)}, "node.down:node-1", "critical"),
         ({"nodes": (NodeSeen(ID, "node-1", HERE, False, aside="disk full"),)}, "node.set_aside:node-1", "warning"),
+        ({"deaf": (NodeRef(ID, "node-1", HERE),)}, "node.deaf:node-1", "critical"),
+        ({"mute": (NodeRef(ID, "node-1", HERE),)}, "node.runtime_down:node-1", "critical"),
+        ({"stuck": (Stuck(NodeRef(ID, "node-1", HERE), 2, ("web",)),)}, "container.stuck:node-1", "critical"),
         ({"failing": (Failing(ID, "web", HERE, missing=3),)}, "container.crash_looping:default/web", "warning"),
         ({"failing": (Failing(ID, "web", HERE, attempts=3),)}, "container.crash_looping:default/web", "warning"),
         ({"unplaceable": (Waiting(HERE, 9, ("web",)),)}, "container.unplaceable:default", "warning"),
@@ -84,7 +95,6 @@ def test_what_is_wrong_is_said_with_what_to_do(changes: dict[str, object], key: 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"roles": (*WELL.roles, RoleSeen("relay", "two", 60))},  # restarted: another process on that host lives
         {"roles": (*WELL.roles, RoleSeen("relay", "old", 4000))},  # taken away on purpose
         {"roles": (*WELL.roles, RoleSeen("api", "two", 1, "rabbitmq: no"))},  # another one works
         {"nodes": (NodeSeen(ID, "node-1", HERE, True, expected=True),)},  # it reboots
