@@ -8,7 +8,7 @@ from aio_pika.abc import AbstractConnection
 from pathfinder.bootstrap import Process
 from pathfinder.broker.connection import pause
 from pathfinder.store.leadership import Leadership
-from workers import problems
+from workers import blackout, problems
 from workers.leadership import while_leading
 from workers.monitor import Monitor
 from workers.tidy import Tidy
@@ -23,6 +23,7 @@ async def run(process: Process) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(process.broker("controller").run(partial(_serve, process, queues), process.stopping))
         tasks.create_task(problems.run(process, queues))
+        tasks.create_task(blackout.run(process, problems.LEAD))
 
 
 async def _serve(process: Process, queues: problems.Queues, connection: AbstractConnection) -> None:

@@ -12,6 +12,7 @@ class ProblemKind(StrEnum):
 
     SERVICE_DOWN = "service.down"
     BROKER_DOWN = "broker.down"
+    DATABASE_DOWN = "database.down"
     DATABASE_REPLICATION_LAG = "database.replication_lag"
     QUEUE_BACKLOG = "queue.backlog"
     OUTBOX_BACKLOG = "outbox.backlog"
@@ -36,9 +37,11 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-#: Problems that open with a fact somebody else records; they would only double it.
+#: Problems that are no events of their own: they open with a fact somebody else records, and would only double it; or,
+#: while the database is down, nobody can record anything.
 TOLD_ELSEWHERE = frozenset(
     {
+        ProblemKind.DATABASE_DOWN,
         ProblemKind.NODE_DOWN,
         ProblemKind.NODE_SET_ASIDE,
         ProblemKind.CONTAINER_UNPLACEABLE,

@@ -17,6 +17,7 @@ from pathfinder.domain import views
 from pathfinder.domain.errors import AlreadyExists, NotFound
 from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
+from pathfinder.domain.problems import ProblemKind
 from pathfinder.domain.specs import WebhookSpec
 from pathfinder.domain.webhooks import Format, Notice, State
 from pathfinder.store import problems
@@ -115,6 +116,18 @@ async def delete(tx: AsyncConnection, name: str) -> None:
 
 def _not_found(name: str) -> NotFound:
     return NotFound("webhook", name, "`pfi get webhooks` lists those there are.")
+
+
+async def who_hear(tx: AsyncConnection, kind: ProblemKind) -> list[Receiver]:
+    """The webhooks that want to know of problems of this kind."""
+    rows = await tx.execute(
+        text("""
+            SELECT id, name, url, format, secret FROM webhooks
+            WHERE kinds = '[]'::jsonb OR jsonb_exists(kinds, :kind) ORDER BY name
+        """),
+        {"kind": kind},
+    )
+    return [_receiver(row) for row in rows]
 
 
 async def waiting(tx: AsyncConnection) -> list[Receiver]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -17,9 +18,11 @@ from pathfinder.bootstrap import Process
 from pathfinder.controllers import notices
 from pathfinder.controllers.notices import MAX_ATTEMPTS, sign
 from pathfinder.controllers.noticing import News
+from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.problems import Problem, ProblemKind, Severity
 from pathfinder.posting import post
 from pathfinder.store import problems, webhooks
+from workers import blackout
 from workers.webhooks import deliver, send_one
 
 RELAY = Problem(ProblemKind.SERVICE_DOWN, Severity.CRITICAL, "relay", "No relay runs any more.", "Start it.")
@@ -334,3 +337,49 @@ async def test_a_running_controller_finds_and_tells(
 
         await eventually(over, 60)
     assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+async def test_that_postgresql_is_away_is_told_from_memory_and_that_it_is_back(
+    receiver: Receiver, api: httpx2.AsyncClient, process: Process, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once each, only to those who want to know, only by the one that leads: nobody else can tell, and nobody twice."""
+    deaf = Receiver(url=receiver.url)
+    await make(api, receiver.url)
+    await make(api, deaf.url, name="other", kinds=["node.down"])
+    monkeypatch.setattr(blackout, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(blackout, "SILENT_SECONDS", 0.0)
+    receiver.answers = [FAILING, *receiver.answers]
+    monkeypatch.setattr(blackout, "wait_seconds", lambda attempts, chance: 0.01)
+    read, asked = process.database.read, asyncio.Event()
+
+    def seen() -> Any:
+        asked.set()
+        return read()
+
+    def away() -> Any:
+        raise Unavailable("PostgreSQL does not answer.")
+
+    monkeypatch.setattr(process.database, "read", seen)
+    process.leading.add("problems")
+    follower = dataclasses.replace(process, leading=set())
+    watching = [asyncio.create_task(blackout.run(one, "problems")) for one in (process, follower)]
+
+    async def told_firing() -> bool:
+        return receiver.told == [("firing", "database.down")] and len(receiver.got) >= 2
+
+    async def told_resolved() -> bool:
+        return receiver.told == [("firing", "database.down"), ("resolved", "database.down")]
+
+    for _ in range(3):
+        asked.clear()
+        await asked.wait()
+    monkeypatch.setattr(process.database, "read", away)
+    process.leading.clear()  # the lead goes with the database
+    await eventually(told_firing)
+    monkeypatch.setattr(process.database, "read", read)
+    await eventually(told_resolved)
+    process.stopping.set()
+    await asyncio.gather(*watching)
+
+    assert len(receiver.got) == 3
+    assert len(set(receiver.ids)) == 2
