@@ -2,7 +2,7 @@
 
 from typing import Annotated, cast
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 
 from api.gauge import Gauge
 from api.tail import Tail
@@ -35,3 +35,12 @@ GaugeDep = Annotated[Gauge, Depends(gauge)]
 TraceId = Annotated[str, Depends(trace_id)]
 ClusterName = Annotated[str, Query(alias="cluster", min_length=1, max_length=63, description="Name of the cluster.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most items of a page.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Makes a repeated create harmless: the same key and body are accepted once.",
+    ),
+]

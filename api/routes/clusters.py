@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.auth import Operator
-from api.deps import Limit, ProcessDep, TraceId
+from api.deps import IdempotencyKey, Limit, ProcessDep, TraceId
 from api.errors import documented
 from pathfinder.domain import views
 from pathfinder.domain.specs import ClusterPatch, ClusterSpec
@@ -28,12 +28,14 @@ async def get_all(
 
 
 @router.post("", status_code=201, responses=documented(409))
-async def create(spec: ClusterSpec, process: ProcessDep, asking: Operator, trace_id: TraceId) -> views.Cluster:
+async def create(
+    spec: ClusterSpec, process: ProcessDep, asking: Operator, trace_id: TraceId, key: IdempotencyKey = None
+) -> views.Cluster:
     """A new cluster."""
     image = spec.default_image or process.settings.default_image
     async with process.database.begin() as tx:
         await policies.require(tx, spec.policy)
-        await clusters.create(tx, spec.name, spec.policy, image, asking.actor, trace_id)
+        await clusters.create(tx, spec.name, spec.policy, image, asking.actor, trace_id, key)
         return await clusters.view(tx, spec.name)
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.auth import Operator
-from api.deps import ClusterName, GaugeDep, Limit, ProcessDep, TraceId
+from api.deps import ClusterName, GaugeDep, IdempotencyKey, Limit, ProcessDep, TraceId
 from api.errors import documented
 from api.paging import after, page
 from api.selecting import LabelFilter, PageCursor, Prefix, labels
@@ -19,16 +19,6 @@ from pathfinder.store import clusters, listing, requests
 from pathfinder.store.requests import Asker
 
 router = APIRouter(prefix="/containers", tags=["containers"])
-
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        description="Makes a repeated create harmless: the same key and body are accepted once.",
-    ),
-]
 
 #: What of RFC 7240 is heeded: the answer to a large batch costs as much as the batch.
 MINIMAL = "return=minimal"
@@ -59,7 +49,8 @@ async def create(
         (container,) = await listing.containers_by_id(tx, ids)
         point("api.create.written")
     point("api.create.committed")
-    response.headers["Location"] = f"/api/v3/containers/{container.hostname}"
+    where = "" if cluster == "default" else f"?cluster={cluster}"
+    response.headers["Location"] = f"/api/v3/containers/{container.hostname}{where}"
     return container
 
 

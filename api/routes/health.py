@@ -18,7 +18,12 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", responses={503: {"description": "A part does not answer; the body says which."}})
+@router.get(
+    "/readyz",
+    responses={
+        503: {"description": "A part does not answer; the body is that of 200, no problem document, and says which."}
+    },
+)
 async def readyz(process: ProcessDep) -> Response:
     """What each part this process needs says: ok, or what is wrong."""
     status, document = await health.readiness(process)

@@ -86,6 +86,18 @@ class IllegalTransition(Conflict):
         super().__init__(f"Container {hostname!r} is {current}; it cannot become {target} from there.")
 
 
+class NotPlaced(Conflict):
+    """The container has no placement yet that another could follow."""
+
+    slug = "illegal-transition"
+
+    def __init__(self, hostname: str) -> None:
+        super().__init__(
+            f"Container {hostname!r} is PENDING: it is not placed yet, and is as soon as a node can take it; "
+            f"`pfi explain container {hostname}` tells what it waits for."
+        )
+
+
 class QuotaExceeded(Conflict):
     """The cluster's containers would ask for more than they may."""
 

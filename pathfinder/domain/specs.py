@@ -25,7 +25,8 @@ from pathfinder.domain.resources import Resources, format_bytes, format_cpu
 from pathfinder.domain.webhooks import Format
 
 MAX_BATCH = 1000
-_RESERVED_CONFIG = ("user.pathfinder.", "volatile.", "limits.cpu", "limits.memory")
+_RESERVED_FAMILIES = ("user.pathfinder.", "volatile.")
+_RESERVED_CONFIG = ("limits.cpu", "limits.cpu.allowance", "limits.memory")
 
 WebhookUrl = Annotated[str, Field(max_length=2048), AfterValidator(names.web_address)]
 
@@ -91,7 +92,7 @@ class ContainerSpec(Body):
     @classmethod
     def _not_ours(cls, value: dict[str, str]) -> dict[str, str]:
         for key in value:
-            if key.startswith(_RESERVED_CONFIG):
+            if key in _RESERVED_CONFIG or key.startswith(_RESERVED_FAMILIES):
                 raise ValueError(f"{key!r} is set by Pathfinder; use the fields cpu and memory for limits")
         return value
 

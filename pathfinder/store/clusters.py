@@ -1,6 +1,7 @@
 """Clusters."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -101,8 +102,30 @@ async def view(tx: AsyncConnection, name: str) -> views.Cluster:
     return views.Cluster.model_validate({**row, "used": used})
 
 
-async def create(tx: AsyncConnection, name: str, policy: str, default_image: str, actor: str, trace_id: str) -> None:
-    """A new cluster. Raises AlreadyExists."""
+# A key is kept in the cluster it made: there is none yet that it could be looked up in.
+_KEEP_KEY = text("INSERT INTO idempotency_keys (cluster_id, key, request_sha256) VALUES (:id, :key, :digest)")
+_MADE_BY = text("""
+    SELECT EXISTS (
+        SELECT FROM idempotency_keys AS i JOIN clusters AS k ON k.id = i.cluster_id
+        WHERE k.name = :name AND i.key = :key AND i.request_sha256 = :digest)
+""")
+
+
+async def _made_by(tx: AsyncConnection, name: str, key: str, digest: str) -> bool:
+    given = {"name": name, "key": key, "digest": digest}
+    return bool((await tx.execute(_MADE_BY, given)).scalar_one())
+
+
+async def create(
+    tx: AsyncConnection,
+    name: str,
+    policy: str,
+    default_image: str,
+    actor: str,
+    trace_id: str,
+    key: str | None = None,
+) -> None:
+    """A new cluster. With an idempotency `key`, the same request is accepted once. Raises AlreadyExists."""
     cluster_id = uuid7()
     result = await tx.execute(
         text("""
@@ -111,8 +134,13 @@ async def create(tx: AsyncConnection, name: str, policy: str, default_image: str
         """),
         {"id": cluster_id, "name": name, "policy": policy, "default_image": default_image},
     )
+    digest = sha256(orjson.dumps([name, policy, default_image])).hexdigest()
     if result.scalar_one_or_none() is None:
+        if key is not None and await _made_by(tx, name, key, digest):
+            return
         raise AlreadyExists(f"There is a cluster named {name!r} already; choose another name.")
+    if key is not None:
+        await tx.execute(_KEEP_KEY, {"id": cluster_id, "key": key, "digest": digest})
     body = {"policy": policy, "default_image": default_image}
     await record(tx, [_fact(Kind.CLUSTER_CREATED, cluster_id, name, actor, trace_id, body)])
 

@@ -12,7 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain import commands
 from pathfinder.domain.containers import Container
-from pathfinder.domain.errors import FieldProblem, IdempotencyMismatch, IllegalTransition, Invalid, NeverFits, NotFound
+from pathfinder.domain.errors import (
+    FieldProblem,
+    IdempotencyMismatch,
+    IllegalTransition,
+    Invalid,
+    NeverFits,
+    NotFound,
+    NotPlaced,
+)
 from pathfinder.domain.ids import uuid7
 from pathfinder.domain.lifecycle import RESCHEDULABLE, ContainerType, Status
 from pathfinder.domain.messages import Kind
@@ -146,11 +154,13 @@ async def reschedule(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker
     waits for another attempt, or for a former placement to be gone, is tried at once. Failed attempts do not count
     any more.
     A LOST container whose disk is on a DOWN node is marked only: the node is fenced first, by a controller.
-    Raises NotFound, IllegalTransition.
+    Raises NotFound, NotPlaced, IllegalTransition.
     """
     container = await _living(tx, cluster_id, hostname)
     held = await claims.unguard(tx, container.id)
     waits = container.status == Status.PENDING and (held or container.retry_at is not None)
+    if container.status == Status.PENDING and not waits:
+        raise NotPlaced(hostname)
     if container.status not in RESCHEDULABLE and not waits:
         raise IllegalTransition(hostname, container.status, Status.PENDING)
     if container.status == Status.LOST and container.type == ContainerType.STATEFUL and await _is_down(tx, container):

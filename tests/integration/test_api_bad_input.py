@@ -79,6 +79,8 @@ def assert_problem(answer: httpx2.Response, status: int, *words: str) -> dict[st
         ({"hostname": "web", "labels": {"a b": ""}}, ("labels", "label key")),
         ({"hostname": "web", "labels": "a=b"}, ("labels",)),
         ({"hostname": "web", "config": {"limits.cpu": "4"}}, ("config", "cpu and memory")),
+        ({"hostname": "web", "config": {"limits.cpu.allowance": "50%"}}, ("config", "cpu and memory")),
+        ({"hostname": "web", "config": {"volatile.uuid": "4"}}, ("config", "set by Pathfinder")),
         ({"hostname": "web", "memroy": "1GiB"}, ("memroy", "spelling")),
     ],
 )
@@ -456,7 +458,9 @@ async def test_a_container_that_may_not_be_rescheduled_is_left_alone(api: httpx2
     await fleet.ask("web")
     before = await contents(fleet)
 
-    assert_problem(await api.post("/containers/web/reschedule"), 409, "PENDING")
+    assert_problem(
+        await api.post("/containers/web/reschedule"), 409, "PENDING", "not placed yet", "pfi explain container web"
+    )
 
     assert await contents(fleet) == before
 

@@ -87,3 +87,38 @@ async def test_crossing_batches_do_not_wait_for_each_other(api: httpx2.AsyncClie
 
     assert sorted(answers) == [201, 409, 409]
     assert set(await fleet.statuses()) == set(names)
+
+
+async def test_a_repeated_create_of_a_cluster_makes_one(api: httpx2.AsyncClient, fleet: Fleet) -> None:
+    """Its answer may be lost, too; another request for that name is refused, whatever its key."""
+    first = await api.post("/clusters", json={"name": "two"}, headers=KEY)
+    twins = await asyncio.gather(*(api.post("/clusters", json={"name": "two"}, headers=KEY) for _ in range(3)))
+    otherwise = await api.post("/clusters", json={"name": "two", "policy": "binpack"}, headers=KEY)
+    other = await api.post("/clusters", json={"name": "two"}, headers={"Idempotency-Key": "k-2"})
+
+    assert [one.status_code for one in (first, *twins)] == [201] * 4
+    assert {one.json()["id"] for one in (first, *twins)} == {first.json()["id"]}
+    assert (otherwise.status_code, other.status_code) == (409, 409)
+    assert await fleet.rows("SELECT count(*) FROM events WHERE kind = 'cluster.created' AND subject_name = 'two'") == [
+        (1,)
+    ]
+
+
+@pytest.mark.parametrize("cluster", ["default", "two"])
+async def test_what_was_made_is_where_its_location_says(api: httpx2.AsyncClient, cluster: str) -> None:
+    """Outside the cluster `default`, too."""
+    await api.post("/clusters", json={"name": "two"})
+
+    made = await api.post("/containers", params={"cluster": cluster}, json={"hostname": "web"})
+    found = await api.get(f"http://api{made.headers['location']}")
+
+    assert found.json() == made.json()
+
+
+async def test_limits_that_pathfinder_does_not_set_are_for_the_config(api: httpx2.AsyncClient) -> None:
+    """Only the keys that cpu and memory become are taken."""
+    config = {"limits.memory.swap": "false", "limits.cpu.priority": "5", "limits.memory.enforce": "soft"}
+
+    made = await api.post("/containers", json={"hostname": "web", "config": config})
+
+    assert (made.status_code, made.json()["config"]) == (201, config)

@@ -43,8 +43,8 @@ VERBS = {
 EXIT_CODES = (
     "Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 cannot reach the server, 4 timed out, "
     "5 the server is unavailable or overloaded, try later, "
-    "2 of `pfi plan` and `pfi resilience`: something would wait; "
-    "6 and 7 of `pfi status`: degraded, down; 130 after Ctrl-C."
+    "6 and 7 of `pfi status`: degraded, down; "
+    "8 of `pfi plan` and `pfi resilience`: something would wait; 130 after Ctrl-C."
 )
 
 GLOBAL_FLAGS = ("--profile", "--server", "--cluster", "--debug")

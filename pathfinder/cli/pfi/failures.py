@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 5
     DEGRADED = 6
     DOWN = 7
+    WOULD_WAIT = 8
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pathfinder.cli.pfi import create as creating
+from pathfinder.cli.pfi.failures import ExitCode
 from pathfinder.cli.pfi.options import NodeNames, Output, OutputOption, SomeNodes
 from pathfinder.cli.pfi.output import documents
 from pathfinder.cli.pfi.session import run
@@ -18,10 +19,7 @@ from pathfinder.cli.pfi.words import node_name
 from pathfinder.client import Client
 from pathfinder.domain.views import Displaced, Filling, Plan, Planned
 
-app = group("Tell what would happen, without doing it. Exit code 0: all would fit; 2: some would wait.")
-
-#: The exit code where some containers would have no node.
-SOME_WOULD_WAIT = 2
+app = group("Tell what would happen, without doing it. Exit code 0: all would fit; 8: some would wait.")
 
 #: The least digits of a number at the end of a name.
 DIGITS = 2
@@ -163,7 +161,7 @@ def _tell(ctx: typer.Context, ask: Callable[[Client], Awaitable[Plan]], output: 
     else:
         say("\n".join(told(plan, wide=output is Output.WIDE, colour=has_colour(sys.stdout))))
     if not plan.fits:
-        raise typer.Exit(SOME_WOULD_WAIT)
+        raise typer.Exit(ExitCode.WOULD_WAIT)
 
 
 def told(plan: Plan, *, wide: bool, colour: bool) -> list[str]:

@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from pathfinder.cli.pfi.failures import ExitCode
 from pathfinder.cli.pfi.options import Output, OutputOption
 from pathfinder.cli.pfi.output import documents
 from pathfinder.cli.pfi.session import run
@@ -14,9 +15,6 @@ from pathfinder.cli.pfi.words import node_name
 from pathfinder.domain.views import Loss, Resilience
 
 app = single()
-
-#: The exit code where the death of some node would leave containers without a place.
-NOT_RESILIENT = 2
 
 
 def _colour(it: Loss) -> Colour:
@@ -38,7 +36,7 @@ def _columns(found: Resilience, *, wide: bool) -> Columns[Loss]:
 
 @app.command()
 def resilience(ctx: typer.Context, output: OutputOption = Output.TABLE) -> None:
-    """Tell whether everything would fit elsewhere if any one node died now; exit code 0 if so, 2 if not.
+    """Tell whether everything would fit elsewhere if any one node died now; exit code 0 if so, 8 if not.
 
     The table has the zones, and the nodes whose death would leave containers without a place; -o wide has every node.
     """
@@ -57,7 +55,7 @@ def resilience(ctx: typer.Context, output: OutputOption = Output.TABLE) -> None:
             columns = _columns(found, wide=output is Output.WIDE)
             say("\n".join(["", *Table(columns, colour=has_colour(sys.stdout)).render(shown)]))
     if not found.survives_any_node:
-        raise typer.Exit(NOT_RESILIENT)
+        raise typer.Exit(ExitCode.WOULD_WAIT)
 
 
 def _sentences(found: Resilience) -> list[str]:

@@ -74,7 +74,7 @@ def test_exit_code_2_says_that_some_would_wait(api: FakeApi, pfi: Pfi) -> None:
 
     ran = pfi("plan", "create", "db", "--priority", "10")
 
-    assert ran.code == 2
+    assert ran.code == 8
     assert ran.lines == [
         "1 container: 1 of 1 would wait; nothing was done",
         "",

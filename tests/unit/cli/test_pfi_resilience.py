@@ -51,7 +51,7 @@ def test_the_exit_code_says_no(api: FakeApi, pfi: Pfi) -> None:
 
     ran = pfi("resilience")
 
-    assert ran.code == 2
+    assert ran.code == 8
     assert ran.lines[0] == "any 1 node: no: 1 of 2 nodes, up to 5 containers would wait"
     assert ran.lines[1].startswith("2 stateful containers")
     assert pfi("resilience", "-o", "name").out == "node-1\n"
