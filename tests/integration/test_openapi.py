@@ -32,7 +32,14 @@ def _document() -> dict[str, object]:
     return create_app(process, Tail(process)).openapi()
 
 
-schema = schemathesis.openapi.from_dict(_document()).exclude(path="/api/v3/events/stream")
+#: Only what the stream refuses has an end: see below.
+STREAM = "/api/v3/events/stream"
+#: Routes that want no token, and those that want one of a node.
+OPEN = ("/healthz", "/readyz", "/metrics", "/api/v3/version")
+JOINING = ("/api/v3/nodes/register", "/api/v3/nodes/heartbeat")
+
+DOCUMENT = _document()
+schema = schemathesis.openapi.from_dict(DOCUMENT).exclude(path=STREAM)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +53,16 @@ async def secret(fresh_url: str) -> str:
         await nodes.register(tx, cluster.id, registration("0a"), 60, "")
         await wishes.create(tx, cluster, [ContainerSpec(hostname="0a")], wishes.Asker("test", ""), None)
         made = await tokens.create(tx, "tester", "operator")
+    await database.close()
+    return made
+
+
+@pytest.fixture(scope="module")
+async def joining(secret: str, fresh_url: str) -> str:
+    """A token that only registers nodes."""
+    database = Database(fresh_url)
+    async with database.begin() as tx:
+        made = await tokens.create(tx, "joiner", "join")
     await database.close()
     return made
 
@@ -81,9 +98,59 @@ def test_every_answer_is_one_the_document_promises(
     case.call_and_validate(base_url=url, session=asking, checks=CHECKS, timeout=10)
 
 
+def _guarded() -> list[tuple[str, str]]:
+    """Method and path of each operation that wants a token."""
+    paths = DOCUMENT["paths"]
+    assert isinstance(paths, dict)
+    return [(method, path) for path, operations in paths.items() if path not in OPEN for method in operations]
+
+
+@pytest.mark.parametrize(("method", "path"), _guarded())
+def test_whoever_may_not_ask_is_refused_as_the_document_promises(
+    session: tuple[str, requests.Session], secret: str, joining: str, method: str, path: str
+) -> None:
+    """Every route, the stream too: 401 without a token and with a wrong one, 403 with one that is for other routes."""
+    url, _ = session
+    address = url + path.replace("{id}", "1").replace("{hostname}", "0a").replace("{name}", "default")
+    other = secret if path in JOINING else joining
+    for token, status in ((None, 401), ("wrong", 401), (other, 403)):
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        answer = requests.request(method, address, json={}, headers=headers, timeout=10, proxies={"http": ""})
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+        assert str(status) in _answers(method, path)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("cluster=ghost", 404),
+        ("cursor=x", 422),
+        ("since=yesterday", 422),
+        ("subject=x", 422),
+        (f"kind={'&kind='.join('x' * 40)}", 422),
+        (f"node={'x' * 64}", 422),
+    ],
+)
+def test_what_the_stream_refuses_is_documented(session: tuple[str, requests.Session], query: str, status: int) -> None:
+    """It is refused before it streams, with a problem document and a status that the document has."""
+    url, asking = session
+    answer = asking.get(f"{url}{STREAM}?{query}", timeout=10)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert str(status) in _answers("get", STREAM)
+
+
+def _answers(method: str, path: str) -> dict[str, object]:
+    """The answers of an operation that are documented."""
+    paths = DOCUMENT["paths"]
+    assert isinstance(paths, dict)
+    found: dict[str, object] = paths[path][method]["responses"]
+    return found
+
+
 def test_the_document_covers_every_route() -> None:
     """What is tested is all there is; the stream has tests of its own."""
-    paths = _document()["paths"]
+    paths = DOCUMENT["paths"]
     assert isinstance(paths, dict)
     assert len(paths) >= 15
     assert "/api/v3/events/stream" in paths
