@@ -212,12 +212,13 @@ class Fleet:
         self, row: int | NDArray[np.intp], resources: NDArray[np.int64], stateful: bool, count: int | Counts = 1
     ) -> None:
         """Claim for `count` more containers on a row of a working fleet, or on each of several; `resources` as of
-        `amounts`.
+        `amounts`. With a count below 0 that many claim no more.
         """
         self.claimed[row] += np.multiply.outer(count, resources)
         self.containers[row] += count
         self.stateful[row] += count * stateful
-        self.slots[row] -= count
+        # A slot is for one that comes, whatever goes: a node that is set aside stays so.
+        self.slots[row] -= np.maximum(count, 0)
 
     def renewed(self, nodes: Mapping[int, NodeState]) -> "Fleet":
         """The same fleet with other values in these rows; what nodes are called and carry must be the same."""
