@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pathfinder.domain.asking import Budget
+from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling.fleet import CPU, MEMORY, Fleet, amounts
 from pathfinder.scheduling.place import Decision, place
 from pathfinder.scheduling.policy import Policy
@@ -34,7 +34,7 @@ class Crowd:
 
     tenants: Sequence[Tenant] = ()
     leaving: Sequence[Leaving] = ()
-    away: Mapping[Budget, int] = field(default_factory=dict)
+    budgets: Mapping[Selector, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,15 @@ class Fill:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What would happen. `moving` are the ids of containers that leave a node, `staying` of stateful ones that would
-    wait for theirs. `before` and `after` tell of the nodes that would change.
+    wait for theirs. `before` and `after` tell of the nodes that would change, `fleet` of all as they would be before
+    anybody gave way.
     """
 
     decisions: tuple[Decision, ...]
     evictions: tuple[Eviction, ...]
     before: tuple[Fill, ...]
     after: tuple[Fill, ...]
+    fleet: Fleet = field(compare=False, repr=False)
     moving: frozenset[str] = frozenset()
     staying: tuple[str, ...] = ()
 
@@ -73,19 +75,29 @@ def create(fleet: Fleet, wanted: Sequence[Wanted], seed: int, crowd: Crowd | Non
 
 
 def lose(
-    fleet: Fleet, rows: Sequence[int], residents: Sequence[Resident], policies: Mapping[str, Policy], seed: int
+    fleet: Fleet,
+    rows: Sequence[int],
+    residents: Sequence[Resident],
+    policies: Mapping[str, Policy],
+    seed: int,
+    crowd: Crowd | None = None,
 ) -> Plan:
     """What would happen if the nodes of these rows died now. `policies` by the id of each resident."""
-    return _without(fleet, dead(fleet, rows), rows, residents, policies, seed)
+    return _without(fleet, dead(fleet, rows), rows, residents, policies, seed, crowd)
 
 
 def drain(
-    fleet: Fleet, rows: Sequence[int], residents: Sequence[Resident], policies: Mapping[str, Policy], seed: int
+    fleet: Fleet,
+    rows: Sequence[int],
+    residents: Sequence[Resident],
+    policies: Mapping[str, Policy],
+    seed: int,
+    crowd: Crowd | None = None,
 ) -> Plan:
     """What would happen if the nodes of these rows were cordoned, and all that is stateless there placed anew."""
     schedulable = fleet.schedulable.copy()
     schedulable[list(rows)] = False
-    return _without(fleet, replace(fleet, schedulable=schedulable), rows, residents, policies, seed)
+    return _without(fleet, replace(fleet, schedulable=schedulable), rows, residents, policies, seed, crowd)
 
 
 def _without(
@@ -95,6 +107,7 @@ def _without(
     residents: Sequence[Resident],
     policies: Mapping[str, Policy],
     seed: int,
+    crowd: Crowd | None,
 ) -> Plan:
     there = {str(before.ids[row]): row for row in rows}
     on = [one for one in residents if one.node in there]
@@ -102,7 +115,7 @@ def _without(
     # Whoever is gone keeps nobody away. Its claim stands until its node says so; nobody else may go there anyway.
     left = departed(after, ((there[one.node], one.request.ask) for one in moving))
     wanted = [Wanted(one.request, policies[one.request.id]) for one in moving]
-    made = _plan(before, left, wanted, seed, Crowd())
+    made = _plan(before, left, wanted, seed, crowd or Crowd())
     return replace(
         made,
         moving=frozenset(one.request.id for one in moving),
@@ -113,33 +126,55 @@ def _without(
 def _plan(before: Fleet, fleet: Fleet, wanted: Sequence[Wanted], seed: int, crowd: Crowd) -> Plan:
     now = fleet.working((1.0, 1.0, 1.0))
     decided: dict[str, Decision] = {}
-    evictions: list[Eviction] = []
     policies = {one.policy.name: one.policy for one in wanted}
     groups = by_policy(
         wanted, lambda it: it.policy.name, lambda it: it.request.ask.priority, lambda it: it.request.gang
     )
+    waiting: list[tuple[Policy, list[Request]]] = []
     for name, group in groups:
-        policy = policies[name]
-        decisions = place(now, [one.request for one in group], policy, seed)
+        decisions = place(now, [one.request for one in group], policies[name], seed)
         settle(now, decisions)
         decided |= {one.request.id: one for one in decisions}
-        left = [one.request for one in decisions if one.index is None]
-        evictions += preempt(now, crowd.tenants, left, policy, crowd.leaving, crowd.away)
+        waiting.append((policies[name], [one.request for one in decisions if one.index is None]))
     changed = np.flatnonzero((now.containers != before.containers) | (now.claimed != before.claimed).any(axis=1))
     return Plan(
         tuple(decided[one.request.id] for one in wanted),
-        tuple(evictions),
+        tuple(_evictions(now.working((1.0, 1.0, 1.0)), waiting, crowd)),
         fill(before, changed.tolist()),
         fill(now, changed.tolist()),
+        now,
     )
+
+
+def _evictions(fleet: Fleet, waiting: Sequence[tuple[Policy, Sequence[Request]]], crowd: Crowd) -> list[Eviction]:
+    """Who would give way to those that wait, on a working fleet: to the later ones of what the earlier ones leave."""
+    evictions: list[Eviction] = []
+    tenants, budgets = list(crowd.tenants), dict(crowd.budgets)
+    for policy, requests in waiting:
+        found = preempt(fleet, tenants, requests, policy, crowd.leaving, budgets)
+        for one in found:
+            for victim in one.victims:
+                fleet.add(one.index, amounts(victim.ask.resources), victim.ask.stateful, -1)
+                remember(fleet, victim.ask, np.array([one.index]), -1)
+                for selector in budgets:
+                    budgets[selector] -= selector.matches(victim.ask.own_labels)
+            _claim(fleet, one.request, one.index)
+        gone = {victim.id for one in found for victim in one.victims}
+        tenants = [one for one in tenants if one.id not in gone]
+        evictions += found
+    return evictions
 
 
 def settle(fleet: Fleet, decisions: Sequence[Decision]) -> None:
     """Claim on a working fleet what was decided, as a scheduler does."""
     for one in decisions:
         if one.index is not None:
-            fleet.add(one.index, amounts(one.request.ask.resources), one.request.ask.stateful)
-            remember(fleet, one.request.ask, np.array([one.index]))
+            _claim(fleet, one.request, one.index)
+
+
+def _claim(fleet: Fleet, request: Request, row: int) -> None:
+    fleet.add(row, amounts(request.ask.resources), request.ask.stateful)
+    remember(fleet, request.ask, np.array([row]))
 
 
 def fill(fleet: Fleet, rows: Sequence[int]) -> tuple[Fill, ...]:

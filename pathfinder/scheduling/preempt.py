@@ -1,38 +1,47 @@
 """Whose place a more urgent request may take: `preempt(fleet, tenants, requests, policy)`.
 
-Least harm first: of all nodes, the one on which the most urgent victim is the least urgent; of those, the one with the
-fewest victims, and then with the least room taken from them. No victim is as urgent as the request, none is stateful,
-and no budget is exceeded.
+Least harm first: of the rows that `freeable` finds worth a look, the one on which the most urgent victim is the least
+urgent; of those, the one with the fewest victims, and then with the least room taken from them. No victim is as urgent
+as the request, none is stateful, and no budget is exceeded. Not every set of victims is tried: docs/decisions/0013 says
+what can be missed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pathfinder.domain.asking import Budget
 from pathfinder.domain.resources import Resources
+from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling.fleet import Fleet, Mask, amounts
+from pathfinder.scheduling.freeable import Labels, Lot, Lots, Size, short, size
 from pathfinder.scheduling.ladder import possible
 from pathfinder.scheduling.place import order
 from pathfinder.scheduling.plugins import without_failing
 from pathfinder.scheduling.policy import Policy
-from pathfinder.scheduling.relations import Relations, remember
+from pathfinder.scheduling.relations import Relations, matters, remember
 from pathfinder.scheduling.request import Ask, Request
+
+#: On how many rows victims are chosen for one request, of those where it has company's leave and of the others.
+MOST_ROWS = 32
 
 #: What fewer containers on a node can change.
 _ROOM = frozenset({"fits", "counts"})
 
+#: How many more may go of each group that a budget is for: all of the strictest budget that are not away yet.
+Budgets = Mapping[Selector, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A container that is on a row of the fleet, and how much of its like may be away at once."""
+    """A container that is on a row of the fleet. Its ask has the labels that budgets look at; `generation` is that of
+    its placement there.
+    """
 
     id: str
     row: int
     ask: Ask
-    budget: Budget | None = None
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +68,65 @@ def preempt(
     requests: Sequence[Request],
     policy: Policy,
     leaving: Sequence[Leaving] = (),
-    away: Mapping[Budget, int] | None = None,
+    budgets: Budgets | None = None,
 ) -> list[Eviction]:
     """Whom to evict for requests that could not be placed; nothing for those who will have room without that.
 
-    `fleet` has the tallies those requests need. `away` is how many containers of each budget are away now. Gangs are
-    whole or absent here too. Pure; equal arguments give equal answers.
+    `fleet` has the tallies those requests need. `tenants` may leave out rows that `worth_a_look` does not name. Gangs
+    are whole or absent here too. Pure; equal arguments give equal answers.
     """
     if not policy.preemption:
         return []
-    return without_failing(policy, lambda tried: _found(fleet, tenants, requests, tried, leaving, away or {}))[0]
+    given = dict(budgets or {})
+
+    def found(tried: Policy) -> list[Eviction]:
+        return _found(_Rows(fleet, lots(tenants, given), tried, leaving, given, tenants), requests)
+
+    return without_failing(policy, found)[0]
 
 
-def _found(
+def worth_a_look(
     fleet: Fleet,
-    tenants: Sequence[Tenant],
+    there: Sequence[Lot],
     requests: Sequence[Request],
     policy: Policy,
     leaving: Sequence[Leaving],
-    away: Mapping[Budget, int],
-) -> list[Eviction]:
-    rows = _Rows(fleet, tenants, policy, leaving, away)
+    budgets: Budgets,
+) -> list[int]:
+    """The rows whose tenants `preempt` has to be told of; each request may use up the best one."""
+
+    def found(tried: Policy) -> set[int]:
+        rows = _Rows(fleet, there, tried, leaving, budgets)
+        many = MOST_ROWS + len(requests)
+        return {row for ask in {one.ask for one in requests} for row in rows.promising(ask, many)}
+
+    return sorted(without_failing(policy, found)[0])
+
+
+def lots(tenants: Sequence[Tenant], budgets: Budgets) -> list[Lot]:
+    """The tenants that may have to go, summed up."""
+    keys = keys_of(budgets)
+    many: dict[tuple[int, int, Labels], list[Resources]] = {}
+    for one in tenants:
+        if not one.ask.stateful:
+            many.setdefault((one.row, one.ask.priority, _told(one.ask, keys)), []).append(one.ask.resources)
+    return [
+        Lot(*key, len(ones), Resources(*map(sum, parts)), Resources(*map(max, parts)))
+        for key, ones in many.items()
+        for parts in [list(zip(*(size(one)[:3] for one in ones), strict=True))]
+    ]
+
+
+def keys_of(budgets: Budgets) -> set[str]:
+    """The labels that budgets look at."""
+    return {one.key for selector in budgets for one in selector.requirements}
+
+
+def _told(ask: Ask, keys: set[str]) -> Labels:
+    return tuple(label for label in ask.labels if label[0] in keys)
+
+
+def _found(rows: "_Rows", requests: Sequence[Request]) -> list[Eviction]:
     found: list[Eviction] = []
     failed: set[str] = set()
     for position in order(requests):
@@ -101,97 +148,135 @@ class _Rows:
     def __init__(
         self,
         fleet: Fleet,
-        tenants: Sequence[Tenant],
+        there: Sequence[Lot],
         policy: Policy,
         leaving: Sequence[Leaving],
-        away: Mapping[Budget, int],
+        budgets: Budgets,
+        tenants: Sequence[Tenant] = (),
     ) -> None:
         self._fleet, self._policy = fleet.working(policy.overcommit), policy
         self._elsewhere = replace(policy, filters=tuple(one for one in policy.filters if one.name not in _ROOM))
+        self._left = dict(budgets)
+        self._keys = keys_of(budgets)
+        self._lots = Lots(there, list(budgets))
+        self._counting: dict[Labels, tuple[Selector, ...]] = {}
         self._there: dict[int, list[Tenant]] = {}
-        for tenant in tenants:
-            self._there.setdefault(tenant.row, []).append(tenant)
-        self._left: dict[Budget, int] = {
-            one.budget: one.budget.max_unavailable - away.get(one.budget, 0) for one in tenants if one.budget
-        }
+        for tenant in sorted(tenants, key=_urgency):
+            if not tenant.ask.stateful:
+                self._there.setdefault(tenant.row, []).append(tenant)
+        #: Asks that nothing helps, and what else is where does not matter to: there is less and less to give.
+        self._hopeless: set[Ask] = set()
         for one in leaving:
             self._fleet.add(one.row, amounts(one.resources), one.stateful, -1)
 
     def make_room(self, request: Request) -> Eviction | None:
         """Where the request goes and who must go for it, as if both were done then; None where nothing helps."""
         ask = request.ask
-        allowed = self._allowed(ask)
-        free = allowed & possible(self._fleet, ask, self._policy)
+        if ask in self._hopeless:
+            return None
+        company = Relations(self._fleet, ask, self._policy).mask()
+        free = possible(self._fleet, ask, self._policy)
+        free = free if company is None else free & company
         if free.any():
             return self._done(request, int(np.flatnonzero(free)[0]), ())
-        options = []
-        for row in np.flatnonzero(allowed).tolist():
-            victims = self._victims(row, ask)
-            if victims:
-                options.append((_harm(victims), row, victims))
-        for _, row, victims in sorted(options, key=lambda option: option[:2]):
-            if self._company_stays(row, ask, victims):
-                return self._done(request, row, victims)
+        lacks = short(self._fleet, ask)
+        options = [
+            (_harm(victims), row, victims)
+            for row in self.promising(ask, MOST_ROWS)
+            if (victims := self._victims(row, ask, lacks[row].tolist()))
+        ]
+        if options:
+            return self._done(request, *min(options, key=lambda option: option[:2])[1:])
+        if not Relations.any(self._fleet, ask):
+            self._hopeless.add(ask)
         return None
 
-    def _allowed(self, ask: Ask) -> Mask:
-        mask = possible(self._fleet, ask, self._elsewhere)
+    def promising(self, ask: Ask, many: int) -> list[int]:
+        """The best rows to look for victims on: so many where company allows the request now, so many others."""
+        suits: Mask = possible(self._fleet, ask, self._elsewhere)
+        if ask.stateful:
+            suits = suits & (self._fleet.stateful < self._fleet.max_stateful)
         company = Relations(self._fleet, ask, self._policy).mask()
-        return mask if company is None else mask & company
+        lacks = short(self._fleet, ask)
+        parts = [suits] if company is None else [suits & company, suits & ~company]
+        return [row for part in parts for row in self._lots.best(lacks, part, ask.priority, self._left, many)]
 
-    def _victims(self, row: int, ask: Ask) -> tuple[Tenant, ...]:
-        """The least that must go from a row: all that may, but for those that can stay, the most urgent first.
-
-        Of those that share a budget, only the least urgent may: others might fit better, but are not tried.
-        """
-        lower = sorted(
-            (one for one in self._there.get(row, ()) if one.ask.priority < ask.priority and not one.ask.stateful),
-            key=lambda one: (one.ask.priority, one.id),
-        )
-        left = dict(self._left)
-        going: list[Tenant] = []
-        for one in lower:
-            if one.budget is not None:
-                if left[one.budget] <= 0:
+    def _victims(self, row: int, ask: Ask, lacks: Sequence[int]) -> tuple[Tenant, ...]:
+        """The least that must go from a row: all that may, but for those that can stay, the most urgent first."""
+        for line in _lines([one for one in self._there.get(row, ()) if one.ask.priority < ask.priority], ask, lacks):
+            going = self._within_budgets(line)
+            freed = map(sum, zip((0, 0, 0, 0), *map(_size, going), strict=True))
+            spare = [part - lack for part, lack in zip(freed, lacks, strict=True)]
+            if not going or min(spare) < 0 or not self._company_allows(row, ask, going):
+                continue
+            for one in sorted(going, key=_urgency, reverse=True):
+                rest = [have - part for have, part in zip(spare, _size(one), strict=True)]
+                if min(rest) < 0:
                     continue
-                left[one.budget] -= 1
-            going.append(one)
-        if not self._fits(row, ask, going):
-            return ()
-        for one in reversed(list(going)):
-            without = [other for other in going if other is not one]
-            if self._fits(row, ask, without):
-                going = without
-        return tuple(going)
+                without = [other for other in going if other is not one]
+                if not matters(ask, one.ask) or self._company_allows(row, ask, without):
+                    going, spare = without, rest
+            return tuple(sorted(going, key=_urgency))
+        return ()
 
-    def _fits(self, row: int, ask: Ask, going: Sequence[Tenant]) -> bool:
-        fleet = self._fleet
-        freed: NDArray[np.int64] = sum((amounts(one.ask.resources) for one in going), start=np.zeros(3, dtype=np.int64))
-        wanted = amounts(ask.resources)
-        room = ((fleet.claimed[row] - freed + wanted <= fleet.room[row]) | (wanted == 0)).all()
-        fewer = fleet.containers[row] - len(going) < fleet.max_containers[row]
-        return bool(room and fewer and (not ask.stateful or fleet.stateful[row] < fleet.max_stateful[row]))
+    def _within_budgets(self, line: Sequence[Tenant]) -> list[Tenant]:
+        """As many as may go, the first of the line first."""
+        left, going = dict(self._left), []
+        for one in line:
+            counting = self._budgets(one)
+            if all(left[budget] > 0 for budget in counting):
+                going.append(one)
+                left.update({budget: left[budget] - 1 for budget in counting})
+        return going
 
-    def _company_stays(self, row: int, ask: Ask, victims: Sequence[Tenant]) -> bool:
-        """Whether the rules about company hold there also when the victims are gone."""
+    def _budgets(self, tenant: Tenant) -> tuple[Selector, ...]:
+        """Those that count this one, whoever's they are."""
+        told = _told(tenant.ask, self._keys)
+        if told not in self._counting:
+            self._counting[told] = tuple(one for one in self._left if one.matches(dict(told)))
+        return self._counting[told]
+
+    def _company_allows(self, row: int, ask: Ask, going: Sequence[Tenant]) -> bool:
+        """Whether the rules about company let the request go there once these are gone."""
         if not Relations.any(self._fleet, ask):
             return True
-        after = self._fleet.working(self._policy.overcommit)
-        for one in victims:
-            remember(after, one.ask, np.array([row]), -1)
-        mask = Relations(after, ask, self._policy).mask()
+        near = [one for one in going if matters(ask, one.ask)]
+        self._count(row, near, -1)
+        mask = Relations(self._fleet, ask, self._policy).mask()
+        self._count(row, near, 1)
         return mask is None or bool(mask[row])
 
+    def _count(self, row: int, tenants: Sequence[Tenant], count: int) -> None:
+        for one in tenants:
+            remember(self._fleet, one.ask, np.array([row]), count)
+
     def _done(self, request: Request, row: int, victims: tuple[Tenant, ...]) -> Eviction:
+        self._count(row, victims, -1)
         for one in victims:
             self._fleet.add(row, amounts(one.ask.resources), one.ask.stateful, -1)
-            remember(self._fleet, one.ask, np.array([row]), -1)
+            self._lots.gone(row, one.ask.priority, _told(one.ask, self._keys), one.ask.resources)
             self._there[row].remove(one)
-            if one.budget is not None:
-                self._left[one.budget] -= 1
+            for budget in self._budgets(one):
+                self._left[budget] -= 1
         self._fleet.add(row, amounts(request.ask.resources), request.ask.stateful)
         remember(self._fleet, request.ask, np.array([row]))
         return Eviction(request, row, victims)
+
+
+def _lines(lower: list[Tenant], ask: Ask, lacks: Sequence[int]) -> Iterator[list[Tenant]]:
+    """In which order tenants are given up, as far as their budgets go; the next where that does not help."""
+    yield lower
+    yield sorted(lower, key=lambda one: -sum(part / lack for part, lack in zip(_size(one), lacks, strict=True) if lack))
+    wanted = [one.to for one in ask.affinities if one.required and not one.apart]
+    yield [one for one in lower if not any(selector.matches(one.ask.own_labels) for selector in wanted)]
+
+
+def _size(tenant: Tenant) -> Size:
+    return size(tenant.ask.resources)
+
+
+def _urgency(tenant: Tenant) -> tuple[int, str]:
+    return tenant.ask.priority, tenant.id
 
 
 def _harm(victims: Sequence[Tenant]) -> tuple[int, int, int]:

@@ -203,6 +203,13 @@ def selectors(ask: Ask) -> set[Selector]:
     return {one.to for one in ask.affinities} | {one.of for one in ask.spreads}
 
 
+def matters(ask: Ask, other: Ask) -> bool:
+    """Whether it can matter to this ask where one of the other is."""
+    return any(one.matches(other.own_labels) for one in selectors(ask)) or any(
+        one.to.matches(ask.own_labels) for one in _apart(other)
+    )
+
+
 def _apart(ask: Ask) -> Iterator[Affinity]:
     return (one for one in ask.affinities if one.apart and one.required)
 

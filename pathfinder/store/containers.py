@@ -129,15 +129,17 @@ _BY_NAME = text(
     f"{_STATE} WHERE c.cluster_id = :cluster_id AND c.hostname = :hostname AND c.status <> 'DELETED' FOR UPDATE OF c"
 )
 _OF_NODE = text(f"{_STATE} WHERE c.node_id = :node_id AND c.status <> 'DELETED' ORDER BY c.id FOR UPDATE OF c")
+# A gang stands in line by its first container.
+_FOR_ITS_GANG = """(c.gang IS NULL OR c.id = (
+          SELECT g.id FROM containers AS g WHERE g.gang = c.gang AND g.status = 'PENDING' ORDER BY g.id LIMIT 1
+      ))"""
 _NEXT = f"""
     {_STATE} WHERE c.cluster_id = :cluster_id AND c.status = 'PENDING' AND {{}}
       AND (-c.priority, c.id) > (CAST(:urgency AS bigint), CAST(:after AS uuid))
       AND (c.retry_at IS NULL OR c.retry_at <= now()) AND NOT {claims.RUNS_STILL}
-      AND (c.gang IS NULL OR c.id = (
-          SELECT g.id FROM containers AS g WHERE g.gang = c.gang AND g.status = 'PENDING' ORDER BY g.id LIMIT 1
-      ))
+      AND {_FOR_ITS_GANG}
     ORDER BY -c.priority, c.id LIMIT :limit FOR UPDATE OF c SKIP LOCKED
-"""  # noqa: S608 - the text is put together from the constant above
+"""
 # However many wait, the new ones are found without looking at those.
 _FRESH, _WOKEN = (
     text(_NEXT.format(which)) for which in ("NOT c.waiting", "(NOT c.waiting OR c.wakes && CAST(:news AS text[]))")
@@ -146,13 +148,15 @@ _FRESH, _WOKEN = (
 _WAITING = text(f"""
     {_STATE} JOIN clusters AS k ON k.id = c.cluster_id
     WHERE c.cluster_id = :cluster_id AND c.status = 'PENDING' AND c.waiting AND c.retry_at IS NULL
-      AND COALESCE(c.policy, k.policy) = :policy
+      AND COALESCE(c.policy, k.policy) = :policy AND {_FOR_ITS_GANG}
     ORDER BY -c.priority, c.id LIMIT :limit
 """)
+_MEMBERS = text(f"{_STATE} WHERE c.gang = ANY(:gangs) AND c.status = 'PENDING' ORDER BY c.id")
 # A gang is taken by its first container: whoever has that one has them all, but for one that is being deleted.
 _OF_GANGS = text(f"""
     {_STATE} WHERE c.gang = ANY(:gangs) AND c.status = 'PENDING' ORDER BY c.id FOR UPDATE OF c SKIP LOCKED
 """)
+_STILL_PENDING = text("SELECT id FROM containers WHERE id = ANY(:ids) AND status = 'PENDING'")
 _GANG_SIZES = text("""
     SELECT gang, count(*) AS size FROM containers WHERE gang = ANY(:gangs) AND status = 'PENDING' GROUP BY gang
 """)
@@ -199,9 +203,21 @@ async def take_pending(
 
 
 async def waiting(tx: AsyncConnection, cluster_id: UUID, policy: str, limit: int) -> list[Container]:
-    """The most urgent containers that could not be placed by this policy, not locked."""
+    """The most urgent containers that could not be placed by this policy, not locked. Of gangs the first counts to the
+    limit, and all come.
+    """
     result = await tx.execute(_WAITING, {"cluster_id": cluster_id, "policy": policy, "limit": limit})
-    return [_container(row) for row in result]
+    page = [_container(row) for row in result]
+    gangs = [one.gang for one in page if one.gang is not None]
+    if not gangs:
+        return page
+    members = [_container(row) for row in await tx.execute(_MEMBERS, {"gangs": gangs})]
+    return members + [one for one in page if one.gang is None]
+
+
+async def still_pending(tx: AsyncConnection, ids: Iterable[UUID]) -> set[UUID]:
+    """Those of them that wait for a node now."""
+    return set((await tx.execute(_STILL_PENDING, {"ids": list(ids)})).scalars())
 
 
 #: A stored document; equal ones are read once and shared, so none is to be changed.

@@ -1,7 +1,7 @@
 """Plans on the fleet as it is stored now. Nothing is written."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain import views
 from pathfinder.domain.errors import AlreadyExists, NotFound
-from pathfinder.domain.lifecycle import CLAIMING, Status
+from pathfinder.domain.lifecycle import CLAIMING, RUNNING, ContainerType, Status
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.scheduling import asking, explain, plan
 from pathfinder.scheduling.fleet import Fleet, NodeState
 from pathfinder.scheduling.plan import Crowd, Plan, Wanted
 from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules
+from pathfinder.scheduling.preempt import keys_of, worth_a_look
 from pathfinder.scheduling.request import Ask, Gang, Request
 from pathfinder.scheduling.resilience import Resident
 from pathfinder.store import listing, nodes, policies, preemption, quotas, requests
@@ -30,7 +31,8 @@ _TAKEN = text("""
     WHERE cluster_id = :cluster_id AND hostname = ANY(:names) AND status <> 'DELETED' ORDER BY hostname
 """)
 _RESIDENTS = text("""
-    SELECT id, hostname, node_id, type, image, cpu_millicores, memory_bytes, disk_bytes, spec, labels, priority, policy
+    SELECT id, hostname, node_id, type, image, cpu_millicores, memory_bytes, disk_bytes, spec, labels, priority, policy,
+           status
     FROM containers
     WHERE cluster_id = :cluster_id AND node_id = ANY(:nodes) AND status = ANY(:statuses) ORDER BY -priority, id
 """)
@@ -70,8 +72,11 @@ async def create(
         Wanted(Request(spec.hostname, _ask(cluster, spec, ground.keys), gang=gang), by[spec.policy or cluster.policy])
         for spec in specs
     ]
-    crowd = await _crowd(tx, cluster.id, ground, wanted)
-    made = await asyncio.to_thread(plan.create, ground.fleet, wanted, seed, crowd)
+    made = await asyncio.to_thread(plan.create, ground.fleet, wanted, seed)
+    policy_of = {one.request.id: one.policy for one in wanted}
+    crowd = await _crowd(tx, cluster.id, ground, made, policy_of)
+    if crowd is not None:
+        made = await asyncio.to_thread(plan.create, ground.fleet, wanted, seed, crowd)
     if cluster.quota is not None:  # last, since others wait for the cluster from here on
         await quotas.admit(tx, cluster.id, cluster.name, specs)
     return await _labelled(tx, _view(cluster, made, ground, seed, {}, await _names(tx, made)))
@@ -126,9 +131,14 @@ async def _without(
     chosen = await _policies(tx, {row.policy or cluster.policy for row in found}, cluster.policy, rules)
     by = {str(row.id): chosen[row.policy or cluster.policy] for row in found}
     made = await asyncio.to_thread(how, ground.fleet, rows, residents, by, seed)
+    ran = [row for row in found if Status(row.status) in RUNNING]
+    away = [row.labels for row in ran if how is plan.lose or row.type == ContainerType.STATELESS]
+    crowd = await _crowd(tx, cluster.id, ground, made, by, away)
+    if crowd is not None:
+        made = await asyncio.to_thread(how, ground.fleet, rows, residents, by, seed, crowd)
     host_of = {one.id: one.hostname for one in states}
     origin = {str(row.id): (str(row.hostname), host_of[str(row.node_id)]) for row in found}
-    return await _labelled(tx, _view(cluster, made, ground, seed, origin, {}))
+    return await _labelled(tx, _view(cluster, made, ground, seed, origin, await _names(tx, made)))
 
 
 async def _labelled(tx: AsyncConnection, plan: views.Plan) -> views.Plan:
@@ -163,17 +173,36 @@ async def _ground(
     return _Ground(states, Fleet.of(states, there.tallies, there.averse), there.keys)
 
 
-async def _crowd(tx: AsyncConnection, cluster_id: UUID, ground: _Ground, wanted: Sequence[Wanted]) -> Crowd:
-    if not any(one.policy.preemption for one in wanted):
-        return Crowd()
+async def _crowd(
+    tx: AsyncConnection,
+    cluster_id: UUID,
+    ground: _Ground,
+    made: Plan,
+    policy_of: Mapping[str, Policy],
+    away: Sequence[Mapping[str, str]] = (),
+) -> Crowd | None:
+    """Who might give way to those that would wait by this plan; None where nobody might. `away` are the labels of those
+    that run, and would not any more.
+    """
+    waiting: dict[str, tuple[Policy, list[Request]]] = {}
+    for one in made.decisions:
+        policy = policy_of[one.request.id]
+        if one.index is None and policy.preemption:
+            waiting.setdefault(policy.name, (policy, []))[1].append(one.request)
+    if not waiting:
+        return None
     row_of = {one.id: row for row, one in enumerate(ground.states)}
-    below = max(one.request.ask.priority for one in wanted)
-    tenants = await preemption.tenants(tx, cluster_id, below, row_of, ground.keys)
-    return Crowd(
-        tenants,
-        await preemption.leaving(tx, cluster_id, row_of),
-        await preemption.away(tx, cluster_id, {one.budget for one in tenants if one.budget}),
-    )
+    below = max(one.ask.priority for _, requests_ in waiting.values() for one in requests_)
+    known = await preemption.budgets(tx, cluster_id)
+    budgets = {of: left - sum(map(of.matches, away)) for of, left in known.items()}
+    there = await preemption.lots(tx, cluster_id, below, row_of, budgets)
+    leaving = await preemption.leaving(tx, cluster_id, row_of)
+    rows: set[int] = set()
+    for policy, requests_ in waiting.values():
+        rows |= set(await asyncio.to_thread(worth_a_look, made.fleet, there, requests_, policy, leaving, budgets))
+    looked_at = {ground.states[row].id: row for row in rows}
+    keys = {*ground.keys, *keys_of(budgets)}
+    return Crowd(await preemption.tenants(tx, cluster_id, below, looked_at, keys), leaving, budgets)
 
 
 async def _policies(tx: AsyncConnection, names: Collection[str], usual: str, rules: Rules) -> dict[str, Policy]:
@@ -222,7 +251,7 @@ def _view(
             views.Displaced(
                 hostname=victims.get(victim.id, victim.id),
                 node=ground.states[eviction.index].hostname,
-                by=eviction.request.id,
+                by=origin.get(eviction.request.id, (eviction.request.id,))[0],
             )
             for eviction in made.evictions
             for victim in eviction.victims

@@ -156,3 +156,28 @@ async def test_every_answer_says_which_of_its_nodes_are_simulated(
     assert {one["node"]: one["simulated"] for one in happened} == {"node-01": True, "node-02": False}
     assert [one["simulated"] for one in explained] == [["node-01"], ["node-01"]]
     assert (await api.get("/resilience")).json()["simulated"] == ["node-01"]
+
+
+async def test_whoever_would_give_way_to_the_containers_of_a_lost_node_is_named(
+    fleet: Fleet, process: Process, api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And for whom; not where the lost ones of a group with a budget are as many as may be away."""
+    monkeypatch.setitem(policy.POLICIES, "spread", replace(policy.POLICIES["spread"], preemption=True))  # type: ignore[arg-type]
+    web: dict[str, object] = {"cpu": 8, "labels": {"app": "web"}}
+    await fleet.node("node-0", cpu_millicores=8000)
+    await fleet.ask("high", priority=5, **web)
+    await place_pending(process, fleet.cluster_id)
+    await fleet.node("node-1", cpu_millicores=8000)
+    await fleet.ask("low", **web)
+    await place_pending(process, fleet.cluster_id)
+    await fleet.rows("UPDATE containers SET status = 'PROVISIONED' RETURNING id")
+
+    told = (await api.post("/plans/lose", json={"nodes": ["node-0"]})).json()
+    await fleet.rows("""
+        UPDATE containers SET spec = '{"budget": {"of": "app=web", "max_unavailable": 1}}' RETURNING id
+    """)
+    bound = (await api.post("/plans/lose", json={"nodes": ["node-0"]})).json()
+
+    assert told["preempted"] == [{"hostname": "low", "node": "node-1", "by": "high"}]
+    assert not told["fits"]
+    assert bound["preempted"] == []

@@ -4,15 +4,19 @@ import asyncio
 
 import pytest
 from simulated_site import Site
-from test_company import where
+from test_company import ASKER, where
 from workbench import Fleet, MakeProcess
 
 import workers.scheduler
 from pathfinder.bootstrap import Process
 from pathfinder.domain.messages import REQUESTS, Command, Exchange, Kind, decode
 from pathfinder.domain.policies import Preemption
+from pathfinder.domain.specs import ContainerSpec
 from pathfinder.scheduling.policy import POLICIES
-from pathfinder.store import claims, outbox, policies
+from pathfinder.scheduling.preempt import Eviction, preempt
+from pathfinder.store import claims, clusters, outbox, policies, preemption, requests
+from pathfinder.store.preemption import Going
+from workers import preempting
 from workers.scheduler import ANYTHING, place_pending
 
 
@@ -147,6 +151,77 @@ async def test_a_budget_counts_who_is_away_already(fleet: Fleet, process: Proces
 
     assert (await fleet.kinds()).count(Kind.CONTAINER_PREEMPTED) == 1
     assert sorted(name for name in await where(fleet) if name.startswith("high")) in (["high-1"], ["high-2"])
+
+
+async def test_a_budget_binds_everybody_of_its_group_whoever_has_it(fleet: Fleet, process: Process) -> None:
+    """One of four containers brought the budget, and is no victim itself; two would have to go."""
+    await full(fleet, process, labels={"app": "web"})
+    await fleet.rows("""
+        UPDATE containers SET priority = 100, spec = '{"budget": {"of": "app=web", "max_unavailable": 1}}'
+        WHERE hostname = 'low-0' RETURNING id
+    """)
+    await fleet.ask("high-1", "high-2", cpu=2, priority=10, policy="urgent")
+
+    await place_pending(process, fleet.cluster_id)
+
+    assert (await fleet.kinds()).count(Kind.CONTAINER_PREEMPTED) == 1
+
+
+async def test_a_gang_longer_than_one_look_evicts_for_all_of_it_or_for_none(
+    fleet: Fleet, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of three would fit if others went; a look takes one request, and a gang is one."""
+    monkeypatch.setattr(preempting, "MOST_WAITING", 1)
+    await full(fleet, process)
+    async with process.database.begin() as tx:
+        found = await clusters.find(tx, "default")
+        specs = [ContainerSpec(hostname=f"gang-{n}", cpu=4, priority=10, policy="urgent") for n in range(3)]
+        await requests.create(tx, found, specs, ASKER, None, together=True)
+
+    await place_pending(process, fleet.cluster_id)
+    assert Kind.CONTAINER_PREEMPTED not in await fleet.kinds()
+
+    await fleet.node("node-03", cpu_millicores=4000)
+    await place_pending(process, fleet.cluster_id, news=ANYTHING)
+    assert (await fleet.kinds()).count(Kind.CONTAINER_PREEMPTED) == 4
+
+
+async def test_who_moved_since_it_was_chosen_is_not_evicted(fleet: Fleet, process: Process) -> None:
+    """Its place was on another node, or it was placed anew since."""
+    await full(fleet, process)
+    ((id_, node_id, generation),) = await fleet.rows(
+        "SELECT id, node_id, generation FROM containers WHERE hostname = 'low-0'"
+    )
+    ((other,),) = await fleet.rows(f"SELECT id FROM nodes WHERE id <> '{node_id}'")  # noqa: S608
+
+    async with process.database.begin() as tx:
+        for moved in (Going(other, generation, "high"), Going(node_id, generation + 1, "high")):  # type: ignore[arg-type, operator]
+            assert await preemption.evict(tx, {id_: moved}) == 0  # type: ignore[dict-item]
+        assert await preemption.evict(tx, {id_: Going(node_id, generation, "high")}) == 1  # type: ignore[arg-type, dict-item]
+
+
+async def test_no_transaction_is_open_while_victims_are_chosen(
+    fleet: Fleet, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is the loop held up; and nobody is evicted for a container that does not wait any more by then."""
+    await full(fleet, process)
+    await fleet.ask("high", cpu=2, priority=10, policy="urgent")
+    loop, busy = asyncio.get_running_loop(), list[object]()
+
+    async def meanwhile() -> None:
+        busy.extend(await fleet.rows("SELECT pid FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"))
+        await fleet.rows("UPDATE containers SET status = 'DELETED' WHERE hostname = 'high' RETURNING id")
+
+    def thinking(*given: object) -> list[Eviction]:
+        asyncio.run_coroutine_threadsafe(meanwhile(), loop).result(10)
+        return preempt(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(preempting, "preempt", thinking)
+    await place_pending(process, fleet.cluster_id)
+
+    assert busy == []
+    assert (await fleet.statuses())["high"] == "DELETED"
+    assert Kind.CONTAINER_PREEMPTED not in await fleet.kinds()
 
 
 async def test_two_schedulers_evict_no_more_than_one_would(

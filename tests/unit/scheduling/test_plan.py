@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from model import POLICY, Model, asks, batches, fleets
 
 from pathfinder.domain.resources import Resources
+from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling import plan
 from pathfinder.scheduling.fleet import Fleet, NodeState
 from pathfinder.scheduling.place import place
@@ -109,3 +110,33 @@ def test_who_would_give_way_is_told() -> None:
     assert not made.fits
     assert [[victim.id for victim in one.victims] for one in made.evictions] == [["low"]]
     assert plan.create(fleet, [replace(urgent, policy=SPREAD)], 0, crowd).evictions == ()
+
+
+def test_nobody_gives_way_twice_in_one_plan() -> None:
+    """Not for two containers of two policies either, and no budget is spent twice."""
+    fleet = Fleet.of([node("a", 8000), node("b", 8000)])
+    low = [Tenant(f"low-{row}", row, Ask(Resources(8000), labels=(("app", "x"),))) for row in range(2)]
+    wanted = [
+        Wanted(Request(name, Ask(Resources(8000), priority=5)), replace(POLICIES[name], preemption=True))
+        for name in ("spread", "binpack")
+    ]
+
+    both = plan.create(fleet, wanted, 0, Crowd(low)).evictions
+    bound = plan.create(fleet, wanted, 0, Crowd(low, budgets={Selector.parse("app=x"): 1})).evictions
+
+    assert sorted(victim.id for one in both for victim in one.victims) == ["low-0", "low-1"]
+    assert {one.request.id for one in both} == {"spread", "binpack"}
+    assert len(bound) == 1
+
+
+def test_who_would_give_way_to_the_containers_of_a_lost_node_is_told() -> None:
+    """As a scheduler would have them go, if the policy of the lost lets it."""
+    fleet = Fleet.of([node("a", 8000), node("b", 8000)])
+    lost = [Resident("id-a", Request("high", Ask(Resources(8000), priority=5)))]
+    crowd = Crowd([Tenant("low", 1, Ask(Resources(8000)))])
+
+    for tell in (plan.lose, plan.drain):
+        made = tell(fleet, [0], lost, {"high": replace(SPREAD, preemption=True)}, 0, crowd)
+
+        assert not made.fits
+        assert [(one.request.id, one.victims[0].id) for one in made.evictions] == [("high", "low")]
