@@ -13,15 +13,21 @@ from pathfinder.scheduling import asking
 from pathfinder.scheduling.fleet import Fleet
 from pathfinder.scheduling.freeable import Lot
 from pathfinder.scheduling.policy import Policy
-from pathfinder.scheduling.preempt import Budgets, Eviction, Leaving, Tenant, keys_of, preempt, worth_a_look
+from pathfinder.scheduling.preempt import (
+    MOST_WAITING,
+    Budgets,
+    Eviction,
+    Leaving,
+    Tenant,
+    keys_of,
+    preempt,
+    worth_a_look,
+)
 from pathfinder.scheduling.request import Request
 from pathfinder.store import containers, nodes, preemption
 from pathfinder.store.tallies import Tallies
 
 log = structlog.get_logger()
-
-#: For how many containers room is made at a time; a gang counts as one.
-MOST_WAITING = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ from pathfinder.scheduling.policy import Policy
 from pathfinder.scheduling.relations import Relations, matters, remember
 from pathfinder.scheduling.request import Ask, Request
 
+#: For how many requests room is made at a time.
+MOST_WAITING = 200
+
 #: On how many rows victims are chosen for one request, of those where it has company's leave and of the others.
 MOST_ROWS = 32
 

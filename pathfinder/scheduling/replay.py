@@ -1,7 +1,8 @@
 """A recorded workload run through a policy: `replay(workload, policy)`, a simulation of nothing but placement.
 
 Containers come, and go when they went; nodes die and come back when they did. Whatever has no place waits, and is tried
-again whenever something changes. What a policy is worth is then measured, and by `compaction` how few nodes it needs.
+again whenever something changes; where the policy lets others give way, they do so at once. What a policy is worth is
+then measured, and by `compaction` how few nodes it needs.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,10 +13,12 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling.compaction import TRIALS, Needed, nodes_needed
 from pathfinder.scheduling.fleet import CPU, MEMORY, Fleet, amounts
-from pathfinder.scheduling.place import place
+from pathfinder.scheduling.place import order, place
 from pathfinder.scheduling.policy import Policy
+from pathfinder.scheduling.preempt import MOST_WAITING, Tenant, preempt
 from pathfinder.scheduling.relations import remember, selectors
 from pathfinder.scheduling.request import Request
 from pathfinder.scheduling.workload import Change, Item, Workload
@@ -34,7 +37,8 @@ SERIES = ("cpu", "memory", "nodes_used", "imbalance", "stranded_cpu", "stranded_
 class Result:
     """How a policy did. `at` are moments in seconds, `series` the columns of `SERIES` at them, `means` over the span.
 
-    `pending` are the seconds that containers which came within the span waited, also those that `never` found a place.
+    `pending` are the seconds that containers which came within the span waited, each all in all, also those that
+    `never` found a place, or another one.
     `decision_seconds` is the time of the engine for one container.
     """
 
@@ -70,7 +74,7 @@ def replay(
         at=tuple(run.grid.tolist()),
         series=series,
         means=means,
-        pending=tuple(run.pending),
+        pending=tuple(run.pending.values()),
         containers=len(workload.items),
         never=run.never,
         decision_seconds=run.deciding / max(run.decided, 1),
@@ -109,19 +113,22 @@ class _Run:
     #: Where each container is; and since when each waits.
     there: dict[str, tuple[Item, int]] = field(default_factory=dict)
     waiting: dict[str, tuple[Item, float]] = field(default_factory=dict)
-    pending: list[float] = field(default_factory=list)
+    #: How long each waited that came within the span.
+    pending: dict[str, float] = field(default_factory=dict)
     never: int = 0
     decided: int = 0
     deciding: float = 0.0
     _samples: list[tuple[float, tuple[float, ...]]] = field(default_factory=list)
     _placed: set[str] = field(default_factory=set)
     _usual: NDArray[np.float64] = field(init=False)
+    _budgets: dict[Selector, int] = field(init=False)
 
     def __post_init__(self) -> None:
         nodes, items = self.workload.nodes, self.workload.items
         wanted = set().union(*(selectors(ask) for ask in {one.ask for one in items}))
         nothing = {one: np.zeros(len(nodes), dtype=np.int64) for one in wanted}
         self.fleet = Fleet.of(nodes, nothing, {}).working(self.policy.overcommit)
+        self._budgets = self.workload.budgets()
         self.grid = np.linspace(0.0, self.workload.seconds, MOMENTS)
         sizes = np.array([amounts(one.ask.resources) for one in items], dtype=np.float64).reshape(-1, 3)
         self._usual = np.array([np.median(column[column > 0]) if (column > 0).any() else 0.0 for column in sizes.T])
@@ -172,8 +179,8 @@ class _Run:
                     self._leave(item)
                     self.waiting[item.id] = item, change.at
 
-    def _place(self, at: float, new: Sequence[Item] | None) -> None:
-        """The new ones; or, after something changed that may help, all who wait."""
+    def _place(self, at: float, new: Sequence[Item] | None, *, makes_room: bool = True) -> None:
+        """The new ones; or, after something changed that may help, all who wait. Then those for whom others go."""
         items = new if new is not None else [item for item, _ in self.waiting.values()]
         # Once placed, those of a gang are containers like any other.
         requests = [Request(one.id, one.ask, gang=None if one.id in self._placed else one.gang) for one in items]
@@ -189,10 +196,36 @@ class _Run:
                 remember(self.fleet, item.ask, np.array([decision.index]))
                 self.there[item.id] = item, decision.index
                 self._placed.add(item.id)
+        left = [one.request for one in decisions if one.index is None]
+        if makes_room and left and self.policy.preemption and self._evict(at, left):
+            self._place(at, None, makes_room=False)
+
+    def _evict(self, at: float, requests: Sequence[Request]) -> bool:
+        """Have others go for the most urgent of these, as many as a scheduler looks at; whether somebody did."""
+        line = [requests[position] for position in order(requests)]
+        cut = {one.gang for one in line[MOST_WAITING:] if one.gang is not None}
+        line = [one for one in line[:MOST_WAITING] if one.gang not in cut]
+        below = max((one.ask.priority for one in line), default=0)
+        lower = [Tenant(item.id, row, item.ask) for item, row in self.there.values() if item.ask.priority < below]
+        if not lower:
+            return False
+        before = self.clock()
+        evictions = preempt(self.fleet, lower, line, self.policy, budgets=self._left())
+        self.deciding += self.clock() - before
+        for victim in (one for eviction in evictions for one in eviction.victims):
+            item, _ = self.there[victim.id]
+            self._leave(item)
+            self.waiting[item.id] = item, at
+        return bool(evictions)
+
+    def _left(self) -> dict[Selector, int]:
+        """How many more of each group may be away: who waits is."""
+        away = [item.ask.own_labels for item, _ in self.waiting.values()] if self._budgets else []
+        return {of: most - sum(map(of.matches, away)) for of, most in self._budgets.items()}
 
     def _waited(self, item: Item, seconds: float) -> None:
         if item.arrives > 0.0:
-            self.pending.append(seconds)
+            self.pending[item.id] = self.pending.get(item.id, 0.0) + seconds
 
     def _sample(self) -> tuple[float, ...]:
         ready = self.fleet.ready

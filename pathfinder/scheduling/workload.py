@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pathfinder.domain.asking import Budget
 from pathfinder.domain.resources import Resources
+from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling.fleet import UNLIMITED, NodeState, amounts
 from pathfinder.scheduling.request import Ask, Gang
 
@@ -14,7 +16,7 @@ from pathfinder.scheduling.request import Ask, Gang
 @dataclass(frozen=True, slots=True)
 class Item:
     """A container that was asked for. It was there at the start already if it `arrives` before 0; it stays where it
-    never `ends` (infinity).
+    never `ends` (infinity). Its `budget` binds all of a group.
     """
 
     id: str
@@ -22,6 +24,7 @@ class Item:
     arrives: float
     ends: float = float("inf")
     gang: Gang | None = None
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,13 @@ class Workload:
     items: Sequence[Item]
     changes: Sequence[Change]
     seconds: float
+
+    def budgets(self) -> dict[Selector, int]:
+        """How many of each group may be away at once: of several budgets for one group, by the strictest."""
+        most: dict[Selector, int] = {}
+        for one in {item.budget for item in self.items if item.budget is not None}:
+            most[one.of] = min(one.max_unavailable, most.get(one.of, one.max_unavailable))
+        return dict(sorted(most.items()))
 
     def peak(self) -> tuple[float, list[Item]]:
         """When most was asked for at once, and what: by the greater of the shares of all cpu and of all memory."""

@@ -1,7 +1,7 @@
 """What a cluster was asked for since some moment, read from its event log and its rows, to be replayed."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,10 +10,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pathfinder.domain.asking import Budget
 from pathfinder.domain.errors import Invalid
 from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.resources import Resources
+from pathfinder.domain.rules import BudgetRule
 from pathfinder.scheduling import asking
 from pathfinder.scheduling.fleet import NodeState
 from pathfinder.scheduling.relations import selectors
@@ -91,6 +93,11 @@ async def recorded(tx: AsyncConnection, cluster_id: UUID, cluster: str, since: d
     if not states or not (there or came):
         what = "container was asked for" if states else "node is known"
         raise Invalid(f"Nothing to replay: no {what} in cluster {cluster!r} since {since.isoformat()}.")
+    if len(there) > MOST_CONTAINERS:
+        raise Invalid(
+            f"More than {MOST_CONTAINERS} containers were there at {since.isoformat()} already, and no more are "
+            "replayed at once. Only a span that begins when there were fewer can be replayed."
+        )
     if len(there) + len(came) > MOST_CONTAINERS:
         raise Invalid(
             f"More than {MOST_CONTAINERS} containers were there or came since {since.isoformat()}. "
@@ -100,7 +107,8 @@ async def recorded(tx: AsyncConnection, cluster_id: UUID, cluster: str, since: d
     def seconds(at: datetime) -> float:
         return (at - since).total_seconds()
 
-    keys = _keys([*(ask_of(row) for row in there), *(_asked(row.body) for row in came)])
+    budgets = {row.id: _budget(row.spec) for row in there} | {row.id: _budget(row.body) for row in came}
+    keys = _keys([*(ask_of(row) for row in there), *(_asked(row.body) for row in came)], budgets.values())
     items = [
         Item(
             str(row.id),
@@ -108,6 +116,7 @@ async def recorded(tx: AsyncConnection, cluster_id: UUID, cluster: str, since: d
             -1.0,
             seconds(row.status_at) if row.gone else float("inf"),
             _gang(row.spec.get("gang")),
+            budgets[row.id],
         )
         for row in there
     ] + [
@@ -117,6 +126,7 @@ async def recorded(tx: AsyncConnection, cluster_id: UUID, cluster: str, since: d
             max(seconds(row.at), 1e-6),
             seconds(ends[row.id]) if row.id in ends else float("inf"),
             _gang(row.gang),
+            budgets[row.id],
         )
         for row in came
     ]
@@ -173,9 +183,13 @@ async def _nodes(
     return then, sorted(changes, key=lambda one: one.at), len(strangers)
 
 
-def _keys(asks: Sequence[Ask]) -> Collection[str]:
-    wanted = set().union(*(selectors(one) for one in set(asks)))
+def _keys(asks: Sequence[Ask], budgets: Iterable[Budget | None]) -> Collection[str]:
+    wanted = {one.of for one in budgets if one is not None}.union(*(selectors(one) for one in set(asks)))
     return {one.key for selector in wanted for one in selector.requirements}
+
+
+def _budget(asked: Mapping[str, Any]) -> Budget | None:
+    return BudgetRule(**asked["budget"]).value() if asked.get("budget") else None
 
 
 def _gang(kept: Mapping[str, Any] | None) -> Gang | None:

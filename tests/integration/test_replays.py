@@ -170,3 +170,10 @@ async def test_too_much_is_refused(fleet: Fleet, api: httpx2.AsyncClient, monkey
 
     assert refused.status_code == 422
     assert "Replay a shorter span" in refused.json()["detail"]
+
+    await fleet.rows("UPDATE containers SET created_at = now() - interval '2 h' RETURNING id")
+    there = await api.post("/replays", json={"since": "1h"})
+
+    assert there.status_code == 422
+    assert "were there at" in there.json()["detail"]
+    assert "shorter" not in there.json()["detail"]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model import POLICY
 
-from pathfinder.domain.asking import Affinity
+from pathfinder.domain.asking import Affinity, Budget
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling.compaction import nodes_needed
@@ -60,7 +60,7 @@ def test_every_container_is_accounted_for_and_a_replay_can_be_repeated(workload:
     result = replay(workload, policy, 1, 2, clock=lambda: 0.0)
 
     came = sum(0 < one.arrives < one.ends for one in workload.items)
-    assert len(result.pending) >= came
+    assert len(result.pending) == came
     assert 0 <= result.never <= len(workload.items)
     assert all(0 <= seconds <= 60 for seconds in result.pending)
     for name in ("cpu", "memory", "stranded_cpu", "stranded_memory"):
@@ -116,7 +116,7 @@ def test_a_gang_is_placed_whole_and_then_its_containers_are_like_any_other() -> 
     result = replay(Workload(nodes(2), items, [Change(40.0, "n-0", ready=False)], 60.0), SPREAD, 0, 1)
 
     # One of them waits for the rest of the span again, or is the one on the node that lives.
-    assert sorted(result.pending) == [15.0, 15.0, 20.0]
+    assert sorted(result.pending) == [15.0, 35.0]
     assert result.never == 1
 
 
@@ -168,3 +168,47 @@ def test_what_fits_nowhere_is_left_out_of_the_compaction() -> None:
     needed = nodes_needed(Workload(nodes(3), items, [], 60.0), SPREAD, 0, 3)
 
     assert (needed.nodes, needed.containers, needed.left_out, needed.at) == (2, 2, 1, 25.0)
+
+
+def urgent(name: str, arrives: float, *, cpu: int = 8000, gang: Gang | None = None) -> Item:
+    """One that others give way to, if the policy lets them."""
+    return Item(name, Ask(Resources(cpu, 1), priority=5), arrives, gang=gang)
+
+
+def test_two_policies_that_differ_in_preemption_alone_do_not_do_the_same() -> None:
+    """With it the urgent one does not wait, and the other waits in its place, to the end."""
+    workload = Workload(nodes(1), [item("low", 10, cpu=8000), urgent("high", 20)], [], 60.0)
+
+    without, with_it = (replay(workload, replace(SPREAD, preemption=on), 0, 1) for on in (False, True))
+
+    assert without.pending == (0.0, 40.0)
+    assert with_it.pending == (40.0, 0.0)
+    assert without.never == with_it.never == 1
+
+
+def test_budgets_hold_and_gangs_are_whole_in_a_replay() -> None:
+    """One of the two may go: not enough for a gang of two, enough for one that is alone."""
+    budget = Budget(Selector.parse("app=x"), 1)
+    low = [
+        Item(f"low-{n}", Ask(Resources(8000, 1), labels=(("app", "x"),)), -1, budget=budget if n else None)
+        for n in range(2)
+    ]
+    gang = [urgent(f"gang-{n}", 10, gang=Gang("g", 2)) for n in range(2)]
+    policy = replace(SPREAD, preemption=True)
+
+    bound = replay(Workload(nodes(2), [*low, *gang], [], 60.0), policy, 0, 1)
+    alone = replay(Workload(nodes(2), [*low, urgent("high", 10)], [], 60.0), policy, 0, 1)
+    free = replay(Workload(nodes(2), [*(replace(one, budget=None) for one in low), *gang], [], 60.0), policy, 0, 1)
+
+    assert bound.pending == (50.0, 50.0)
+    assert alone.pending == (0.0,)
+    assert free.pending == (0.0, 0.0)
+
+
+def test_who_waits_twice_is_counted_once() -> None:
+    """Its node dies, and another comes back after ten seconds: all it waited is one number."""
+    changes = [Change(20, "n-0", False), Change(30, "n-0", True)]
+
+    result = replay(Workload(nodes(1), [item("a", 10)], changes, 60.0), SPREAD, 0, 1)
+
+    assert result.pending == (10.0,)
