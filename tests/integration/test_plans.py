@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from workbench import Fleet
 
-import pathfinder.store.containers
+import pathfinder.store.requests
 from pathfinder.bootstrap import Process
 from pathfinder.scheduling import policy
 from workers.scheduler import place_pending
@@ -68,7 +68,7 @@ async def test_a_scheduler_does_what_a_plan_says(
     assert plan["placed"]
     assert plan["waiting"]
     numbers = ids(seed)
-    monkeypatch.setattr(pathfinder.store.containers, "uuid7", lambda: next(numbers))
+    monkeypatch.setattr(pathfinder.store.requests, "uuid7", lambda: next(numbers))
     assert (await api.post("/containers/batch", json={"containers": wanted})).status_code == 201
     await place_pending(process, fleet.cluster_id)
     rows = await fleet.rows(
