@@ -12,6 +12,7 @@ PathfinderError
 ├── Unauthenticated    no token, or one that is not known                      401
 ├── Forbidden          the token may not do this                               403
 └── Unavailable        a part Pathfinder needs does not answer                 503
+    ├── DatabaseAway   no PostgreSQL of all there are takes writes             503
     ├── Overloaded     too much work is waiting to take on more                503
     └── TooSlow        PostgreSQL took it, and did not finish it in time       503
 
@@ -132,6 +133,12 @@ class Unavailable(PathfinderError):
 
 class TooSlow(Unavailable):
     """A statement was not finished in time, by a PostgreSQL that had taken it: that may be the statement's doing."""
+
+
+class DatabaseAway(Unavailable):
+    """No PostgreSQL that is known takes writes. Nodes go by the slug: then nobody can be declared dead."""
+
+    slug = "database-away"
 
 
 class Overloaded(Unavailable):

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from pathfinder.domain.errors import Unavailable
+from pathfinder.domain.errors import DatabaseAway
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class Servers:
     async def connect(self, *, host: Any = None, port: Any = None, **options: Any) -> Any:
         """An `asyncpg.Connection` to the one that takes writes; arguments as of `asyncpg.connect`.
 
-        Raises Unavailable where none does; the log has what each server said.
+        Raises DatabaseAway where none does; the log has what each server said.
         """
         addresses = list(zip(_each(host), _each(port), strict=True))
         said: dict[Address, str] = {}
@@ -58,7 +58,7 @@ class Servers:
                 "no PostgreSQL takes writes", servers={_name(*address): words for address, words in said.items()}
             )
             self._said = said
-        raise Unavailable("PostgreSQL does not answer; the same request may work in a moment.")
+        raise DatabaseAway("PostgreSQL does not answer; the same request may work in a moment.")
 
     async def _ask(self, addresses: Sequence[Address], options: Mapping[str, Any], said: dict[Address, str]) -> Any:
         """A connection to the best of these, or None; `said` is told why one is none."""

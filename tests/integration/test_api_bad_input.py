@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from workbench import Fleet, registration
+from workbench import Fleet, MakeProcess, registration
 
 from api.app import create_app
 from api.tail import Tail
 from pathfinder.bootstrap import Process
 from pathfinder.store import tokens
+from workers.agent.pulse import DATABASE_AWAY
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -476,6 +477,25 @@ async def test_a_key_that_is_none_is_refused(api: httpx2.AsyncClient, fleet: Fle
     assert await contents(fleet) == before
 
 
+async def test_an_api_whose_connections_are_all_in_use_does_not_say_that_postgresql_is_away(
+    make_process: MakeProcess,
+) -> None:
+    """Nodes would take it for a proof that nobody can be declared dead."""
+    full = make_process(database_pool_size=1)
+    full.database.engine.sync_engine.pool._timeout = 0.01  # type: ignore[attr-defined]
+    transport = httpx2.ASGITransport(create_app(full, Tail(full)), raise_app_exceptions=False)
+    async with (
+        httpx2.AsyncClient(
+            transport=transport, base_url="http://pathfinder", headers={"Authorization": "Bearer x"}
+        ) as client,
+        full.database.begin(),
+    ):
+        answer = await client.post("/api/v3/nodes/heartbeat")
+
+    assert_problem(answer, 503)
+    assert answer.json()["type"] != DATABASE_AWAY
+
+
 async def test_while_postgresql_is_away_the_answer_says_to_try_again(make_process: object) -> None:
     """503 with Retry-After, as a problem document."""
     away = make_process(database_url="postgresql+asyncpg://nobody@127.0.0.1:9/none")  # type: ignore[operator]
@@ -486,6 +506,7 @@ async def test_while_postgresql_is_away_the_answer_says_to_try_again(make_proces
         answer = await client.get("/api/v3/nodes")
         assert_problem(answer, 503)
         assert answer.headers["retry-after"]
+        assert answer.json()["type"] == DATABASE_AWAY
         ready = await client.get("/readyz")
         assert (ready.status_code, ready.json()["status"]) == (503, "unavailable")
         assert ready.json()["parts"]["postgresql"] != "ok"

@@ -24,12 +24,12 @@ ADMISSION = Admission("n", "node-01", "c", "token", 0, 5.0, 15.0)
 
 
 @asynccontextmanager
-async def api(status: str) -> AsyncIterator[str]:
-    """An API that answers every request with this status; its URL."""
+async def api(status: str, body: str = "") -> AsyncIterator[str]:
+    """An API that answers every request with this status and body; its URL."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode())
         await writer.drain()
         writer.close()
 
@@ -67,6 +67,34 @@ async def test_any_of_several_apis_renews_the_lease(tmp_path: Path) -> None:
         lease = await lease_after_a_beat(f"{dead}, {refusing},{hearing}", tmp_path)
 
     assert lease.stands
+
+
+AWAY = '{"type": "/problems/database-away"}'
+
+
+async def test_a_lease_is_renewed_while_every_api_says_that_the_database_is_away(tmp_path: Path) -> None:
+    """Nobody can be declared dead then."""
+    async with api("503 Service Unavailable", AWAY) as one, api("503 Service Unavailable", AWAY) as other:
+        lease = await lease_after_a_beat(f"{one},{other}", tmp_path)
+
+    assert lease.stands
+
+
+@pytest.mark.parametrize("body", ["", "no upstream", "[]", '{"type": "/problems/unavailable"}'])
+async def test_a_503_of_anything_else_renews_no_lease(body: str, tmp_path: Path) -> None:
+    """A load balancer, or an API whose connections are all in use, does not know that nobody is declared dead."""
+    async with api("503 Service Unavailable", AWAY) as away, api("503 Service Unavailable", body) as other:
+        lease = await lease_after_a_beat(f"{away},{other}", tmp_path)
+
+    assert not lease.stands
+
+
+async def test_an_api_without_its_database_renews_no_lease_while_another_api_is_silent(tmp_path: Path) -> None:
+    """The silent one may reach the database, and with it whoever declares this node dead."""
+    async with api("503 Service Unavailable", AWAY) as away:
+        lease = await lease_after_a_beat(f"{away},http://127.0.0.1:{free_port(23900)}", tmp_path)
+
+    assert not lease.stands
 
 
 @pytest.mark.parametrize("status", ["401 Unauthorized", "502 Bad Gateway"])

@@ -11,6 +11,7 @@ import structlog
 
 from pathfinder.broker.connection import BrokerLost, pause
 from pathfinder.broker.publish import QueueFull, Unroutable
+from pathfinder.domain.errors import DatabaseAway
 from pathfinder.domain.messages import RUNTIME_DOWN, Report
 from pathfinder.runtime.port import Runtime, RuntimeFailure
 from pathfinder.settings import Settings
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 
 #: How long each way may take until the next is tried.
 WAY_SECONDS = 2.0
+#: How Pathfinder's own API says that no PostgreSQL takes writes. Any other 503 may be one API's trouble alone.
+DATABASE_AWAY = f"/problems/{DatabaseAway.slug}"
 AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
 
 
@@ -30,7 +33,7 @@ class Pulse:
     """One beat every `heartbeat_seconds`. `reporter` is set while a connection to RabbitMQ stands.
 
     The lease is renewed if the beat was taken by RabbitMQ or, while that is away, by the API; and if it can be told
-    that nobody could declare this node dead: the API answers that the database does not, or every RabbitMQ refuses
+    that nobody could declare this node dead: every API answers that the database is away, or every RabbitMQ refuses
     connections. Silence from all of them is what a node that is cut off hears, so that ends the lease.
 
     A lease that has run out is renewed only after registering anew. The node may be DOWN by now, and what it was told
@@ -89,25 +92,35 @@ class Pulse:
 
     async def _over_api(self) -> bool:
         urls = [url.strip() for url in self._settings.api_url.split(",")]
-        return any(await asyncio.gather(*(self._heard_by(url) for url in urls)))
+        answers = await asyncio.gather(*(self._tell(url) for url in urls))
+        taken = any(answer is not None and answer.status_code == 204 for answer in answers)
+        # One API that cannot reach the database proves nothing: others may, and declare this node dead.
+        return taken or all(answer is not None and _database_away(answer) for answer in answers)
 
-    async def _heard_by(self, api_url: str) -> bool:
+    async def _tell(self, api_url: str) -> httpx2.Response | None:
         # Loading certificate authorities takes 20 ms of a core; plain HTTP never looks at them.
         secure = api_url.startswith("https:")
         try:
             async with httpx2.AsyncClient(base_url=api_url, timeout=WAY_SECONDS, verify=secure) as client:
-                answer = await client.post(
+                return await client.post(
                     "/api/v3/nodes/heartbeat", headers={"Authorization": f"Bearer {self._membership.now.token}"}
                 )
         except httpx2.HTTPError:
-            return False
-        # 503: the API is there and the database is not, so nobody can be declared dead either.
-        return answer.status_code in (204, 503)
+            return None
 
     async def _no_broker_anywhere(self) -> bool:
         """Whether every RabbitMQ's machine is reached and none listens: then nobody hears any node."""
         urls = [url.strip() for url in self._settings.broker_url.split(",") if url.strip()]
         return all(await asyncio.gather(*(_refuses(url) for url in urls)))
+
+
+def _database_away(answer: httpx2.Response) -> bool:
+    if answer.status_code != 503:
+        return False
+    try:
+        return bool(answer.json()["type"] == DATABASE_AWAY)
+    except (ValueError, TypeError, KeyError):
+        return False  # a load balancer's own words
 
 
 async def _refuses(url: str) -> bool:
