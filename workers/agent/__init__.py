@@ -45,23 +45,26 @@ async def serve(process: Process, runtime: Runtime) -> None:
     """Be the agent of the node that `runtime` drives, until told to stop."""
     settings = process.settings
     membership = Membership(settings, runtime)
-    if not await membership.join(process.stopping):
-        return  # told to stop before the API answered
     path = settings.state_dir / warden.LEASE_FILE
-    lease = Lease(path)
+    # None of these ends unnoticed: an agent that beats no more would work on while its node is given up.
+    async with asyncio.TaskGroup() as group:
+        # Before joining, which a node that is cut off cannot: its lease runs out all the same.
+        guarding = group.create_task(_lasting(warden.guard(runtime, path, process.stopping)))
+        if await membership.join(process.stopping):
+            await _work(process, runtime, membership, Lease(path))
+        guarding.cancel()
+
+
+async def _work(process: Process, runtime: Runtime, membership: Membership, lease: Lease) -> None:
+    settings = process.settings
     pulse = Pulse(settings, membership, runtime, lease)
     worklist = Worklist(runtime, membership, lease, settings)
     lister = Lister(worklist, membership, settings.inventory_seconds)
     agent = _Agent(process, membership, pulse, worklist, lister)
-    # None of these ends unnoticed: an agent that beats no more would work on while its node is given up.
     async with asyncio.TaskGroup() as group:
-        beside = [
-            group.create_task(_lasting(pulse.run())),
-            group.create_task(_lasting(warden.guard(runtime, path, process.stopping))),
-        ]
+        beating = group.create_task(_lasting(pulse.run()))
         await process.broker("agent").run(agent.serve, process.stopping)
-        for task in beside:
-            task.cancel()
+        beating.cancel()
 
 
 async def _lasting(work: Coroutine[Any, Any, None]) -> None:

@@ -21,14 +21,18 @@ from workers.agent import lease
 
 log = structlog.get_logger()
 
-#: How often the lease is looked at, on this machine alone, and how often what runs once it is over and all is stopped.
-LOOK_SECONDS, AGAIN_SECONDS = 0.25, 2.0
+#: How often the lease is looked at, on this machine alone, and what runs once it is over: a start may be under way.
+LOOK_SECONDS = 0.25
 
 #: The process of its own leaves the agent's the first try.
 PATIENCE_SECONDS = 1.0
 
-#: A guard that has only just started leaves the agent the time to start, too, and to renew the lease.
-START_SECONDS = 10.0
+#: A guard that starts with a lease that has been over for so long gives the agent a moment to be heard first. Whatever
+#: a control plane would start elsewhere has been by now; and a site that was switched off as a whole, which has started
+#: nothing elsewhere, keeps its containers. A lease that runs, or ran out just now, gives no such moment: the agent and
+#: the warden may have been restarted while the node is cut off. After a boot, which ends every lease, nothing of ours
+#: runs: LXD starts no stateless container by itself.
+LONG_OVER_SECONDS, START_SECONDS = 60.0, 2.0
 
 LEASE_FILE = "lease.json"
 
@@ -62,26 +66,27 @@ async def _open(settings: Settings, stopping: asyncio.Event) -> Runtime | None:
 
 async def guard(runtime: Runtime, path: Path, stopping: asyncio.Event, patience_seconds: float = 0.0) -> None:
     """Stop stateless containers whenever the lease in `path` has run out for `patience_seconds`."""
-    await pause(stopping, START_SECONDS)
+    right = lease.read(path)
+    if right is not None and right.overdue_seconds >= LONG_OVER_SECONDS:
+        await pause(stopping, START_SECONDS)
     while not stopping.is_set():
         right = lease.read(path)
-        over = right is not None and right.overdue_seconds >= patience_seconds
-        quiet = right is not None and over and await _fence(runtime, right.cluster_id)
-        await pause(stopping, AGAIN_SECONDS if quiet else LOOK_SECONDS)
+        if right is not None and right.overdue_seconds >= patience_seconds:
+            await _fence(runtime, right.cluster_id)
+        await pause(stopping, LOOK_SECONDS)
 
 
-async def _fence(runtime: Runtime, cluster_id: str) -> bool:
-    """Stop what would be started elsewhere; whether nothing of that ran."""
+async def _fence(runtime: Runtime, cluster_id: str) -> None:
+    """Stop what would be started elsewhere."""
     try:
         there = await runtime.instances(cluster_id)
     except RuntimeFailure as error:
         log.error("cannot fence", error=str(error))
-        return False
+        return
     running = [one for one in there if one.running and one.type == ContainerType.STATELESS]
     if running:
         log.warning("lease lost; stopping what is started elsewhere soon", containers=len(running))
         await asyncio.gather(*(_stop(runtime, one) for one in running))
-    return not running
 
 
 async def _stop(runtime: Runtime, instance: Instance) -> None:

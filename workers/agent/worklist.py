@@ -196,6 +196,7 @@ class Worklist:
                     self._require_lease(order)
                     await self.runtime.start(order.hostname)
                     point("agent.provision.started")
+                    await self._stop_unless_leased(order)
                 progress(Stage.ADDRESS, None)
                 return await self.runtime.address(order.hostname, self._address_seconds)
             except RuntimeFailure as error:
@@ -207,6 +208,14 @@ class Worklist:
         """A process that stood still must not go on and start what is started elsewhere by now."""
         if not self._lease.stands:
             raise LeaseLost(f"This node is not heard; {order.hostname} is started once it is.")
+
+    async def _stop_unless_leased(self, order: InstanceOrder) -> None:
+        """A start that ended after the lease came too late for whoever stops what runs then."""
+        try:
+            self._require_lease(order)
+        except LeaseLost:
+            await self.runtime.stop(order.hostname, 0)
+            raise
 
     async def _clean_up(self, hostname: str) -> bool:
         try:

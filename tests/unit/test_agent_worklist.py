@@ -1,0 +1,87 @@
+"""What an agent does with a command, and what it says of it."""
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from pathfinder.domain.instances import InstanceOrder
+from pathfinder.domain.messages import Command, Envelope, Report
+from pathfinder.runtime.simulated import Pace, SimulatedRuntime
+from pathfinder.settings import Settings
+from workers.agent import lease
+from workers.agent.admission import Admission, Membership
+from workers.agent.lease import Lease
+from workers.agent.worklist import Worklist
+
+CLUSTER, CONTAINER = str(uuid4()), str(uuid4())
+BODY: dict[str, Any] = {
+    "hostname": "web",
+    "container_id": CONTAINER,
+    "generation": 2,
+    "cluster_id": CLUSTER,
+    "image": "local:tiny",
+    "type": "STATELESS",
+    "resources": {},
+    "profiles": ["default"],
+    "epoch": 0,
+}
+
+
+class Heard:
+    """Stands in for a reporter: keeps what was said."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[Report, dict[str, Any]]] = []
+
+    async def about(self, _: Envelope, kind: Report, **body: Any) -> None:
+        """Keep it."""
+        self.said.append((kind, body))
+
+
+def worklist(directory: Path, runtime: SimulatedRuntime, kept: Lease | None = None, cluster: str = CLUSTER) -> Worklist:
+    """That of a node which is heard, unless told otherwise."""
+    settings = Settings(state_dir=directory)
+    membership = Membership(settings, runtime)
+    membership._admission = Admission("n", "node-01", cluster, "", 0, 5.0, 15.0)
+    if kept is None:
+        kept = Lease(directory / "lease.json")
+        kept.renew(cluster, lease.now(), 3600)
+    return Worklist(runtime, membership, kept, settings)
+
+
+async def carried_out(works: Worklist, kind: Command = Command.PROVISION, **changes: Any) -> list[Any]:
+    """What is said of a command; keyword arguments replace what its body says."""
+    body = BODY | {"cluster_id": works.cluster_id} | changes
+    reporter = Heard()
+    command = Envelope(kind, works.cluster_id, CONTAINER, generation=body["generation"], body=body)
+    await works._carry_out(reporter, command)  # type: ignore[arg-type]
+    return reporter.said
+
+
+class Slow(SimulatedRuntime):
+    """A machine whose starts take longer than its lease."""
+
+    kept: Lease
+
+    async def start(self, hostname: str) -> None:
+        """Start it; meanwhile the lease runs out."""
+        await super().start(hostname)
+        self.kept.renew(CLUSTER, lease.now() - 60, 15)
+
+
+@pytest.mark.parametrize("there", [False, True])
+async def test_a_start_that_ends_after_the_lease_leaves_nothing_running(there: bool, tmp_path: Path) -> None:
+    """What was there before is stopped and stays; what was made for the command goes."""
+    runtime = Slow(pace=Pace(0, 0, 0, 0))
+    runtime.kept = Lease(tmp_path / "lease.json")
+    runtime.kept.renew(CLUSTER, lease.now(), 3600)
+    if there:
+        await runtime.create(InstanceOrder("web", CONTAINER, 2, CLUSTER, "local:tiny"), lambda *_: None)
+
+    ((kind, _),) = await carried_out(worklist(tmp_path, runtime, runtime.kept))
+
+    found = await runtime.instance("web")
+    assert kind == Report.PROVISION_FAILED
+    assert (found is not None, found is not None and found.running) == (there, False)
