@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     node_labels: dict[str, str] = Field(default_factory=dict, description='Labels of the node, as JSON: {"zone":"a"}.')
     join_token: SecretStr | None = Field(None, description="The token a new agent joins with.")
     state_dir: Path = Field(Path("/var/lib/pathfinder"), description="Where an agent keeps its credential.")
+    lease_dir: Path | None = Field(
+        None,
+        description="Where an agent writes its lease for its warden; both need the same. Best in memory, like "
+        "/run/pathfinder, where a full disk does not matter; PATHFINDER_STATE_DIR if unset.",
+    )
     runtime: Literal["auto", "lxd", "simulated"] = Field(
         "auto", description="What agents drive; auto: LXD where it can run, else a simulation that says so."
     )

@@ -1,6 +1,7 @@
 """A node that RabbitMQ does not hear says over the API that it lives, whichever of several APIs is there."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathfinder.runtime.simulated import SimulatedRuntime
 from pathfinder.settings import Settings
 from pathfinder.store.database import Database
 from workers.agent.admission import Admission, Membership
-from workers.agent.lease import Lease, now
+from workers.agent.lease import Lease, Right, boot_id, now, write
 from workers.agent.pulse import Pulse
 
 ADMISSION = Admission("n", "node-01", "c", "token", 0, 5.0, 15.0)
@@ -104,6 +105,27 @@ async def test_an_api_that_hears_nobody_renews_no_lease(status: str, tmp_path: P
         lease = await lease_after_a_beat(f"{deaf},{deaf}", tmp_path)
 
     assert not lease.stands
+
+
+async def test_a_lease_that_cannot_be_written_stands_and_leaves_no_old_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A full disk neither ends the beats, nor has the warden go by a lease that is renewed no more."""
+    path = tmp_path / "lease.json"
+    write(path, Right("c", now(), boot_id()))
+    write_bytes = Path.write_bytes
+
+    def full(one: Path, data: bytes) -> int:
+        write_bytes(one, data[:3])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    async with api("204 No Content") as hearing:
+        lease = await lease_after_a_beat(hearing, tmp_path)
+
+    assert lease.stands
+    assert lease.right is not None
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("admitted", [True, False])

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ async def until_stopped(runtime: SimulatedRuntime) -> None:
 async def guarded(runtime: SimulatedRuntime, path: Path) -> AsyncIterator[None]:
     """A guard at work."""
     stopping = asyncio.Event()
-    guarding = asyncio.create_task(warden.guard(runtime, path, stopping))
+    guarding = asyncio.create_task(warden.guard(runtime, partial(lease.read, path), stopping))
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 """What an agent does with a command, and what it says of it."""
 
+import errno
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,6 +13,7 @@ from pathfinder.runtime.simulated import Pace, SimulatedRuntime
 from pathfinder.settings import Settings
 from workers.agent import lease
 from workers.agent.admission import Admission, Membership
+from workers.agent.fences import Fences
 from workers.agent.lease import Lease
 from workers.agent.worklist import Worklist
 
@@ -85,3 +87,26 @@ async def test_a_start_that_ends_after_the_lease_leaves_nothing_running(there: b
     found = await runtime.instance("web")
     assert kind == Report.PROVISION_FAILED
     assert (found is not None, found is not None and found.running) == (there, False)
+
+
+async def test_a_fence_that_the_disk_does_not_take_fails_the_command_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A delete waits for the next inventory, its instance untouched; a provision says so besides its reason."""
+    runtime = SimulatedRuntime(pace=Pace(0, 0, 0, 0))
+    works = worklist(tmp_path, runtime)
+    await carried_out(works)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Fences, "_append", full)
+        assert await carried_out(works, Command.DELETE) == []
+        ((kind, body),) = await carried_out(works, hostname="other", image="local:broken")
+
+    assert await runtime.instance("web") is not None
+    assert kind == Report.PROVISION_FAILED
+    assert "cannot be unpacked" in body["reason"]
+    assert "No space left on device" in body["reason"]
+    assert [kind for kind, _ in await carried_out(works, Command.DELETE)] == [Report.DELETED]

@@ -6,6 +6,7 @@ never stops a container; a node that is cut off from all of the control plane st
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from pathfinder.broker.publish import Publisher
 from pathfinder.runtime.measured import measured
 from pathfinder.runtime.port import Runtime
 from pathfinder.runtime.select import open_runtime
+from pathfinder.settings import Settings
 from workers.agent import warden
 from workers.agent.admission import Membership
 from workers.agent.lease import Lease
@@ -45,14 +47,23 @@ async def serve(process: Process, runtime: Runtime) -> None:
     """Be the agent of the node that `runtime` drives, until told to stop."""
     settings = process.settings
     membership = Membership(settings, runtime)
-    path = settings.state_dir / warden.LEASE_FILE
+    lease = _lease(settings)
     # None of these ends unnoticed: an agent that beats no more would work on while its node is given up.
     async with asyncio.TaskGroup() as group:
         # Before joining, which a node that is cut off cannot: its lease runs out all the same.
-        guarding = group.create_task(_lasting(warden.guard(runtime, path, process.stopping)))
+        guarding = group.create_task(_lasting(warden.guard(runtime, lambda: lease.right, process.stopping)))
         if await membership.join(process.stopping):
-            await _work(process, runtime, membership, Lease(path))
+            await _work(process, runtime, membership, lease)
         guarding.cancel()
+
+
+def _lease(settings: Settings) -> Lease:
+    """The node's lease; one that an earlier agent kept elsewhere goes, for a warden that reads it would believe it."""
+    path = warden.lease_path(settings)
+    if settings.lease_dir is not None:
+        with suppress(OSError):
+            (settings.state_dir / path.name).unlink(missing_ok=True)
+    return Lease(path)
 
 
 async def _work(process: Process, runtime: Runtime, membership: Membership, lease: Lease) -> None:

@@ -127,7 +127,10 @@ def _admitted(kept: "_Credential", hostname: str, body: dict[str, object]) -> Ad
         heartbeat_seconds=float(str(body["heartbeat_seconds"])),
         lease_seconds=float(str(body["lease_seconds"])),
     )
-    kept.keep(admission)
+    try:
+        kept.keep(admission)
+    except OSError as error:
+        log.error("credential not kept; a restart of this agent may need a join token", error=str(error))
     log.info("admitted", node=hostname, node_id=admission.node_id, epoch=admission.epoch)
     return admission
 

@@ -3,6 +3,7 @@
 The agent writes it down for the warden, which is another process and acts when the agent does not.
 """
 
+import contextlib
 import math
 import os
 import time
@@ -10,6 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
+import structlog
+
+log = structlog.get_logger()
 
 #: The share of the lease after which the node stops what would be replaced, so that it is stopped before that happens.
 FENCE_SHARE = 2 / 3
@@ -44,7 +48,18 @@ class Lease:
     def renew(self, cluster_id: str, heard_at: float, lease_seconds: float) -> None:
         """The control plane heard at `heard_at`, or later, that this node lives."""
         self._right = Right(cluster_id, heard_at + lease_seconds * FENCE_SHARE, boot_id())
-        write(self._path, self._right)
+        try:
+            write(self._path, self._right)
+        except OSError as error:
+            # No lease at all is better than an old one: for that, the warden would stop what may run on.
+            log.error("no lease for the warden, which does nothing without", path=str(self._path), error=str(error))
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+    @property
+    def right(self) -> Right | None:
+        """The right as it was last renewed, by an earlier process of this agent if not by this one."""
+        return self._right or read(self._path)
 
     @property
     def lapsed(self) -> bool:
@@ -66,8 +81,13 @@ def write(path: Path, right: Right) -> None:
     """Keep the right, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_bytes(orjson.dumps(asdict(right)))
-    draft.replace(path)
+    try:
+        draft.write_bytes(orjson.dumps(asdict(right)))
+        draft.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
 
 
 def read(path: Path) -> Right | None:

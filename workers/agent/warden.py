@@ -6,6 +6,8 @@ fence from outside (docs/concepts/healing.md).
 """
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -18,6 +20,7 @@ from pathfinder.runtime.port import Runtime, RuntimeFailure, RuntimeUnreachable
 from pathfinder.runtime.select import open_runtime
 from pathfinder.settings import Settings
 from workers.agent import lease
+from workers.agent.lease import Right
 
 log = structlog.get_logger()
 
@@ -47,7 +50,7 @@ async def run(process: Process) -> None:
     runtime = await _open(settings, process.stopping)
     if runtime is not None:
         try:
-            await guard(runtime, settings.state_dir / LEASE_FILE, process.stopping, PATIENCE_SECONDS)
+            await guard(runtime, partial(lease.read, lease_path(settings)), process.stopping, PATIENCE_SECONDS)
         finally:
             await runtime.close()
 
@@ -64,13 +67,20 @@ async def _open(settings: Settings, stopping: asyncio.Event) -> Runtime | None:
     return None
 
 
-async def guard(runtime: Runtime, path: Path, stopping: asyncio.Event, patience_seconds: float = 0.0) -> None:
-    """Stop stateless containers whenever the lease in `path` has run out for `patience_seconds`."""
-    right = lease.read(path)
+def lease_path(settings: Settings) -> Path:
+    """Where a node's agent and warden keep its lease."""
+    return (settings.lease_dir or settings.state_dir) / LEASE_FILE
+
+
+async def guard(
+    runtime: Runtime, read: Callable[[], Right | None], stopping: asyncio.Event, patience_seconds: float = 0.0
+) -> None:
+    """Stop stateless containers whenever the lease that `read` gives has run out for `patience_seconds`."""
+    right = read()
     if right is not None and right.overdue_seconds >= LONG_OVER_SECONDS:
         await pause(stopping, START_SECONDS)
     while not stopping.is_set():
-        right = lease.read(path)
+        right = read()
         if right is not None and right.overdue_seconds >= patience_seconds:
             await _fence(runtime, right.cluster_id)
         await pause(stopping, LOOK_SECONDS)

@@ -21,7 +21,7 @@ from pathfinder.failpoints import point
 from pathfinder.runtime.port import InstanceExists, Runtime, RuntimeFailure
 from pathfinder.settings import Settings
 from workers.agent.admission import Membership
-from workers.agent.fences import Fences
+from workers.agent.fences import FenceNotKept, Fences
 from workers.agent.lease import Lease
 from workers.agent.progress import Progress
 from workers.agent.reporting import Reporter
@@ -56,7 +56,7 @@ class Worklist:
         self._busy: Counter[str] = Counter()
         self._watchers: list[set[str]] = []
         self._deletions: set[asyncio.Event] = set()
-        self._fences = Fences(settings.state_dir / "fences.jsonl")
+        self._fences = Fences(settings.state_dir / "fences.jsonl", self.cluster_id)
 
     @property
     def cluster_id(self) -> str:
@@ -161,14 +161,15 @@ class Worklist:
                 )
             address = await self._bring_up(reporter, command, order, step)
         except RuntimeFailure as error:
-            log.warning("provision failed", hostname=order.hostname, reason=str(error))
+            reason = str(error)
+            log.warning("provision failed", hostname=order.hostname, reason=reason)
             if step is not None and step not in (Step.KEEP, Step.START):
                 # It is placed elsewhere as soon as that is heard; a copy of the command must not start it here then.
-                await self._fences.put(order.hostname, order.generation)
+                reason += await self._fence(order)
             await reporter.about(
                 command,
                 Report.PROVISION_FAILED,
-                reason=str(error),
+                reason=reason,
                 fault=error.fault,
                 kept=step in (Step.KEEP, Step.START),
                 looked=step is not None,
@@ -178,6 +179,15 @@ class Worklist:
         point("agent.provision.addressed")
         await reporter.about(command, Report.PROVISIONED, ipaddress=address)
         point("agent.provision.reported")
+
+    async def _fence(self, order: InstanceOrder) -> str:
+        """Give this placement up; what to tell besides, where the disk does not take that."""
+        try:
+            await self._fences.put(order.hostname, order.generation)
+        except FenceNotKept as error:
+            log.error("fence not kept", hostname=order.hostname, error=str(error))
+            return f" {error}"
+        return ""
 
     async def _bring_up(self, reporter: Reporter, command: Envelope, order: InstanceOrder, step: Step) -> str:
         """The steps from what is there to a running instance with an address.
@@ -226,8 +236,8 @@ class Worklist:
         return True
 
     async def _delete(self, reporter: Reporter, command: Envelope, hostname: str) -> None:
-        await self._fences.put(hostname, command.generation)
         try:
+            await self._fences.put(hostname, command.generation)
             found = await self.runtime.instance(hostname)
             point("agent.delete.found")
             if provisioning.deletes(found, self.cluster_id, command.generation):
