@@ -105,12 +105,14 @@ def _failed(container: Container | None, report: Envelope, node_id: UUID, now: d
         "max_attempts": container.max_attempts,
         "retry_at": None if again is None else again.isoformat(),
     }
+    # What the agent kept, since it was there before, never ran: nothing is lost with it.
+    left = bool(report.body.get("left") or report.body.get("kept"))
     return Verdict(
         changed,
         Kind.CONTAINER_PROVISION_FAILED,
         body,
         # A command of this placement that comes again, late, must find that its time is over.
-        None if fault == Fault.REQUEST else Command.DELETE,
+        Command.DELETE if left or fault == Fault.NODE else None,
         Attempt(container.id, container.generation, container.node or "", fault, reason),
         left,
     )
@@ -121,7 +123,7 @@ def _has_instance(container: Container, report: Envelope) -> bool:
 
     An address is known from when the placement ran. An agent whose runtime did not answer could not look.
     """
-    return bool(report.body.get("kept") or (container.ipaddress and not report.body.get("looked", True)))
+    return bool(container.ipaddress and (report.body.get("kept") or not report.body.get("looked", True)))
 
 
 def _progress(container: Container | None, report: Envelope, node_id: UUID) -> Verdict:

@@ -151,11 +151,24 @@ def test_a_failure_that_kept_an_older_instance_is_tried_again_and_counted() -> N
     """Its disk is worth more than a quick answer; whoever looks at problems sees how often it failed."""
     failed = report(Report.PROVISION_FAILED, reason="no address", kept=True)
 
-    verdict = judge(container(attempts=9), failed, NODE)
+    verdict = judge(container(attempts=9, ipaddress="10.0.0.8"), failed, NODE)
 
-    assert verdict == Verdict(container(message="no address. It is tried again.", attempts=10))
+    assert verdict == Verdict(container(message="no address. It is tried again.", attempts=10, ipaddress="10.0.0.8"))
     assert verdict.container is not None
     assert judge(verdict.container, UP, NODE).container == container(Status.PROVISIONED, ipaddress="10.0.0.9")
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_a_failure_that_kept_an_instance_which_never_had_an_address_is_one_like_any_other(fault: Fault) -> None:
+    """It counts towards the container's limit, and other nodes are tried; the node is told to remove what it kept."""
+    failed = report(Report.PROVISION_FAILED, reason="no address", fault=fault, kept=True)
+
+    verdict = judge(container(), failed, NODE)
+
+    assert verdict.container is not None
+    assert verdict.container.status == (Status.PENDING if fault == Fault.NODE else Status.PROVISION_ERROR)
+    assert verdict.attempt == Attempt(UUID(int=7), 3, "node-01", fault, "no address")
+    assert (verdict.left, verdict.command) == (True, Command.DELETE)
 
 
 def test_a_deletion_that_was_asked_for_is_done() -> None:
