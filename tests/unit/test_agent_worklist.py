@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from pathfinder.domain.instances import InstanceOrder
+from pathfinder.domain.instances import Fault, InstanceOrder
 from pathfinder.domain.messages import Command, Envelope, Report
 from pathfinder.runtime.simulated import Pace, SimulatedRuntime
 from pathfinder.settings import Settings
@@ -110,3 +110,38 @@ async def test_a_fence_that_the_disk_does_not_take_fails_the_command_and_is_told
     assert "cannot be unpacked" in body["reason"]
     assert "No space left on device" in body["reason"]
     assert [kind for kind, _ in await carried_out(works, Command.DELETE)] == [Report.DELETED]
+
+
+@pytest.mark.parametrize("generation", [1, 2])
+async def test_every_stale_provision_is_answered(generation: int, tmp_path: Path) -> None:
+    """A database restored from a backup asks for generations that are over; silence would leave them SCHEDULED."""
+    works = worklist(tmp_path, SimulatedRuntime(pace=Pace(0, 0, 0, 0)))
+    await carried_out(works, Command.DELETE)
+
+    ((kind, body),) = await carried_out(works, generation=generation)
+
+    assert (kind, body["left"], body["fault"]) == (Report.PROVISION_FAILED, False, Fault.NODE)
+    assert "given up here before" in body["reason"]
+
+
+async def test_a_provision_that_a_later_placement_overtook_is_answered(tmp_path: Path) -> None:
+    """What is there stays."""
+    works = worklist(tmp_path, SimulatedRuntime(pace=Pace(0, 0, 0, 0)))
+    await carried_out(works)
+
+    ((kind, body),) = await carried_out(works, generation=1)
+
+    found = await works.runtime.instance("web")
+    assert (kind, body["left"]) == (Report.PROVISION_FAILED, True)
+    assert found is not None
+    assert (found.generation, found.running) == (2, True)
+
+
+async def test_a_node_that_moved_to_another_cluster_takes_its_provisions(tmp_path: Path) -> None:
+    """Generations begin anew there."""
+    runtime = SimulatedRuntime(pace=Pace(0, 0, 0, 0))
+    await carried_out(worklist(tmp_path, runtime), Command.DELETE)
+
+    ((kind, _),) = await carried_out(worklist(tmp_path, runtime, cluster=str(uuid4())), generation=1)
+
+    assert kind == Report.PROVISIONED

@@ -34,7 +34,7 @@ class LeaseLost(RuntimeFailure):
 
 
 class GivenUp(RuntimeFailure):
-    """This placement failed here before, or was deleted. `left`: something of it is still here."""
+    """This placement, or a later one, failed or was deleted here before. `left`: something of it is still here."""
 
     def __init__(self, message: str, *, left: bool) -> None:
         super().__init__(message)
@@ -149,11 +149,13 @@ class Worklist:
             point("agent.provision.found")
             step = provisioning.provision(order, found, self._fences.of(order.hostname))
             if step == Step.REFUSE_STALE:
-                log.info("stale command refused", hostname=order.hostname, generation=order.generation)
-                if order.generation == self._fences.of(order.hostname):
-                    # The report that it was given up may have been lost; to whoever had it this is no news.
-                    raise GivenUp(f"{order.hostname} was given up here before.", left=found is not None)
-                return
+                # The report that it was given up may have been lost, or the database be older than what this node
+                # knows; to whoever had another placement since, this is no news.
+                raise GivenUp(
+                    f"Generation {order.generation} of {order.hostname} was given up here before, or a later one was "
+                    "here.",
+                    left=found is not None,
+                )
             if step == Step.REFUSE_FOREIGN:
                 raise InstanceExists(
                     f"An instance named {order.hostname} that Pathfinder did not make is on this node; rename or "
