@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
@@ -15,6 +17,10 @@ from workers.listener import listening
 from workers.presence import Presence
 
 log = structlog.get_logger()
+
+#: How long closing what a process has open may take besides the work in hand, which has `stop_seconds`. Both together
+#: are within the ten seconds that a role may take to end.
+CLOSE_SECONDS = 1.5
 
 Role = Callable[[Process], Awaitable[None]]
 
@@ -49,6 +55,7 @@ async def _run(roles: Mapping[str, Role], settings: Settings) -> int:
                 [*tasks, stopped := asyncio.create_task(shared.stopping.wait())], return_when=asyncio.FIRST_COMPLETED
             )
             stopped.cancel()
+            _end_in_time(settings.stop_seconds + CLOSE_SECONDS, 0 if shared.stopping.is_set() else 1)
             status = await _stop(shared, tasks)
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
@@ -57,6 +64,22 @@ async def _run(roles: Mapping[str, Role], settings: Settings) -> int:
             return status
     finally:
         await shared.database.close()
+
+
+def _end_in_time(seconds: float, status: int) -> None:
+    """Have the process ended after that time, whatever still holds it: the one deadline of its whole end.
+
+    Python waits for every thread before it ends, also for one whose call LXD or a disk never answers. Whatever is cut
+    short was not acknowledged, and is done again.
+    """
+
+    def end() -> None:
+        log.warning("ended although something did not stop; it will be done again")
+        os._exit(status)
+
+    last_resort = threading.Timer(seconds, end)
+    last_resort.daemon = True  # nobody waits for this one
+    last_resort.start()
 
 
 async def _coroutine(role: Role, shared: Process) -> None:

@@ -76,7 +76,7 @@ class LxdApi:
             await self._wait(operation, seen, quiet_seconds)
 
     async def close(self) -> None:
-        """Give back threads and connections; calls under way end by themselves within one deadline."""
+        """Give back threads and connections. Calls under way end by themselves; a process that ends waits for none."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         for session in self._sessions:
             session.close()

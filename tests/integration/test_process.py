@@ -1,17 +1,28 @@
 """`pathfinder run` as a process: it tells whether it can work, and ends in good order."""
 
+import asyncio
+import os
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from uuid import uuid4
 
 import httpx2
 import pytest
+from aio_pika import Message
 from aio_pika.abc import AbstractChannel
 from sqlalchemy import text
 from workbench import serving
 
 from pathfinder.bootstrap import Process
+from pathfinder.broker import topology
+from pathfinder.domain.instances import InstanceOrder
+from pathfinder.domain.messages import Command, Envelope, encode
 from pathfinder.store import tokens
 from pathfinder.store.clusters import Cluster
 
@@ -119,3 +130,74 @@ def test_an_address_that_is_taken_ends_it_with_a_clear_word(fresh_url: str, tmp_
         assert second.returncode == 1
         assert "Set PATHFINDER_API_LISTEN to a free address" in second.stdout + second.stderr
         assert ends(first) < 10
+
+
+HANGING_AGENT = """
+import asyncio, time
+from concurrent.futures import ThreadPoolExecutor
+import workers.agent
+from pathfinder.runtime.simulated import SimulatedRuntime
+from pathfinder.settings import Settings
+from workers import runner
+from workers.agent.admission import Admission, Membership
+
+pool = ThreadPoolExecutor(1)
+
+class Hanging(SimulatedRuntime):
+    async def create(self, order, progress):
+        print("creating", flush=True)
+        await asyncio.get_running_loop().run_in_executor(pool, time.sleep, 3600)
+
+async def join(self, stopping):
+    self._admission = Admission("{node}", "{node}", "{cluster}", "", 0, 5.0, 15.0)
+    return True
+
+async def agent(process):
+    await workers.agent.serve(process, Hanging())
+
+Membership.join = join
+raise SystemExit(runner.run({{"agent": agent}}, Settings()))
+"""
+
+
+async def test_an_agent_in_the_middle_of_a_provision_that_hangs_ends_with_status_0(
+    broker_url: str, channel: AbstractChannel, tmp_path: Path
+) -> None:
+    """A thread that LXD never answers does not hold it; its command is there again for the next agent."""
+    node, cluster = f"n{uuid4().hex[:8]}", str(uuid4())
+    order = InstanceOrder("web", str(uuid4()), 1, cluster, "local:tiny")
+    queue = await topology.declare(channel, topology.node_queue(node))
+    command = Envelope(Command.PROVISION, cluster, order.container_id, generation=1, body=asdict(order) | {"epoch": 0})
+    await channel.default_exchange.publish(Message(encode([command])), queue.name)
+    environment = os.environ | {
+        "PATHFINDER_BROKER_URL": broker_url,
+        "PATHFINDER_STATE_DIR": str(tmp_path),
+        "PATHFINDER_STOP_SECONDS": "0.5",
+    }
+    program = (sys.executable, "-c", HANGING_AGENT.format(node=node, cluster=cluster))
+    try:
+        with started(program, environment, tmp_path / "log") as agent:
+            assert agent.stdout is not None
+            assert await asyncio.to_thread(agent.stdout.readline) == b"creating\n", (tmp_path / "log").read_text()
+            agent.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(agent.wait, 60) == 0
+
+        again = await queue.get(timeout=30)
+        assert again is not None
+        assert again.redelivered
+        await again.ack()
+    finally:
+        await channel.queue_delete(queue.name)
+
+
+@contextmanager
+def started(program: Sequence[str], environment: Mapping[str, str], log: Path) -> "Iterator[subprocess.Popen[bytes]]":
+    """A process, ended at the end."""
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=errors) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
