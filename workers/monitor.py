@@ -20,7 +20,8 @@ from pathfinder.controllers.liveness import Calls, Clocks
 from pathfinder.domain import commands
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.messages import Envelope, encode
-from pathfinder.store import healing, journal, nodes
+from pathfinder.domain.resources import Resources
+from pathfinder.store import capacity, healing, journal, nodes
 from pathfinder.store.healing import DownNode
 from pathfinder.store.leadership import Leadership
 from workers.agent.lease import now as steady_now
@@ -75,8 +76,10 @@ class Monitor:
         latest = {node_id: body["usage"] for node_id, body in beats.items()}
         # Agents of before do not say how long they count on it.
         said = {node_id: body["lease_seconds"] for node_id, body in beats.items() if "lease_seconds" in body}
+        sizes = {node_id: Resources(**size) for node_id, body in beats.items() if (size := body.get("capacity"))}
         async with self._lead.begin() as tx:
             await nodes.renew(tx, latest, self._lease_seconds, said)
+            await capacity.note(tx, sizes)
             down = await nodes.down(tx, set(latest))
             due = self._calls.due([caller for _, caller in down], steady_now())
             told = {

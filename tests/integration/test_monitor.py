@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
-from workbench import Fleet, eventually
+from workbench import GIB, Fleet, eventually
 
 import workers.monitor
 from pathfinder.bootstrap import Process
@@ -113,3 +113,39 @@ async def test_a_database_whose_clock_was_set_ends_no_lease(
         await eventually(looked)
 
     assert not await judged(fleet)
+
+
+async def test_a_node_that_has_another_size_is_written_down_once(
+    fleet: Fleet, broker_url: str, channel: AbstractChannel
+) -> None:
+    """What waits is looked at again; a heartbeat with nothing new, or of an older agent, writes no node."""
+    grown, same, older = [await fleet.node(name) for name in ("grown", "same", "older")]
+    usual = {"cpu_millicores": 8000, "memory_bytes": 8 * GIB, "disk_bytes": 80 * GIB}
+    told = {grown: usual | {"memory_bytes": 16 * GIB}, same: usual | {"disk_bytes": 80 * GIB - 4096}, older: None}
+    before = dict(await fleet.rows("SELECT id, supply FROM nodes"))  # type: ignore[arg-type]
+
+    async with watching(fleet.process, broker_url):
+        await eventually(lambda: leased(fleet))
+        for turn in (1.0, 2.0):
+            for id_, size in told.items():
+                body = {"usage": {"load_1m": turn}} | ({"capacity": size} if size else {})
+                beat = Envelope(Report.HEARTBEAT, str(fleet.cluster_id), str(id_), body=body)
+                await channel.default_exchange.publish(aio_pika.Message(encode([beat])), topology.HEARTBEATS.name)
+
+            async def written(turn: float = turn) -> bool:
+                loads = await fleet.rows("SELECT usage ->> 'load_1m' FROM leases")
+                return loads == [(str(turn),)] * 3
+
+            await eventually(written)
+
+    sizes = await fleet.rows("SELECT id, memory_bytes, disk_bytes, supply FROM nodes")
+    assert sorted(sizes, key=str) == sorted(
+        [
+            (grown, 16 * GIB, 80 * GIB, before[grown] + 1),
+            (same, 8 * GIB, 80 * GIB, before[same]),
+            (older, 8 * GIB, 80 * GIB, before[older]),
+        ],
+        key=str,
+    )
+    ((name, body),) = await fleet.rows("SELECT subject_name, body FROM events WHERE kind = 'node.updated'")
+    assert (name, body) == ("grown", told[grown])

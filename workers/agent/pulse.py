@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import math
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +27,8 @@ log = structlog.get_logger()
 WAY_SECONDS = 2.0
 #: How Pathfinder's own API says that no PostgreSQL takes writes. Any other 503 may be one API's trouble alone.
 DATABASE_AWAY = f"/problems/{DatabaseAway.slug}"
+#: How often what the machine has is asked for: LXD walks all hardware for that, and seldom anything is new.
+CAPACITY_SECONDS = 60.0
 AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
 
 
@@ -46,6 +49,8 @@ class Pulse:
         self._runtime = runtime
         self._lease = kept
         self._now = asyncio.Event()
+        self._capacity: dict[str, int] | None = None
+        self._capacity_at = -math.inf
         self.reporter: Reporter | None = None
 
     async def run(self) -> None:
@@ -72,7 +77,13 @@ class Pulse:
         if (reporter := self.reporter) is None:
             return False
         admission = self._membership.now  # what this beat renews the lease by, whatever comes meanwhile
-        body = {"usage": await self._usage(), "epoch": admission.epoch, "lease_seconds": admission.lease_seconds}
+        usage, capacity = await asyncio.gather(self._usage(), self._capacity_now())
+        body = {
+            "usage": usage,
+            "capacity": capacity,
+            "epoch": admission.epoch,
+            "lease_seconds": admission.lease_seconds,
+        }
         try:
             async with asyncio.timeout(WAY_SECONDS):
                 await reporter.about_node(Report.HEARTBEAT, body, persistent=False)
@@ -89,6 +100,17 @@ class Pulse:
         except (RuntimeFailure, TimeoutError) as error:
             log.warning("no usage", error=str(error))
             return {RUNTIME_DOWN: 1}
+
+    async def _capacity_now(self) -> dict[str, int] | None:
+        """What the machine has, as of a minute ago at most; None where the runtime did not say."""
+        if lease.now() - self._capacity_at >= CAPACITY_SECONDS:
+            try:
+                async with asyncio.timeout(WAY_SECONDS):
+                    self._capacity = asdict((await self._runtime.facts()).capacity)
+                    self._capacity_at = lease.now()
+            except (RuntimeFailure, TimeoutError) as error:
+                log.warning("no capacity", error=str(error))
+        return self._capacity
 
     async def _over_api(self) -> bool:
         urls = [url.strip() for url in self._settings.api_url.split(",")]
