@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pathfinder.runtime.lxd_api import Json, LxdApi
 from pathfinder.runtime.lxd_errors import Absent
-from pathfinder.runtime.port import ImageNotFound, ImageServerUnreachable
+from pathfinder.runtime.port import ImageNotFound, ImageNotHere, ImageServerUnreachable
 
 LOCAL = "local"
 #: The remote an image without one is looked for on, once the node's own store does not have it.
@@ -44,7 +44,7 @@ class Images:
         if remote in (None, LOCAL) and (fingerprint := await self._in_store(alias)):
             return _stored(fingerprint)
         if remote == LOCAL:
-            raise ImageNotFound(
+            raise ImageNotHere(
                 f"Image {alias!r} is not in this node's store. Build it there with `pathfinder image build`, "
                 "import it with `lxc image import FILE --alias`, or name a remote like `ubuntu:26.04`."
             )
@@ -127,9 +127,13 @@ def split(image: str) -> tuple[str | None, str]:
 
 
 def not_found(image: str, source: Json) -> ImageNotFound:
-    """The error for an image that LXD looked for at `source` in vain."""
+    """The error for an image that LXD looked for at `source` in vain.
+
+    Without a remote, it may be an alias of other nodes' stores that the usual remote does not know either.
+    """
+    kind = ImageNotHere if split(image)[0] in (None, LOCAL) else ImageNotFound
     place = source.get("server", "this node's store")
-    return ImageNotFound(
+    return kind(
         f"Image {image!r} is not at {place}. Check its name, or use an image of the node: build one with "
         "`pathfinder image build` and ask for `--image local:ALIAS`."
     )

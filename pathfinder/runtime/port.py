@@ -40,6 +40,12 @@ class ImageNotFound(Refused):
     """The image is not where the request says."""
 
 
+class ImageNotHere(ImageNotFound):
+    """The image is not in this node's own store; another node's may have it."""
+
+    fault = Fault.NODE
+
+
 class ImageServerUnreachable(RuntimeFailure):
     """The image server does not answer from this node."""
 
@@ -77,7 +83,8 @@ class Runtime(Protocol):
         """Make the instance, stopped, from its image, downloading that first if need be.
 
         Whole or not at all: when it raises, no instance is left behind.
-        Raises InstanceExists, ImageNotFound, ImageServerUnreachable, Refused, OperationFailed, RuntimeUnreachable.
+        Raises InstanceExists, ImageNotFound, ImageNotHere, ImageServerUnreachable, Refused, OperationFailed,
+        RuntimeUnreachable.
         """
 
     async def start(self, hostname: str) -> None:

@@ -14,6 +14,7 @@ from pathfinder.domain.instances import Instance, InstanceOrder, NodeFacts, Node
 from pathfinder.domain.resources import Resources
 from pathfinder.runtime.port import (
     ImageNotFound,
+    ImageNotHere,
     ImageServerUnreachable,
     InstanceExists,
     NoAddress,
@@ -215,7 +216,8 @@ class SimulatedRuntime:
         if colon and remote == self._faults.unreachable_remote:
             raise ImageServerUnreachable(f"Image {order.image!r} cannot be fetched: its server does not answer.")
         if _alias(order) == self._faults.missing_image:
-            raise ImageNotFound(f"Image {order.image!r} is the simulation's missing one; any other name is there.")
+            missing = ImageNotFound if colon and remote != "local" else ImageNotHere
+            raise missing(f"Image {order.image!r} is the simulation's missing one; any other name is there.")
         for profile in order.profiles:
             if profile not in self._faults.profiles:
                 raise Refused(f"Profile {profile!r} is not on this node.")

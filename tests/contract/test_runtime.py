@@ -10,7 +10,7 @@ import pytest
 
 from pathfinder.domain.instances import Fault, InstanceOrder, Stage
 from pathfinder.runtime.port import (
-    ImageNotFound,
+    ImageNotHere,
     ImageServerUnreachable,
     InstanceExists,
     NoAddress,
@@ -85,7 +85,7 @@ async def test_a_second_create_that_would_fail_anyway_does_not_undo_the_first(
 @pytest.mark.parametrize(
     ("image", "failure", "fault"),
     [
-        ("local:missing", ImageNotFound, Fault.REQUEST),
+        ("local:missing", ImageNotHere, Fault.NODE),
         ("unreachable:26.04", ImageServerUnreachable, Fault.NODE),
     ],
 )

@@ -8,6 +8,7 @@ from workbench import eventually
 
 import workers.scheduler
 from pathfinder.domain.errors import IllegalTransition
+from pathfinder.runtime.simulated import Faults
 
 
 async def test_what_a_full_node_cannot_make_runs_on_another(site: Site) -> None:
@@ -49,16 +50,32 @@ async def test_a_node_whose_daemon_is_down_is_left_for_another(site: Site) -> No
 
 
 async def test_what_the_request_got_wrong_is_not_tried_again(site: Site) -> None:
-    """An image that is nowhere is on no other node either."""
+    """An image that its server does not have is to be had on no other node either."""
     await site.start(workers.scheduler.run)
     await site.node("node-0")
     await site.node("node-1")
 
-    await site.fleet.ask("web", image="local:missing")
+    await site.fleet.ask("web", image="ubuntu:missing")
 
     await site.reaches("web", "PROVISION_ERROR")
     assert [(generation, fault) for generation, _, fault in await site.attempts("web")] == [(1, "request")]
     assert await site.fleet.rows("SELECT retry_at FROM containers") == [(None,)]
+
+
+async def test_an_image_of_the_nodes_own_store_is_looked_for_on_other_nodes(site: Site) -> None:
+    """One that no node has ends the tries, with the reason."""
+    await site.start(workers.scheduler.run)
+    await site.node("node-0")
+    await site.fleet.ask("nowhere", image="local:missing", max_attempts=2)
+    await site.reaches("nowhere", "PROVISION_ERROR")
+    ((words,),) = await site.fleet.rows("SELECT message FROM containers")
+    assert str(words).startswith("Attempt 2 of 2 failed on node-0: Image 'local:missing' is")
+
+    (await site.node("node-1"))._faults = Faults(missing_image="")
+    await site.fleet.ask("web", image="local:missing")
+    await site.reaches("web", "PROVISIONED")
+
+    assert await site.placed_on("web") == "node-1"
 
 
 async def test_the_limit_ends_the_tries_and_a_reschedule_starts_anew(site: Site) -> None:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.lab
 @pytest.mark.parametrize(
     ("wishes", "reason"),
     [
-        ({"image": "local:no-such-image"}, "no-such-image"),
+        ({"image": "local:no-such-image", "max_attempts": 3}, "no-such-image"),
         ({"profiles": ["default", "no-such-profile"]}, "profile"),
         ({"config": {"limits.nonsense": "1"}}, "limits.nonsense"),
         ({"devices": {"eth1": {"type": "nic", "nictype": "bridged", "parent": "no-such-bridge"}}}, "no-such-bridge"),

@@ -15,7 +15,7 @@ from pathfinder.runtime import lxd_api, lxd_images
 from pathfinder.runtime.lxd import LxdRuntime
 from pathfinder.runtime.lxd_errors import Busy, from_sentence, translate
 from pathfinder.runtime.lxd_facts import machine_id, memory_in_use
-from pathfinder.runtime.lxd_images import percent, split
+from pathfinder.runtime.lxd_images import not_found, percent, split
 from pathfinder.runtime.lxd_order import expand, instance_config, limits, with_disk_size
 from pathfinder.runtime.lxd_socket import find_socket
 from pathfinder.runtime.port import (
@@ -252,3 +252,11 @@ def test_images_are_told_by_every_name_a_container_may_ask_for_them_by() -> None
     assert lxd_images.names(stored, {"ubuntu": "https://u", "images": "https://i"}) == (
         *("26.04", "images:debian/13", "local:tiny", "tiny", "ubuntu:26.04"),
     )
+
+
+@pytest.mark.parametrize(
+    ("image", "fault"), [("local:tiny", Fault.NODE), ("tiny", Fault.NODE), ("ubuntu:tiny", Fault.REQUEST)]
+)
+def test_an_image_that_another_nodes_store_may_have_is_not_the_requests_fault(image: str, fault: Fault) -> None:
+    """Without a remote it is looked for in the node's own store first."""
+    assert not_found(image, {"server": "https://example.org"}).fault is fault
