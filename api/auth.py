@@ -18,6 +18,7 @@ _scheme = HTTPBearer(auto_error=False, description="A token made by `pathfinder 
 class Principal:
     """Who asks, and what for. `role` is operator, join or node."""
 
+    token_id: UUID
     name: str
     role: str
     cluster_id: UUID | None
@@ -44,7 +45,7 @@ async def principal(
         token = await tokens.find(connection, credentials.credentials)
     if token is None:
         raise Unauthenticated("This token is not known, or has expired; `pathfinder token create` makes a new one.")
-    return Principal(token.name, token.role, token.cluster_id, token.node_id)
+    return Principal(token.id, token.name, token.role, token.cluster_id, token.node_id)
 
 
 async def operator(asking: Annotated[Principal, Depends(principal)]) -> Principal:

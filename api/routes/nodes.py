@@ -31,7 +31,7 @@ async def register(
     trace_id: TraceId,
     cluster: ClusterName = "default",
 ) -> views.Registered:
-    """Admit a node, new or back again. Its former credential ends with the new one."""
+    """Admit a node, new or back again. Its former credential ends once the node registers with the new one."""
     settings = process.settings
     async with process.database.begin() as tx:
         found = await clusters.find(tx, cluster)
@@ -40,7 +40,7 @@ async def register(
         admitted = await nodes.register(tx, found.id, node, settings.lease_seconds, trace_id)
         if asking.node_id not in (None, admitted.id):
             raise Forbidden(f"This token is another node's; register {node.hostname!r} with a join token.")
-        await tokens.revoke_node(tx, admitted.id)
+        await tokens.revoke_node(tx, admitted.id, asking.token_id if asking.node_id else None)
         token = await tokens.create(tx, node.hostname, "node", found.id, admitted.id)
     return views.Registered(
         node_id=admitted.id,

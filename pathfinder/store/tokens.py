@@ -15,6 +15,7 @@ from pathfinder.domain.ids import uuid7
 class Token:
     """Who a bearer is. `role` is operator, join or node."""
 
+    id: UUID
     name: str
     role: str
     cluster_id: UUID | None
@@ -22,7 +23,7 @@ class Token:
 
 
 _FIND = text("""
-    SELECT name, role, cluster_id, node_id FROM tokens
+    SELECT id, name, role, cluster_id, node_id FROM tokens
     WHERE sha256 = :sha256 AND (expires_at IS NULL OR expires_at > now())
 """)
 
@@ -55,9 +56,20 @@ async def create(
     return secret
 
 
-async def revoke_node(tx: AsyncConnection, node_id: UUID) -> None:
-    """A node that registers gets a new credential; the old one dies."""
-    await tx.execute(text("DELETE FROM tokens WHERE node_id = :node_id"), {"node_id": node_id})
+async def revoke_node(tx: AsyncConnection, node_id: UUID, used: UUID | None) -> None:
+    """Void a node's credentials: those it had before the one it used now, or all if it used none of them.
+
+    The one it used stays until a later one is: the answer that has the next one may be lost. So do later ones, which
+    another registration with the same credential may have been answered with.
+    """
+    await tx.execute(
+        text("""
+            DELETE FROM tokens WHERE node_id = :node_id AND (
+                CAST(:used AS uuid) IS NULL OR created_at < (SELECT created_at FROM tokens WHERE id = :used)
+            )
+        """),
+        {"node_id": node_id, "used": used},
+    )
 
 
 def _digest(secret: str) -> str:

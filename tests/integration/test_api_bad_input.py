@@ -348,6 +348,26 @@ async def test_a_join_token_admits_to_its_own_cluster_only(
     assert await contents(fleet) == before
 
 
+async def test_a_nodes_token_is_good_until_the_next_one_is_used(
+    api: httpx2.AsyncClient, process: Process, fleet: Fleet
+) -> None:
+    """The answer that has the next one may be lost, and the join token be gone by then."""
+    node_id = await fleet.node("node-01")
+    async with process.database.begin() as tx:
+        first = await tokens.create(tx, "node-01", "node", fleet.cluster_id, node_id)
+
+    async def register(token: str) -> tuple[int, str]:
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = await api.post("/nodes/register", json=registration("node-01").model_dump(), headers=headers)
+        return answer.status_code, answer.json().get("token", "")
+
+    _, lost = await register(first)
+    _, second = await register(first)
+    assert (await register(second))[0] == 200
+
+    assert [(await register(token))[0] for token in (first, lost, second)] == [401, 401, 200]
+
+
 async def test_a_nodes_own_token_speaks_for_that_node_only(
     api: httpx2.AsyncClient, process: Process, fleet: Fleet
 ) -> None:

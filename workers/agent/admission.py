@@ -44,6 +44,8 @@ class Membership:
         self._runtime = runtime
         self._admission: Admission | None = None
         self._tries = 0
+        #: One registration at a time: of two answers, the one that is kept last could be the older credential.
+        self._registering = asyncio.Lock()
 
     @property
     def now(self) -> Admission:
@@ -52,18 +54,25 @@ class Membership:
         return self._admission
 
     async def join(self, stopping: asyncio.Event) -> bool:
-        """Register, however long that takes; False when told to stop before it succeeded."""
-        admission = await admit(self._settings, self._runtime, stopping)
-        if admission is not None:
-            self._admission = admission
-        return admission is not None
+        """Register, however long that takes; False when told to stop before it succeeded.
+
+        A refusal is logged with what to do about it and tried again slowly: an operator may put it right meanwhile.
+        """
+        attempt = 0
+        while not stopping.is_set():
+            if await self.rejoin():
+                return True
+            await pause(stopping, backoff(attempt))
+            attempt += 1
+        return False
 
     async def rejoin(self) -> bool:
         """Register again, now; whether that succeeded."""
         try:
-            self._admission = await _register(self._settings, self._runtime, self._api_url())
+            async with self._registering:
+                self._admission = await _register(self._settings, self._runtime, self._api_url(), self._admission)
         except (httpx2.HTTPError, RuntimeUnreachable, Invalid) as error:
-            log.warning("not admitted again yet", error=str(error) or type(error).__name__)
+            log.warning("not admitted yet", error=str(error) or type(error).__name__)
             return False
         return True
 
@@ -74,29 +83,14 @@ class Membership:
         return urls[self._tries % len(urls)]
 
 
-async def admit(settings: Settings, runtime: Runtime, stopping: asyncio.Event) -> Admission | None:
-    """Register until it succeeds; None when told to stop before that.
-
-    A refusal is logged with what to do about it and tried again slowly: an operator may put it right meanwhile.
-    """
-    attempt = 0
-    urls = [url.strip() for url in settings.api_url.split(",")]
-    while not stopping.is_set():
-        try:
-            return await _register(settings, runtime, urls[attempt % len(urls)])
-        except (httpx2.HTTPError, RuntimeUnreachable, Invalid) as error:
-            log.warning("not admitted yet", error=str(error))
-        await pause(stopping, backoff(attempt))
-        attempt += 1
-    return None
-
-
-async def _register(settings: Settings, runtime: Runtime, api_url: str) -> Admission:
+async def _register(settings: Settings, runtime: Runtime, api_url: str, present: Admission | None) -> Admission:
     kept = _Credential(settings.state_dir / "agent.json")
     announcement = await _announcement(settings, runtime, api_url)
     secure = api_url.startswith("https:")  # plain HTTP needs no certificate authorities, and loading them takes long
     async with httpx2.AsyncClient(base_url=api_url, timeout=10, verify=secure) as client:
-        for token in filter(None, (kept.token(), settings.join_token and settings.join_token.get_secret_value())):
+        join_token = settings.join_token and settings.join_token.get_secret_value()
+        # The disk may not have taken the present one.
+        for token in filter(None, dict.fromkeys((present and present.token, kept.token(), join_token))):
             answer = await client.post(
                 "/api/v3/nodes/register",
                 params={"cluster": settings.cluster},
