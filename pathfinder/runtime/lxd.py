@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from uuid import uuid4
 
 import stamina
 
@@ -12,8 +13,9 @@ from pathfinder.runtime.lxd_address import first_ipv4, wait_for_ipv4
 from pathfinder.runtime.lxd_api import Forgotten, Json, LxdApi
 from pathfinder.runtime.lxd_errors import Absent, Busy
 from pathfinder.runtime.lxd_facts import read_facts, read_usage
-from pathfinder.runtime.lxd_images import REMOTES, Images, not_found, percent, unreachable
+from pathfinder.runtime.lxd_images import REMOTES, Images, not_found, percent, stored_alias, unreachable
 from pathfinder.runtime.lxd_order import (
+    MARK_CALL,
     MARK_CLUSTER,
     MARK_CONTAINER,
     MARK_GENERATION,
@@ -91,23 +93,14 @@ class LxdRuntime:
 
     async def create(self, order: InstanceOrder, progress: Progress) -> None:
         """Make the instance, stopped; see the port. A cancelled create goes on in LXD and is found by `instance`."""
-        if await self.instance(order.hostname):
-            # Asked first: LXD would find out only after downloading, and from here on what is there is ours to undo.
-            raise InstanceExists(f"An instance named {order.hostname!r} is on this node already.")
-        source = await self._images.source(order.image)
-        progress(Stage.IMAGE if "server" in source else Stage.CREATE, None)
-        body = {
-            "name": order.hostname,
-            "type": "container",
-            "source": source,
-            "profiles": list(order.profiles),
-            "config": instance_config(order),
-            "devices": await self._devices(order),
-        }
+        by_alias = stored_alias(order.image)
+        source = by_alias or await self._source(order)
         try:
-            await self._api.run("post", "instances", body=body, seen=_stages(progress))
-        except RuntimeFailure as failure:
-            await self._after_failed_create(order, source, failure)
+            await self._create(order, source, progress)
+        except ImageNotFound:
+            if not by_alias:
+                raise
+            await self._create(order, await self._source(order), progress)
 
     async def start(self, hostname: str) -> None:
         """Start it; running already is success. Raises OperationFailed, RuntimeUnreachable."""
@@ -137,6 +130,29 @@ class LxdRuntime:
         """Give back threads and connections."""
         await self._api.close()
 
+    async def _source(self, order: InstanceOrder) -> Json:
+        source = await self._images.source(order.image)
+        # LXD itself finds out, but only after downloading.
+        if "server" in source and await self.instance(order.hostname):
+            raise InstanceExists(_exists(order))
+        return source
+
+    async def _create(self, order: InstanceOrder, source: Json, progress: Progress) -> None:
+        progress(Stage.IMAGE if "server" in source else Stage.CREATE, None)
+        call = uuid4().hex
+        try:
+            body = {
+                "name": order.hostname,
+                "type": "container",
+                "source": source,
+                "profiles": list(order.profiles),
+                "config": {**instance_config(order), MARK_CALL: call},
+                "devices": await self._devices(order),
+            }
+            await self._api.run("post", "instances", body=body, seen=_stages(progress))
+        except RuntimeFailure as failure:
+            await self._after_failed_create(order, source, call, failure)
+
     async def _devices(self, order: InstanceOrder) -> Devices:
         """The order's own devices, with the root disk held to size where its pool can do that."""
         own = dict(order.devices)
@@ -159,14 +175,22 @@ class LxdRuntime:
     async def _holds_to_size(self, pool: str) -> bool:
         return (await self._api.get("storage-pools", pool))["driver"] in SIZING_DRIVERS
 
-    async def _after_failed_create(self, order: InstanceOrder, source: Json, failure: RuntimeFailure) -> None:
-        """Leave nothing of a failed create behind, then raise the failure in words that help."""
-        if isinstance(failure, Forgotten) and await self._is_there(order):
-            return
-        if not isinstance(failure, InstanceExists):
-            with contextlib.suppress(RuntimeFailure):  # what cannot be undone now is found as stale by the inventory
-                if await self._is_there(order):
-                    await self.remove(order.hostname)
+    async def _after_failed_create(
+        self, order: InstanceOrder, source: Json, call: str, failure: RuntimeFailure
+    ) -> None:
+        """Leave nothing of a failed create behind, then raise the failure in words that help.
+
+        Only what this very `call` made is undone. Anything else of that name was there before.
+        """
+        maker = None
+        with contextlib.suppress(RuntimeFailure):  # what cannot be undone now is found as stale by the inventory
+            maker = await self._maker(order.hostname)
+            if maker == call:
+                if isinstance(failure, Forgotten):
+                    return
+                await self.remove(order.hostname)
+        if maker not in (None, call):
+            raise InstanceExists(_exists(order)) from failure
         match failure:
             case ImageNotFound():
                 raise not_found(order.image, source) from failure
@@ -175,10 +199,13 @@ class LxdRuntime:
             case _:
                 raise failure
 
-    async def _is_there(self, order: InstanceOrder) -> bool:
-        found = await self.instance(order.hostname)
-        made = (order.container_id, order.generation)
-        return found is not None and (found.container_id, found.generation) == made
+    async def _maker(self, hostname: str) -> str | None:
+        """Which call made the instance of that name, empty if none of ours; None where there is no instance."""
+        try:
+            config = (await self._api.get("instances", hostname))["config"]
+        except Absent:
+            return None
+        return str(config.get(MARK_CALL, ""))
 
     async def _until_not_busy(self, action: Callable[[], Awaitable[None]]) -> None:
         # LXD works on an instance one operation at a time and refuses, rather than queues, the next one.
@@ -222,6 +249,10 @@ class LxdRuntime:
         for operation in by_status.get("running", []):
             if f"/1.0/instances/{hostname}" in (operation["resources"] or {}).get("instances", []):
                 raise Busy(f"LXD is still making {hostname!r} for an earlier request.")
+
+
+def _exists(order: InstanceOrder) -> str:
+    return f"An instance named {order.hostname!r} is on this node already."
 
 
 def _instance(answer: Json) -> Instance:

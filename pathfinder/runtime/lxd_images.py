@@ -126,6 +126,17 @@ def split(image: str) -> tuple[str | None, str]:
     return (remote, alias) if colon else (None, image)
 
 
+def stored_alias(image: str) -> Json | None:
+    """The `source` by which LXD itself looks for `image` in the node's own store; None where it may be elsewhere.
+
+    It saves asking for the alias before each create. LXD says at once that it does not know an alias.
+    """
+    remote, alias = split(image)
+    if remote not in (None, LOCAL) or _FINGERPRINT.fullmatch(alias):
+        return None
+    return {"type": "image", "alias": alias}
+
+
 def not_found(image: str, source: Json) -> ImageNotFound:
     """The error for an image that LXD looked for at `source` in vain.
 

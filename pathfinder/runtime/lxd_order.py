@@ -12,6 +12,8 @@ MARK_CONTAINER = "user.pathfinder.container"
 MARK_GENERATION = "user.pathfinder.generation"
 MARK_CLUSTER = "user.pathfinder.cluster"
 MARK_TYPE = "user.pathfinder.type"
+#: Which call made the instance: what fails undoes what it made itself, and nothing else that bears the same marks.
+MARK_CALL = "user.pathfinder.call"
 
 #: Storage drivers that hold an instance to a disk size.
 SIZING_DRIVERS = frozenset({"zfs", "btrfs", "lvm", "ceph"})

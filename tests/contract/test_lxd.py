@@ -61,6 +61,25 @@ async def test_a_container_with_limits_starts(lxd: LxdRuntime, order: MakeOrder)
     assert await lxd.address(wanted.hostname, 30)
 
 
+async def test_a_create_from_an_image_of_the_node_is_one_call_besides_waiting_for_it(
+    lxd: LxdRuntime, order: MakeOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call costs LXD milliseconds of a processor that the next container waits for."""
+    asked: list[tuple[str, str]] = []
+    call = lxd._api._call
+
+    async def counted(method: str, path: tuple[str, ...], *rest: Any) -> Any:
+        if path[:1] != ("operations",):
+            asked.append((method, "/".join(path)))
+        return await call(method, path, *rest)
+
+    monkeypatch.setattr(lxd._api, "_call", counted)
+
+    await lxd.create(order(resources=Resources()), ignore)
+
+    assert asked == [("post", "instances")]
+
+
 async def test_an_image_is_found_by_its_fingerprint(
     lxd: LxdRuntime, lxd_socket: Path, tiny_image: str, order: MakeOrder
 ) -> None:
