@@ -28,6 +28,14 @@ ScorerWeight = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MOST
 RuleName = Annotated[str, Field(min_length=1, max_length=63)]
 
 
+class Change(StrEnum):
+    """What writing a policy did to it."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+
+
 class Overcommit(Body):
     """How much of a node's capacity may be claimed, where neither it nor its cluster has ratios of its own."""
 
@@ -50,7 +58,8 @@ class PolicyDocument(Body):
     filters: list[RuleName] | None = Field(
         None,
         max_length=64,
-        description="All built-in ones if left out. Those that keep a promise hold whether they are listed or not.",
+        description="All built-in ones if left out. Those that keep a promise hold whether they are listed or not, "
+        "and memory-in-use wherever there is a memory_threshold.",
     )
     scorers: dict[RuleName, ScorerWeight] = Field(
         max_length=64, description="Weights; a negative one turns a wish round.", examples=[{"balance": 1.0}]

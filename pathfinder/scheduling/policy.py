@@ -63,7 +63,9 @@ class Policy:
 
 def compiled(document: PolicyDocument, version: int = 0, rules: Rules = BUILT_IN) -> Policy:
     """The policy that a document describes. Invalid, with the fields, where it names a rule that is not there."""
-    names = list(FILTERS) if document.filters is None else [*ALWAYS, *(set(document.filters) - set(ALWAYS))]
+    names = set(FILTERS) if document.filters is None else {*ALWAYS, *document.filters}
+    if document.memory_threshold < 1:
+        names.add(MemoryInUse.name)  # who writes a threshold means it, listed or not
     order = {name: place for place, name in enumerate(dict.fromkeys([*FILTERS, *(document.filters or ())]))}
     problems = [
         *_unknown("filters", "filter", document.filters or (), rules.filters),

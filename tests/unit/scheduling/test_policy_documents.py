@@ -13,6 +13,7 @@ from pathfinder.domain.errors import Invalid
 from pathfinder.domain.policies import Overcommit, PolicyDocument, Preemption, Ties
 from pathfinder.scheduling import policy
 from pathfinder.scheduling.filters import FILTERS
+from pathfinder.scheduling.filters.memory_in_use import MemoryInUse
 from pathfinder.scheduling.policy import ALWAYS, POLICIES, compiled
 from pathfinder.scheduling.scorers import SCORERS
 
@@ -65,7 +66,19 @@ def test_what_keeps_a_promise_is_never_left_out(document: PolicyDocument) -> Non
     names = [rule.name for rule in compiled(document).filters]
 
     assert set(ALWAYS) <= set(names)
+    assert set(names) - set(ALWAYS) <= {"memory-in-use"}
     assert names == [name for name in FILTERS if name in names]
+
+
+@given(DOCUMENTS)
+def test_a_threshold_holds_whatever_filters_are_listed(document: PolicyDocument) -> None:
+    """Who writes one need not name the filter that heeds it."""
+    made = compiled(document)
+    judging = [rule for rule in made.filters if isinstance(rule, MemoryInUse)]
+
+    assert made.memory_threshold == document.memory_threshold
+    if document.memory_threshold < 1:
+        assert [rule.threshold for rule in judging] == [document.memory_threshold]
 
 
 @pytest.mark.parametrize("weight", [float("nan"), float("inf"), float("-inf"), 1000.5, "1", True, None, [1]])
