@@ -14,6 +14,7 @@ from api.routes import (
     health,
     nodes,
     plans,
+    policies,
     problems,
     replays,
     resilience,
@@ -43,7 +44,20 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> Fast
     app.state.surveys = Surveys(process.database, process.settings.zone_label, process.rules)
     app.state.overview = Overview(process, app.state.surveys)
     app.include_router(health.router)
-    for noun in (containers, plans, replays, nodes, clusters, events, status, dead, webhooks, problems, resilience):
+    for noun in (
+        containers,
+        plans,
+        policies,
+        replays,
+        nodes,
+        clusters,
+        events,
+        status,
+        dead,
+        webhooks,
+        problems,
+        resilience,
+    ):
         app.include_router(noun.router, prefix=PREFIX)
     errors.install(app)
     app.add_middleware(BodyLimit, limit=process.settings.max_body_bytes)

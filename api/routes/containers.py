@@ -45,7 +45,7 @@ async def create(
     """Ask for a container. It is PENDING now; the event stream tells how it goes on."""
     async with process.database.begin() as tx:
         found = await clusters.find(tx, cluster)
-        ids = await requests.create(tx, found, [spec], Asker(asking.actor, trace_id), key)
+        ids = await requests.create(tx, found, [spec], Asker(asking.actor, trace_id), key, rules=process.rules)
         (container,) = await listing.containers_by_id(tx, ids)
         point("api.create.written")
     point("api.create.committed")
@@ -72,7 +72,9 @@ async def create_batch(
     async with process.database.begin() as tx:
         found = await clusters.find(tx, cluster)
         asker = Asker(asking.actor, trace_id)
-        ids = await requests.create(tx, found, batch.containers, asker, key, together=batch.together)
+        ids = await requests.create(
+            tx, found, batch.containers, asker, key, together=batch.together, rules=process.rules
+        )
         made = [] if minimal else await listing.containers_by_id(tx, ids)
         point("api.create.written")
     point("api.create.committed")

@@ -20,7 +20,14 @@ async def create(
     async with process.database.begin() as tx:
         found = await clusters.find(tx, cluster)
         return await plans.create(
-            tx, found, wanted.containers, wanted.seed, together=wanted.together, rules=process.rules
+            tx,
+            found,
+            wanted.containers,
+            wanted.seed,
+            together=wanted.together,
+            document=wanted.document,
+            explained=wanted.explain,
+            rules=process.rules,
         )
 
 

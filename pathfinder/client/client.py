@@ -13,6 +13,7 @@ from pathfinder.client.dead import Dead
 from pathfinder.client.events import Events
 from pathfinder.client.nodes import Nodes
 from pathfinder.client.plans import Plans
+from pathfinder.client.policies import Policies
 from pathfinder.client.problems import Problems
 from pathfinder.client.replays import Replays
 from pathfinder.client.resilience import Survival
@@ -51,6 +52,7 @@ class Client:
         self.clusters = Clusters(self._connection, cluster)
         self.resilience = Survival(self._connection, cluster)
         self.plans = Plans(self._connection, cluster)
+        self.policies = Policies(self._connection, cluster)
         self.replays = Replays(self._connection, cluster)
         self.webhooks = Webhooks(self._connection, cluster)
         self.events = Events(self._connection, cluster)

@@ -10,9 +10,25 @@ from pathfinder.domain.views import Plan
 class Plans(Noun):
     """Plans in one cluster: nothing of them is done."""
 
-    async def create(self, containers: Sequence[Mapping[str, Any]], *, seed: int = 0, together: bool = False) -> Plan:
-        """Where these containers would go."""
-        body = {"containers": list(containers), "seed": seed, **({"together": True} if together else {})}
+    async def create(
+        self,
+        containers: Sequence[Mapping[str, Any]],
+        *,
+        seed: int = 0,
+        together: bool = False,
+        document: Mapping[str, Any] | None = None,
+        explain: bool = False,
+    ) -> Plan:
+        """Where these containers would go; by the policy `document`, if there is one, which need not be stored. With
+        `explain`, each tells its best nodes.
+        """
+        body: dict[str, Any] = {"containers": list(containers), "seed": seed}
+        if together:
+            body["together"] = True
+        if document is not None:
+            body["document"] = document
+        if explain:
+            body["explain"] = True
         return await self._ask("create", body)
 
     async def lose(self, nodes: Sequence[str] = (), *, zone: str | None = None, seed: int = 0) -> Plan:

@@ -20,6 +20,7 @@ from pathfinder.domain.attempts import DEFAULT_ATTEMPTS, MOST_ATTEMPTS
 from pathfinder.domain.fields import Body, Cpu, Disk, Hostname, Image, LabelKey, Labels, Memory
 from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.patches import Overcommit, Quota
+from pathfinder.domain.policies import PolicyDocument
 from pathfinder.domain.problems import ProblemKind
 from pathfinder.domain.resources import Resources, format_bytes, format_cpu
 from pathfinder.domain.webhooks import Format
@@ -195,6 +196,10 @@ class CreatePlan(ContainerBatch):
     """Containers that might be asked for."""
 
     seed: Seed = 0
+    document: PolicyDocument | None = Field(
+        None, description="A policy, stored or not, that all of them are placed by, whatever they ask for."
+    )
+    explain: bool = Field(False, description="Tell the best nodes of each, and what filters rejected.")
 
 
 class LosePlan(Body):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from pathfinder.domain.attempts import DEFAULT_ATTEMPTS
 from pathfinder.domain.instances import Fault
 from pathfinder.domain.lifecycle import ContainerType, Health, Status
+from pathfinder.domain.policies import Change
 from pathfinder.domain.problems import ProblemKind, Severity
 from pathfinder.domain.webhooks import Format, State
 
@@ -215,6 +216,37 @@ class Explanation(BaseModel):
     simulated: list[str] = Field(default_factory=list, description="Which of the nodes named here are simulated.")
 
 
+class Policy(BaseModel):
+    """A version of a placement policy, and who goes by it now."""
+
+    name: str
+    version: int = Field(description="0 for the built-in ones, which nobody can change.")
+    built_in: bool
+    description: str
+    actor: str | None = Field(description="Who wrote this version; null for the built-in ones.")
+    created_at: datetime | None
+    clusters: list[str] = Field(description="Clusters whose policy it is.")
+    containers: int = Field(description="Living containers that ask for it themselves.")
+    problem: str | None = Field(description="Why it cannot be used now, if so: what it names is not installed.")
+    document: dict[str, Any] = Field(description="What was written, as PUT takes it.")
+
+
+class PolicyVersion(BaseModel):
+    """One version of a policy in its history."""
+
+    version: int
+    actor: str | None
+    created_at: datetime | None
+    description: str
+    deleted: bool = Field(description="Whether the policy was deleted then.")
+
+
+class AppliedPolicy(Policy):
+    """A policy as it was written."""
+
+    change: Change
+
+
 class Problem(BaseModel):
     """An RFC 9457 problem document: the one shape of every error."""
 
@@ -344,6 +376,10 @@ class Planned(BaseModel):
     source: str | None = Field(None, description="The node it is on now.")
     node: str | None = Field(description="The node it would go to; null: none.")
     reason: str | None = Field(None, description="Why it would have no node.")
+    candidates: list[dict[str, Any]] = Field(
+        default_factory=list, description="The best nodes, as in an explanation; only where `explain` asks for it."
+    )
+    rejections: list[Rejection] = Field(default_factory=list, description="What filters rejected; likewise.")
 
 
 class Displaced(BaseModel):
@@ -376,6 +412,7 @@ class Plan(BaseModel):
     waiting: list[Planned]
     staying: list[Planned] = Field(description="Stateful containers, which are not moved without being told.")
     preempted: list[Displaced] = Field(description="Those who would give way to containers that would wait.")
+    skipped: list[str] = Field(default_factory=list, description="Plugins that failed and were left out, and why.")
     nodes: list[Filling] = Field(description="The nodes that would change.")
     simulated: list[str] = Field(default_factory=list, description="Which of the nodes named here are simulated.")
 

@@ -67,12 +67,18 @@ def about(stored: Mapping[str, Any], container_id: str) -> dict[str, Any]:
         "ties": stored.get("ties"),
         "skipped": stored.get("skipped", []),
         "rejections": stored["others"].get(container_id, stored["rejections"]),
-        "candidates": [
-            {"node": one.node, "score": one.score, "scores": one.scores, "turn": one.turn}
-            for one in candidates(stored, container_id)
-        ],
+        "candidates": _candidates(candidates(stored, container_id)),
         "recomputed": recompute(stored, container_id),
     }
+
+
+def seen(decision: Decision) -> dict[str, Any]:
+    """The best nodes of a decision that is not stored, and what was rejected; as `about` tells them."""
+    return {"rejections": _rejections(decision.rejected), "candidates": _candidates(decision.candidates)}
+
+
+def _candidates(best: Sequence[Candidate]) -> list[dict[str, Any]]:
+    return [{"node": one.node, "score": one.score, "scores": one.scores, "turn": one.turn} for one in best]
 
 
 def _rejections(rejected: Sequence[Rejected]) -> list[dict[str, Any]]:

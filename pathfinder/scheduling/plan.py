@@ -11,7 +11,8 @@ import numpy as np
 
 from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling.fleet import CPU, MEMORY, Fleet, amounts
-from pathfinder.scheduling.place import Decision, place
+from pathfinder.scheduling.place import Decision, decide
+from pathfinder.scheduling.plugins import Fault
 from pathfinder.scheduling.policy import Policy
 from pathfinder.scheduling.preempt import Eviction, Leaving, Tenant, preempt
 from pathfinder.scheduling.relations import remember
@@ -51,7 +52,7 @@ class Fill:
 class Plan:
     """What would happen. `moving` are the ids of containers that leave a node, `staying` of stateful ones that would
     wait for theirs. `before` and `after` tell of the nodes that would change, `fleet` of all as they would be before
-    anybody gave way.
+    anybody gave way, `faults` of plugins that were left out.
     """
 
     decisions: tuple[Decision, ...]
@@ -61,6 +62,7 @@ class Plan:
     fleet: Fleet = field(compare=False, repr=False)
     moving: frozenset[str] = frozenset()
     staying: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -126,13 +128,15 @@ def _without(
 def _plan(before: Fleet, fleet: Fleet, wanted: Sequence[Wanted], seed: int, crowd: Crowd) -> Plan:
     now = fleet.working((1.0, 1.0, 1.0))
     decided: dict[str, Decision] = {}
+    faults: dict[Fault, None] = {}
     policies = {one.policy.name: one.policy for one in wanted}
     groups = by_policy(
         wanted, lambda it: it.policy.name, lambda it: it.request.ask.priority, lambda it: it.request.gang
     )
     waiting: list[tuple[Policy, list[Request]]] = []
     for name, group in groups:
-        decisions = place(now, [one.request for one in group], policies[name], seed)
+        decisions, tried = decide(now, [one.request for one in group], policies[name], seed)
+        faults |= dict.fromkeys(tried.faults)
         settle(now, decisions)
         decided |= {one.request.id: one for one in decisions}
         waiting.append((policies[name], [one.request for one in decisions if one.index is None]))
@@ -143,6 +147,7 @@ def _plan(before: Fleet, fleet: Fleet, wanted: Sequence[Wanted], seed: int, crow
         fill(before, changed.tolist()),
         fill(now, changed.tolist()),
         now,
+        faults=tuple(faults),
     )
 
 

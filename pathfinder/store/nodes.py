@@ -47,11 +47,15 @@ async def supply(tx: AsyncConnection, cluster_id: UUID) -> int:
     return int(result.scalar_one())
 
 
+#: A policy's overcommit: of cpu, memory and disk.
+Ratios = tuple[float, float, float]
+
 _SIZE: bulk.Columns = {"cpu": "bigint", "memory": "bigint", "disk": "bigint"}
 
 
 _CPU, _MEMORY, _DISK = (
-    *(promised("cpu_millicores", "cpu"), promised("memory_bytes", "memory"), promised("disk_bytes", "disk")),
+    promised(column, part, f"CAST(:{part}_ratio AS float8)")
+    for column, part in (("cpu_millicores", "cpu"), ("memory_bytes", "memory"), ("disk_bytes", "disk"))
 )
 _OF_CLUSTER = "nodes AS n JOIN clusters AS k ON k.id = n.cluster_id WHERE k.id = :cluster_id"
 _TOO_LARGE = text(f"""
@@ -62,8 +66,12 @@ _TOO_LARGE = text(f"""
 """)  # noqa: S608 - the text is put together from the constants above
 
 
-async def too_large(tx: AsyncConnection, cluster_id: UUID, sizes: Iterable[Resources]) -> set[Resources]:
-    """Those of these sizes that no node of a cluster could promise, even empty; each is looked for only until found."""
+async def too_large(
+    tx: AsyncConnection, cluster_id: UUID, sizes: Iterable[Resources], overcommit: Ratios
+) -> set[Resources]:
+    """Those of these sizes that no node of a cluster could promise, even empty, under a policy with this overcommit;
+    each is looked for only until found.
+    """
     items = [
         {"cpu": one.cpu_millicores, "memory": one.memory_bytes, "disk": one.disk_bytes}
         for one in sizes
@@ -71,17 +79,23 @@ async def too_large(tx: AsyncConnection, cluster_id: UUID, sizes: Iterable[Resou
     ]
     if not items:
         return set()
-    result = await tx.execute(_TOO_LARGE, {"cluster_id": cluster_id, **bulk.parameters(_SIZE, items)})
+    result = await tx.execute(
+        _TOO_LARGE, {"cluster_id": cluster_id, **_ratios(overcommit), **bulk.parameters(_SIZE, items)}
+    )
     return {Resources(*row) for row in result}
 
 
-async def sizes(tx: AsyncConnection, cluster_id: UUID) -> list[Resources]:
-    """The different sizes that nodes of a cluster have, as far as they may be promised."""
+async def sizes(tx: AsyncConnection, cluster_id: UUID, overcommit: Ratios) -> list[Resources]:
+    """The different sizes that nodes of a cluster have, as far as they may be promised under such a policy."""
     result = await tx.execute(
         text(f"SELECT DISTINCT {_CPU}, {_MEMORY}, {_DISK} FROM {_OF_CLUSTER}"),  # noqa: S608 - constants
-        {"cluster_id": cluster_id},
+        {"cluster_id": cluster_id, **_ratios(overcommit)},
     )
     return [Resources(*row) for row in result]
+
+
+def _ratios(overcommit: Ratios) -> dict[str, float]:
+    return dict(zip(("cpu_ratio", "memory_ratio", "disk_ratio"), overcommit, strict=True))
 
 
 _IDENTITY = "SELECT id, cluster_id, hostname, epoch, status = 'DOWN' AS down FROM nodes"

@@ -10,13 +10,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain import views
-from pathfinder.domain.errors import AlreadyExists, NotFound
+from pathfinder.domain.errors import AlreadyExists, FieldProblem, Invalid, NotFound
 from pathfinder.domain.lifecycle import CLAIMING, RUNNING, ContainerType, Status
+from pathfinder.domain.policies import PolicyDocument
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.scheduling import asking, explain, plan
 from pathfinder.scheduling.fleet import Fleet, NodeState
 from pathfinder.scheduling.plan import Crowd, Plan, Wanted
-from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules
+from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules, compiled
 from pathfinder.scheduling.preempt import keys_of, worth_a_look
 from pathfinder.scheduling.request import Ask, Gang, Request
 from pathfinder.scheduling.resilience import Resident
@@ -55,22 +56,27 @@ async def create(
     seed: int,
     *,
     together: bool = False,
+    document: PolicyDocument | None = None,
+    explained: bool = False,
     rules: Rules = BUILT_IN,
 ) -> views.Plan:
-    """What would happen if these containers were asked for. Raises what asking for them does. Policies may name the
-    filters and scorers of `rules`, here and below.
+    """What would happen if these containers were asked for; all of them placed by `document`, if there is one. Raises
+    what asking for them does. Policies may name the filters and scorers of `rules`, here and below.
     """
     await requests.check(tx, cluster, specs)
+    if document is not None:
+        by = dict.fromkeys((spec.policy for spec in specs), _tried(document, rules))
+    else:
+        by = await requests.policies_of(tx, cluster, specs, rules)
+    await requests.check_sizes(tx, cluster, specs, by)
     taken = list((await tx.execute(_TAKEN, {"cluster_id": cluster.id, "names": [s.hostname for s in specs]})).scalars())
     if taken:
         raise AlreadyExists(f"{', '.join(taken[:5])}: a living container has that name already. Choose another.")
     asks = [_ask(cluster, spec) for spec in specs]
-    by = await _policies(tx, {spec.policy or cluster.policy for spec in specs}, cluster.policy, rules)
     ground = await _ground(tx, cluster.id, asks)
     gang = Gang("planned", len(specs)) if together else None
     wanted = [
-        Wanted(Request(spec.hostname, _ask(cluster, spec, ground.keys), gang=gang), by[spec.policy or cluster.policy])
-        for spec in specs
+        Wanted(Request(spec.hostname, _ask(cluster, spec, ground.keys), gang=gang), by[spec.policy]) for spec in specs
     ]
     made = await asyncio.to_thread(plan.create, ground.fleet, wanted, seed)
     policy_of = {one.request.id: one.policy for one in wanted}
@@ -79,7 +85,16 @@ async def create(
         made = await asyncio.to_thread(plan.create, ground.fleet, wanted, seed, crowd)
     if cluster.quota is not None:  # last, since others wait for the cluster from here on
         await quotas.admit(tx, cluster.id, cluster.name, specs)
-    return await _labelled(tx, _view(cluster, made, ground, seed, {}, await _names(tx, made)))
+    view = _view(cluster, made, ground, seed, {}, await _names(tx, made), explained=explained)
+    return await _labelled(tx, view)
+
+
+def _tried(document: PolicyDocument, rules: Rules) -> Policy:
+    try:
+        return compiled(document, rules=rules)
+    except Invalid as error:
+        problems = [FieldProblem(f"document.{one.field}", one.message) for one in error.problems]
+        raise Invalid(error.message, problems) from error
 
 
 async def lose(
@@ -228,12 +243,15 @@ def _view(
     seed: int,
     origin: dict[str, tuple[str, str]],
     victims: dict[str, str],
+    *,
+    explained: bool = False,
 ) -> views.Plan:
     def planned(decision: Any) -> views.Planned:
         name, source = origin.get(decision.request.id, (decision.request.id, None))
         node = None if decision.index is None else ground.states[decision.index].hostname
         reason = explain.sentence(decision, len(ground.states)) if node is None else None
-        return views.Planned(hostname=name, source=source, node=node, reason=reason)
+        why = explain.seen(decision) if explained else {}
+        return views.Planned(hostname=name, source=source, node=node, reason=reason, **why)
 
     told = [planned(one) for one in made.decisions]
     staying = [
@@ -247,6 +265,7 @@ def _view(
         placed=[one for one in told if one.node is not None],
         waiting=[one for one in told if one.node is None],
         staying=staying,
+        skipped=[str(one) for one in made.faults],
         preempted=[
             views.Displaced(
                 hostname=victims.get(victim.id, victim.id),

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain.errors import Conflict, Invalid, NotFound
 from pathfinder.domain.messages import Kind
-from pathfinder.domain.policies import USUAL, PolicyDocument
+from pathfinder.domain.policies import USUAL, Change, PolicyDocument
 from pathfinder.scheduling.policy import BUILT_IN, POLICIES, Policy, Rules, compiled, unknown
 from pathfinder.store.journal import Fact, record
 
@@ -154,17 +154,48 @@ async def uses(tx: AsyncConnection) -> dict[str, Use]:
     return {name: Use(named.get(name, ()), counts.get(name, 0)) for name in named.keys() | counts.keys()}
 
 
-async def apply(tx: AsyncConnection, document: PolicyDocument, actor: str, trace_id: str) -> bool:
-    """Make this document the latest version of its policy; whether that changed anything. Raises Conflict."""
+async def history(tx: AsyncConnection, name: str) -> list[Stored]:
+    """Every version of a policy, the latest first; an empty document is that it was deleted. Raises NotFound."""
+    if name in POLICIES:
+        return [await find(tx, name)]
+    rows = await tx.execute(
+        text("SELECT name, version, document, actor, created_at FROM policies WHERE name = :name ORDER BY -version"),
+        {"name": name},
+    )
+    return [Stored(*row) for row in rows] or [await find(tx, name)]
+
+
+async def apply(
+    tx: AsyncConnection,
+    document: PolicyDocument,
+    actor: str,
+    trace_id: str,
+    *,
+    rules: Rules = BUILT_IN,
+    expected: int | None = None,
+) -> Change:
+    """Make this document the latest version of its policy; what that did. It may name the filters and scorers of
+    `rules`. `expected` is the version it was made from, 0 where there was none.
+
+    Raises Invalid, and Conflict where that is not the latest one; not where nothing would change.
+    """
     await _alone(tx, document.name)
+    compiled(document, rules=rules)
     wanted = document.model_dump(mode="json")
     latest = (await every(tx, [document.name])).get(document.name)
     if latest is not None and latest.document == wanted:
-        return False
+        return Change.UNCHANGED
+    now = 0 if latest is None else latest.version
+    if expected is not None and expected != now:
+        there = f"is version {now} by now" if now else "is not there"
+        raise Conflict(
+            f"The policy {document.name!r} {there}, not version {expected}. See what changed "
+            f"(`pfi policy versions {document.name}`), and write yours anew."
+        )
     version = await _append(tx, document.name, wanted, actor)
     body = {"version": version, "description": document.description}
     await _tell(tx, Kind.POLICY_APPLIED, document.name, actor, trace_id, body)
-    return True
+    return Change.CREATED if latest is None else Change.CHANGED
 
 
 async def delete(tx: AsyncConnection, name: str, actor: str, trace_id: str) -> None:

@@ -1,6 +1,6 @@
 """What users ask of containers, each as one transaction: the change, its events and its commands."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -26,6 +26,7 @@ from pathfinder.domain.lifecycle import RESCHEDULABLE, ContainerType, Status
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.resources import Resources, format_bytes, format_cpu
 from pathfinder.domain.specs import ContainerSpec
+from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules
 from pathfinder.store import claims, containers, journal, nodes, policies, quotas
 from pathfinder.store.clusters import Cluster
 
@@ -46,9 +47,10 @@ async def create(
     key: str | None,
     *,
     together: bool = False,
+    rules: Rules = BUILT_IN,
 ) -> list[UUID]:
     """Accept containers, all or none; their ids. With an idempotency `key`, the same request is accepted once.
-    Those that go `together` are also placed all or none.
+    Those that go `together` are also placed all or none. Policies may name the filters and scorers of `rules`.
 
     Raises Invalid, NeverFits, QuotaExceeded, AlreadyExists, IdempotencyMismatch.
     """
@@ -56,6 +58,7 @@ async def create(
     if key is not None and (known := await _answered(tx, cluster.id, key, _digest(specs, together), ids)) is not None:
         return known
     await check(tx, cluster, specs)
+    await check_sizes(tx, cluster, specs, await policies_of(tx, cluster, specs, rules))
     if cluster.quota is not None:
         await quotas.admit(tx, cluster.id, cluster.name, specs)
     new = dict(zip(ids, specs, strict=True))
@@ -79,7 +82,7 @@ async def create(
 
 
 async def check(tx: AsyncConnection, cluster: Cluster, specs: Sequence[ContainerSpec]) -> None:
-    """Whether these containers could be asked for, beside their names and the quota. Raises Invalid, NeverFits."""
+    """Whether these containers could be asked for, beside their sizes, names and the quota. Raises Invalid."""
     seen: set[str] = set()
     for index, spec in enumerate(specs):
         if spec.hostname in seen:
@@ -90,10 +93,28 @@ async def check(tx: AsyncConnection, cluster: Cluster, specs: Sequence[Container
     wished = {spec.policy: index for index, spec in reversed(list(enumerate(specs))) if spec.policy is not None}
     for name, index in wished.items():
         await policies.require(tx, name, f"{_field(specs, index)}policy")
-    too_large = await nodes.too_large(tx, cluster.id, {spec.resources for spec in specs})
-    if too_large and (there := await nodes.sizes(tx, cluster.id)):  # without any node yet, anything may come to fit
-        index = next(index for index, spec in enumerate(specs) if spec.resources in too_large)
-        raise _never_fits(cluster, there, specs[index], _field(specs, index))
+
+
+async def policies_of(
+    tx: AsyncConnection, cluster: Cluster, specs: Sequence[ContainerSpec], rules: Rules
+) -> dict[str | None, Policy]:
+    """The policies a scheduler would use now for these containers, by what they ask for."""
+    wished = {spec.policy for spec in specs}
+    found = await policies.usable(tx, {name or cluster.policy for name in wished}, cluster.policy, rules)
+    return {name: found[name or cluster.policy][0] for name in wished}
+
+
+async def check_sizes(
+    tx: AsyncConnection, cluster: Cluster, specs: Sequence[ContainerSpec], by: Mapping[str | None, Policy]
+) -> None:
+    """Whether each of these containers would fit somewhere, were it empty. Raises NeverFits."""
+    for overcommit in {policy.overcommit for policy in by.values()}:
+        same = {index: spec for index, spec in enumerate(specs) if by[spec.policy].overcommit == overcommit}
+        too_large = await nodes.too_large(tx, cluster.id, {spec.resources for spec in same.values()}, overcommit)
+        # Without any node yet, anything may come to fit.
+        if too_large and (there := await nodes.sizes(tx, cluster.id, overcommit)):
+            index = next(index for index, spec in same.items() if spec.resources in too_large)
+            raise _never_fits(cluster, there, specs[index], _field(specs, index))
 
 
 def _field(specs: Sequence[ContainerSpec], index: int) -> str:

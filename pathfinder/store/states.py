@@ -52,9 +52,9 @@ USAGE = text("""
 """)
 
 
-def promised(column: str, part: str) -> str:
-    """In SQL, how much of a resource node `n` of cluster `k` may promise, where its policy overcommits nothing."""
-    ratio = f"COALESCE((n.overcommit ->> '{part}')::float8, (k.overcommit ->> '{part}')::float8, 1)"
+def promised(column: str, part: str, usual: str = "1") -> str:
+    """In SQL, how much of a resource node `n` of cluster `k` may promise; `usual` is the ratio of the policy."""
+    ratio = f"COALESCE((n.overcommit ->> '{part}')::float8, (k.overcommit ->> '{part}')::float8, {usual})"
     return f"(n.{column} * {ratio})::bigint"
 
 

@@ -40,7 +40,7 @@ async def last(process: Process, fleet: Fleet) -> Last:
     process.rules = Rules(FILTERS, {**SCORERS, "last": PluginScorer("last", made)})
     document = PolicyDocument.model_validate({"name": "mine", "scorers": {"last": 10.0, "free-share": 1.0}})
     async with process.database.begin() as tx:
-        await policies.apply(tx, document, "test", "trace")
+        await policies.apply(tx, document, "test", "trace", rules=process.rules)
     await fleet.rows("UPDATE clusters SET policy = 'mine' RETURNING id")
     return made
 

@@ -7,14 +7,14 @@ import pytest
 from workbench import Fleet
 
 from pathfinder.bootstrap import Process
-from pathfinder.domain.errors import Conflict, Invalid, NotFound
-from pathfinder.domain.policies import PolicyDocument
+from pathfinder.domain.errors import Conflict, Invalid, NeverFits, NotFound
+from pathfinder.domain.policies import Change, PolicyDocument
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.store import clusters, policies, requests
 from workers.scheduler import place_pending
 
 
-async def apply(process: Process, name: str = "mine", **changes: Any) -> bool:
+async def apply(process: Process, name: str = "mine", **changes: Any) -> Change:
     """Write a policy that packs, unless told otherwise."""
     document = PolicyDocument.model_validate({"name": name, "scorers": {"used-share": 1.0}} | changes)
     async with process.database.begin() as tx:
@@ -31,9 +31,9 @@ async def nodes_of(fleet: Fleet) -> list[object]:
 
 async def test_a_change_is_a_new_version_and_no_change_is_none(process: Process, fleet: Fleet) -> None:
     """Former versions stay as they were."""
-    assert await apply(process)
-    assert not await apply(process)
-    assert await apply(process, wishes=3.0)
+    assert await apply(process) is Change.CREATED
+    assert await apply(process) is Change.UNCHANGED
+    assert await apply(process, wishes=3.0) is Change.CHANGED
 
     async with process.database.begin() as tx:
         assert (await policies.named(tx, "mine")).version == 2
@@ -141,6 +141,34 @@ async def test_a_policy_in_use_stays(process: Process, fleet: Fleet) -> None:
     await apply(process)
     async with process.database.begin() as tx:
         assert (await policies.named(tx, "mine")).version == 3
+
+
+async def test_what_a_policy_promises_is_what_may_be_asked_for(process: Process, fleet: Fleet) -> None:
+    """Its overcommit counts where a container is accepted as where it is placed: by its own wish or its cluster's, and
+    after what the cluster and the node say themselves.
+    """
+    await fleet.node("node-01")  # 8 GiB
+    await apply(process, "double", overcommit={"memory": 2.0})
+    await apply(process, "half", overcommit={"memory": 0.5})
+
+    await fleet.ask("large", memory="12GiB", policy="double")
+    with pytest.raises(NeverFits, match="the largest has 16GiB"):
+        await fleet.ask("web", memory="17GiB", policy="double")
+    with pytest.raises(NeverFits, match="the largest has 4GiB"):
+        await fleet.ask("web", memory="5GiB", policy="half")
+    with pytest.raises(NeverFits, match="the largest has 8GiB"):
+        await fleet.ask("web", memory="12GiB")
+    await place_pending(process, fleet.cluster_id)
+    assert await fleet.statuses() == {"large": "SCHEDULED"}
+
+    await fleet.rows("UPDATE clusters SET policy = 'half' RETURNING id")
+    with pytest.raises(NeverFits, match="the largest has 4GiB"):
+        await fleet.ask("web", memory="5GiB")
+    await fleet.rows("UPDATE clusters SET overcommit = '{\"memory\": 1.0}' RETURNING id")
+    await fleet.ask("web", memory="5GiB")
+    await fleet.rows("UPDATE nodes SET overcommit = '{\"memory\": 0.25}' RETURNING id")
+    with pytest.raises(NeverFits, match="the largest has 2GiB"):
+        await fleet.ask("web-2", memory="3GiB", policy="double")
 
 
 async def test_who_asks_for_an_unknown_policy_is_told_those_there_are(process: Process, fleet: Fleet) -> None:
