@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from pathfinder.domain import errors
+from pathfinder.domain.fields import field_path, words
 from pathfinder.domain.views import Problem
 
 log = structlog.get_logger()
@@ -93,7 +94,7 @@ def install(app: FastAPI) -> None:
         if any(one["type"] == "json_invalid" for one in found):
             where = found[0].get("ctx", {}).get("error", "it does not parse")
             return problem(request, 400, "malformed-json", f"The body is not JSON: {where}. Send a JSON document.")
-        fields = [{"field": _field(one["loc"]), "message": _words(one)} for one in found[:50]]
+        fields = [{"field": _field(one["loc"]), "message": words(one)} for one in found[:50]]
         return problem(request, 422, errors.Invalid.slug, "Some fields are not right.", fields)
 
     @app.exception_handler(HTTPException)
@@ -121,13 +122,4 @@ def _field(location: Sequence[int | str]) -> str:
     parts = list(location)
     if len(parts) > 1 and parts[0] in ("body", "query", "path", "header"):
         parts = parts[1:]
-    path = ""
-    for part in parts:
-        path += f"[{part}]" if isinstance(part, int) else f"{'.' if path else ''}{part}"
-    return path
-
-
-def _words(one: Mapping[str, Any]) -> str:
-    if one["type"] == "extra_forbidden":
-        return "is not a field here; check the spelling"
-    return str(one["msg"]).removeprefix("Value error, ")
+    return field_path(parts)

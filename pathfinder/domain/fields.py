@@ -1,5 +1,6 @@
 """The fields that request bodies are made of: how each is written, and what it is read as."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -42,3 +43,18 @@ class Body(BaseModel):
     """A request body: unknown fields are refused, so that a typing mistake is never silently ignored."""
 
     model_config = ConfigDict(extra="forbid", str_max_length=65_536)
+
+
+def field_path(location: Sequence[int | str]) -> str:
+    """Where in a body something is wrong: `("containers", 3, "memory")` as `containers[3].memory`."""
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f"{'.' if path else ''}{part}"
+    return path
+
+
+def words(error: Mapping[str, Any]) -> str:
+    """What pydantic found wrong, as people are told."""
+    if error["type"] == "extra_forbidden":
+        return "is not a field here; check the spelling"
+    return str(error["msg"]).removeprefix("Value error, ")

@@ -161,6 +161,7 @@ async def _labelled(tx: AsyncConnection, plan: views.Plan) -> views.Plan:
     named = {name for one in moved for name in (one.source, one.node) if name}
     named.update(one.node for one in plan.preempted)
     named.update(one.hostname for one in plan.nodes)
+    named.update(str(best["node"]) for one in moved for best in one.candidates)
     return plan.model_copy(update={"simulated": await listing.simulated(tx, named)})
 
 

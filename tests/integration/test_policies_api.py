@@ -154,6 +154,7 @@ async def test_a_policy_is_tried_before_it_is_written(api: httpx2.AsyncClient, f
     assert [one["hostname"] for one in plan["placed"]] == ["c-0", "c-1"]
     assert plan["placed"][0]["candidates"][0]["node"] == plan["placed"][0]["node"]
     assert set(plan["placed"][0]["candidates"][0]["scores"]) == {"used-share"}
+    assert plan["simulated"] == ["node-0", "node-1"]
     assert [(one["filter"], one["nodes"]) for one in plan["waiting"][0]["rejections"]] == [("fits", 2)]
     body["document"] = document | {"overcommit": {}}
     assert (await api.post("/plans/create", json=body)).json()["type"] == "/problems/never-fits"

@@ -44,7 +44,8 @@ EXIT_CODES = (
     "Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 cannot reach the server, 4 timed out, "
     "5 the server is unavailable or overloaded, try later, "
     "6 and 7 of `pfi status`: degraded, down; "
-    "8 of `pfi plan` and `pfi resilience`: something would wait; 130 after Ctrl-C."
+    "8 of `pfi plan`, `pfi policy test` and `pfi resilience`: something would wait; "
+    "9 of `pfi policy diff`: they differ; 130 after Ctrl-C."
 )
 
 GLOBAL_FLAGS = ("--profile", "--server", "--cluster", "--debug")

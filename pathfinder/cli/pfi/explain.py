@@ -1,6 +1,6 @@
 """`pfi explain`: why a container is where it is, or why it is nowhere yet."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -58,7 +58,7 @@ def told(it: Explanation, container: Container) -> list[str]:
         lines.append(f"Decided {moment(it.decided_at)}" + (f", {_how(it)}." if it.policy else "."))
     lines += [harmless(f"Left out: {one}") for one in it.skipped]
     if it.candidates:
-        lines += ["", *Table(_candidate_columns(it)).render(it.candidates)]
+        lines += ["", *Table(candidate_columns(it.candidates, it.weights, it.simulated)).render(it.candidates)]
     if it.rejections:
         lines += ["", *Table(REJECTIONS).render(it.rejections)]
         if not it.candidates:
@@ -80,19 +80,21 @@ def _help(rejections: list[Rejection]) -> str:
     return f"Most nodes, {most.nodes}, are rejected by {most.filter}: {most.reason}. It is tried again after {again}."
 
 
-def _candidate_columns(it: Explanation) -> Columns[Candidate]:
+def candidate_columns(
+    candidates: Sequence[Candidate], weights: Mapping[str, float], simulated: Collection[str]
+) -> Columns[Candidate]:
     """The node, its score, a column for each scorer that took part, and its turn where scores are equal."""
 
     def scorer(name: str) -> Column[Candidate]:
-        weight = f" x{it.weights[name]:g}" if name in it.weights else ""
+        weight = f" x{weights[name]:g}" if name in weights else ""
         return Column(name.upper() + weight, lambda one: _number(one["scores"].get(name)))
 
-    equal = len({one["score"] for one in it.candidates}) < len(it.candidates)
+    equal = len({one["score"] for one in candidates}) < len(candidates)
     turn = (Column[Candidate]("TURN", lambda one: str(one.get("turn", "-"))),) if equal else ()
     return (
-        Column("NODE", lambda one: node_name(str(one["node"]), one["node"] in it.simulated)),
+        Column("NODE", lambda one: node_name(str(one["node"]), one["node"] in simulated)),
         Column("SCORE", lambda one: _number(one["score"])),
-        *map(scorer, it.candidates[0]["scores"]),
+        *map(scorer, candidates[0]["scores"]),
         *turn,
     )
 

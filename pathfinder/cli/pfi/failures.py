@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     DEGRADED = 6
     DOWN = 7
     WOULD_WAIT = 8
+    DIFFERS = 9
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 
@@ -31,8 +32,8 @@ class Failed(Exception):
 
     code = ExitCode.FAILED
 
-    def __init__(self, message: str, *hints: str) -> None:
-        self.hints = hints
+    def __init__(self, message: str, *hints: str, details: tuple[str, ...] = ()) -> None:
+        self.hints, self.details = hints, details
         super().__init__(message)
 
 
@@ -79,7 +80,7 @@ def debugging() -> bool:
 def describe(failure: BaseException) -> Report:
     """The report of a failure."""
     if isinstance(failure, Failed):
-        return Report(failure.code, str(failure), hints=failure.hints)
+        return Report(failure.code, str(failure), failure.details, failure.hints)
     if isinstance(failure, ConfigError):
         return Report(ExitCode.USAGE, str(failure))
     return _of_client(failure) or Report(

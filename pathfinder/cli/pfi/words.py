@@ -148,6 +148,8 @@ def _short(value: Any) -> str:
 
 
 _DETAILS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "policy.applied": _text("version", "version "),
+    "policy.deleted": lambda body: "",
     "container.requested": _text("image", "image "),
     "container.scheduled": _text("policy", "policy "),
     "container.rescheduled": _text("from", "from "),

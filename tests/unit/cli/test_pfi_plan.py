@@ -7,7 +7,8 @@ from fake_api import FakeApi, Pfi, found, problem
 
 def planned(name: str, node: str | None, source: str | None = None, reason: str | None = None) -> dict[str, object]:
     """A container of a plan."""
-    return {"hostname": name, "source": source, "node": node, "reason": reason}
+    it = {"hostname": name, "source": source, "node": node, "reason": reason}
+    return it | {"candidates": [], "rejections": []}
 
 
 def plan(*containers: dict[str, object], **changes: object) -> dict[str, object]:
@@ -20,6 +21,7 @@ def plan(*containers: dict[str, object], **changes: object) -> dict[str, object]
         "placed": [one for one in containers if one["node"] is not None],
         "waiting": waiting,
         "staying": [],
+        "skipped": [],
         "preempted": [],
         "nodes": [],
         "simulated": [],
