@@ -1,6 +1,8 @@
 """`pfi create`: new containers, clusters and webhooks."""
 
+import asyncio
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -39,7 +41,7 @@ def _pairs(flag: str, *short: str, text: str) -> typer.models.OptionInfo:
 )
 def container(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its hostname.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Its hostname; with several, one of each.")],
     image: Annotated[
         str | None, typer.Option("--image", "-i", metavar="[REMOTE:]ALIAS", help="Image; else the cluster's default.")
     ] = None,
@@ -74,6 +76,7 @@ def container(
     budget: placing.Budget = None,
     priority: placing.Priority = None,
     policy: placing.Policy = None,
+    together: placing.Together = False,
     wait: WaitOption = False,
     timeout: TimeoutOption = "10m",
     retry: Annotated[
@@ -81,7 +84,7 @@ def container(
     ] = True,
     output: ResultOption = ResultOutput.TEXT,
 ) -> None:
-    """Ask for a container. It starts as soon as a node can take it."""
+    """Ask for containers: all are accepted or none. Each starts as soon as a node can take it."""
     seconds = parsing.duration(timeout)
     wishes = wishes_of(
         image=image,
@@ -113,7 +116,7 @@ def container(
     )
     run(
         ctx,
-        lambda client: _create(client, name, wishes, output, seconds if wait else None),
+        lambda client: _create(client, names, wishes, together, output, seconds if wait else None),
         patience=PATIENCE_SECONDS if retry else 0,
     )
 
@@ -188,13 +191,22 @@ def wishes_of(
     return wishes
 
 
-async def _create(client: Client, name: str, wishes: Wishes, output: ResultOutput, seconds: float | None) -> None:
-    container = await client.containers.create(name, **wishes)
+async def _create(
+    client: Client, names: Sequence[str], wishes: Wishes, together: bool, output: ResultOutput, seconds: float | None
+) -> None:
+    if len(names) == 1 and not together:
+        made = [await client.containers.create(names[0], **wishes)]
+    else:
+        made = await client.containers.create_batch([{"hostname": one, **wishes} for one in names], together=together)
     if seconds is not None:
-        with display(sys.stdout if output is ResultOutput.TEXT else sys.stderr) as shown:
-            await wait(client, container, RUNNING, display=shown, seconds=seconds)
-        container = await client.containers.get(name)
-    tell(container, output)
+        clock = asyncio.get_running_loop().time
+        left, deadline = seconds, clock() + seconds
+        for one in made:  # their events are kept, so none that is quick is missed
+            with display(sys.stdout if output is ResultOutput.TEXT else sys.stderr) as shown:
+                await wait(client, one, RUNNING, display=shown, seconds=left)
+            left = max(0.0, deadline - clock())
+        made = [await client.containers.get(one.hostname) for one in made]
+    tell(made, output)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer import BadParameter
 
+from pathfinder.cli.pfi import parsing
 from pathfinder.client.containers import Wishes
 
 
@@ -15,7 +16,7 @@ def _some(flag: str, metavar: str, text: str) -> typer.models.OptionInfo:
 
 
 _COMPANY = "SELECTOR[@TOPOLOGY]"
-_SHARE = "SELECTOR[@TOPOLOGY[:SKEW]]"
+_SHARE = "SELECTOR[@TOPOLOGY[:SKEW][:DOMAIN=SHARE,…]]"
 Texts = list[str] | None
 
 LimitCpu = Annotated[str | None, typer.Option(metavar="CORES", help="The most CPU it may use; else --cpu.")]
@@ -29,12 +30,15 @@ Near = Annotated[Texts, _some("--near", _COMPANY, "Only where such containers ar
 Apart = Annotated[Texts, _some("--apart", _COMPANY, "Never where such containers are: app=web")]
 PreferNear = Annotated[Texts, _some("--prefer-near", _COMPANY, "Rather where such containers are")]
 PreferApart = Annotated[Texts, _some("--prefer-apart", _COMPANY, "Rather where such containers are not")]
-Spread = Annotated[Texts, _some("--spread", _SHARE, "As many in each domain, but for SKEW: app=web@zone:1")]
+Spread = Annotated[
+    Texts, _some("--spread", _SHARE, "As many in each domain, but for SKEW, or by shares: app=web@zone:1:a=2")
+]
 PreferSpread = Annotated[Texts, _some("--prefer-spread", _SHARE, "Rather where there are fewer")]
 Budget = Annotated[
     str | None, typer.Option(metavar="SELECTOR[:N]", help="At most N (1) of these away at once by our own action.")
 ]
 Priority = Annotated[int | None, typer.Option(metavar="N", help="Higher goes first: -1000 to 1000, else 0.")]
+Together = Annotated[bool, typer.Option("--together", help="A gang: all are placed at once, or none.")]
 Policy = Annotated[str | None, typer.Option(metavar="NAME", help="Placement policy, if not the cluster's.")]
 
 
@@ -86,8 +90,15 @@ def _over(field: str, text: str) -> dict[str, Any]:
 
 
 def _share(text: str) -> dict[str, Any]:
-    rest, colon, skew = text.partition(":")
-    return {**_over("of", rest), **({"max_skew": _number(skew, text)} if colon else {})}
+    rest, *parts = text.split(":")
+    rule = _over("of", rest)
+    if parts and "=" not in parts[0]:
+        rule["max_skew"] = _number(parts.pop(0), text)
+    if parts:
+        rule["weights"] = parsing.pairs(parts.pop(0).split(","))
+    if parts:
+        raise BadParameter(f"{text!r} is not of the form {_SHARE}, like app=web@zone:1 or app=web@zone:1:a=2,b=1")
+    return rule
 
 
 def _number(text: str, whole: str) -> int:

@@ -66,11 +66,13 @@ def _tables(plan: Plan, *, wide: bool) -> Sequence[tuple[Columns[Any], Sequence[
     )
 
 
-def _create(ctx: typer.Context, names: list[str], count: int, seed: int, output: Output, **options: Any) -> None:
+def _create(
+    ctx: typer.Context, names: list[str], count: int, together: bool, seed: int, output: Output, **options: Any
+) -> None:
     """Tell where new containers would go, which would wait, and who would give way."""
     wishes = creating.wishes_of(**options)
     wanted = [{"hostname": name, **wishes} for name in numbered(names, count)]
-    _tell(ctx, lambda client: client.plans.create(wanted, seed=seed), output)
+    _tell(ctx, lambda client: client.plans.create(wanted, seed=seed, together=together), output)
 
 
 def _with_options_of_create(command: Callable[..., None]) -> Callable[..., None]:
@@ -86,6 +88,7 @@ def _with_options_of_create(command: Callable[..., None]) -> Callable[..., None]
             default=1,
             annotation=Annotated[int, typer.Option(metavar="N", help="So many of each: NAME-01, NAME-02, …", min=1)],
         ),
+        theirs["together"].replace(kind=inspect.Parameter.KEYWORD_ONLY),
         inspect.Parameter("seed", inspect.Parameter.KEYWORD_ONLY, default=0, annotation=SeedOption),
         inspect.Parameter("output", inspect.Parameter.KEYWORD_ONLY, default=Output.TABLE, annotation=OutputOption),
     ]

@@ -43,4 +43,4 @@ async def _reschedule(client: Client, name: str, output: ResultOutput, seconds: 
         with display(sys.stdout if output is ResultOutput.TEXT else sys.stderr) as shown:
             await wait_for(client, container, RUNNING, display=shown, seconds=seconds, cursor=cursor)
         container = await client.containers.get(name)
-    tell(container, output)
+    tell([container], output)

@@ -1,4 +1,6 @@
-"""The outcome of a verb on one container: a sentence, or the container as data."""
+"""The outcome of a verb on containers: a sentence for each, or the containers as data."""
+
+from collections.abc import Sequence
 
 from pathfinder.cli.pfi.options import ResultOutput
 from pathfinder.cli.pfi.output import documents
@@ -14,11 +16,10 @@ def sentence(container: Container) -> str:
     return f"container {container.hostname} is {container.status}{where}{address}"
 
 
-def tell(container: Container, output: ResultOutput) -> None:
-    """Write the outcome."""
-    if output is ResultOutput.TEXT:
-        say(harmless(sentence(container)))
-    elif output is ResultOutput.NAME:
-        say(container.hostname)
-    else:
-        documents([container], output, single=True)
+def tell(containers: Sequence[Container], output: ResultOutput) -> None:
+    """Write the outcome: data is one object for one container, else a list."""
+    if output in (ResultOutput.JSON, ResultOutput.YAML):
+        documents(containers, output, single=len(containers) == 1)
+        return
+    for container in containers:
+        say(harmless(sentence(container)) if output is ResultOutput.TEXT else container.hostname)

@@ -327,7 +327,8 @@ def test_a_create_says_where_it_may_go(api: FakeApi, pfi: Pfi) -> None:
         "--constraint", "!legacy", "--arch", "arm64", "--pool", "*", "--toleration", "dedicated=db",
         "--near", "app=db@zone", "--apart", "app=web", "--prefer-near", "tier in (a, b)@rack",
         "--prefer-apart", "noisy",
-        "--spread", "app=web@zone:2", "--prefer-spread", "app=web", "--budget", "app=web:1", "--priority", "-5",
+        "--spread", "app=web@zone:2", "--spread", "app=web@rack:a=2,b=0.5", "--spread", "app=web@row:3:a=2",
+        "--prefer-spread", "app=web", "--budget", "app=web:1", "--priority", "-5",
         "--policy", "binpack",
     )  # fmt: skip
 
@@ -346,6 +347,8 @@ def test_a_create_says_where_it_may_go(api: FakeApi, pfi: Pfi) -> None:
         ],
         "spread": [
             {"of": "app=web", "over": "zone", "max_skew": 2, "required": True},
+            {"of": "app=web", "over": "rack", "weights": {"a": "2", "b": "0.5"}, "required": True},
+            {"of": "app=web", "over": "row", "max_skew": 3, "weights": {"a": "2"}, "required": True},
             {"of": "app=web", "required": False},
         ],
         "budget": {"of": "app=web", "max_unavailable": 1},
@@ -354,8 +357,31 @@ def test_a_create_says_where_it_may_go(api: FakeApi, pfi: Pfi) -> None:
     }
 
 
+def test_several_are_asked_for_at_once(api: FakeApi, pfi: Pfi) -> None:
+    """All are accepted or none; together, all are placed at once or none."""
+    made = [container(name, status="PENDING", node=None, ipaddress=None) for name in ("mpi-0", "mpi-1")]
+    api.on("POST", "/containers/batch", found({"items": made, "next_cursor": None}, 201))
+
+    ran = pfi("create", "container", "mpi-0", "mpi-1", "--cpu", "2", "--together")
+
+    assert ran.lines == ["container mpi-0 is PENDING", "container mpi-1 is PENDING"]
+    wanted = [{"hostname": "mpi-0", "cpu": "2"}, {"hostname": "mpi-1", "cpu": "2"}]
+    assert json.loads(api.requests[0].content) == {"containers": wanted, "together": True}
+    assert json.loads(pfi("create", "container", "mpi-0", "mpi-1", "-o", "json").out) == made
+    assert "together" not in json.loads(api.requests[1].content)
+    assert pfi("create", "container", "mpi-0", "mpi-1", "-o", "name").lines == ["mpi-0", "mpi-1"]
+
+
 @pytest.mark.parametrize(
-    "arguments", [["--near", "@zone"], ["--apart", "app=web@"], ["--spread", "app=web@zone:few"], ["--budget", "a:-1"]]
+    "arguments",
+    [
+        ["--near", "@zone"],
+        ["--apart", "app=web@"],
+        ["--spread", "app=web@zone:few"],
+        ["--spread", "app=web@zone:1:few"],
+        ["--spread", "app=web@zone:a=2:b=1"],
+        ["--budget", "a:-1"],
+    ],
 )
 def test_a_rule_that_is_none_is_a_wrong_command_line(pfi: Pfi, arguments: list[str]) -> None:
     """Told before anything is sent."""

@@ -65,6 +65,14 @@ def test_it_tells_where_new_containers_would_go(api: FakeApi, pfi: Pfi) -> None:
     assert json.loads(pfi("plan", "create", "web", "-o", "json").out) == answer
 
 
+def test_a_gang_can_be_planned(api: FakeApi, pfi: Pfi) -> None:
+    """As it can be asked for."""
+    api.on("POST", "/plans/create", found(plan(planned("mpi-01", "node-01"), planned("mpi-02", "node-02"))))
+
+    assert pfi("plan", "create", "mpi", "--count", "2", "--together").code == 0
+    assert json.loads(api.requests[0].content)["together"] is True
+
+
 def test_exit_code_2_says_that_some_would_wait(api: FakeApi, pfi: Pfi) -> None:
     """With the reasons, and who would give way."""
     waits = planned("db", None, reason="No node of 2 can take it now: 2 × cpu.")

@@ -157,3 +157,19 @@ def test_interrupting_a_wait_is_exit_code_130_without_a_traceback(api: FakeApi, 
     ran = pfi("create", "container", "web-01", "--wait")
 
     assert (ran.code, ran.err) == (130, "")
+
+
+def test_several_are_waited_for(api: FakeApi, pfi: Pfi) -> None:
+    """Each of them, whichever is there first."""
+    pending = [container(name, status="PENDING", node=None, ipaddress=None) for name in ("web-01", "web-02")]
+    api.on("POST", "/containers/batch", found({"items": pending, "next_cursor": None}, 201))
+    api.on("GET", "/containers/web-02", found(container("web-02")))
+    api.on("GET", "/events/stream", lambda _: streaming(PROVISIONED))
+
+    ran = pfi("create", "container", "web-01", "web-02", "--wait")
+
+    assert ran.code == 0
+    assert [line.partition(" is ")[0] for line in ran.lines if " is " in line] == [
+        "container web-01",
+        "container web-02",
+    ]
