@@ -7,11 +7,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from pathfinder.domain.asking import NODE, Affinity, Effect, Spread, Taint, Toleration
+from pathfinder.domain.policies import Overcommit
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.selectors import Operator, Requirement, Selector
 from pathfinder.scheduling.fleet import UNLIMITED, Fleet, NodeState
 from pathfinder.scheduling.place import Decision, order
-from pathfinder.scheduling.policy import POLICIES, Policy
+from pathfinder.scheduling.policy import POLICIES, Policy, compiled
 from pathfinder.scheduling.relations import selectors
 from pathfinder.scheduling.request import Ask, Request
 
@@ -19,7 +20,22 @@ SMALL = st.integers(0, 6)
 AMOUNTS = st.builds(Resources, SMALL, SMALL, SMALL)
 MOSTLY = st.sampled_from([True, True, True, False])
 LABELS = st.dictionaries(st.sampled_from(["zone", "disk"]), st.sampled_from(["a", "b"]), max_size=2)
-POLICY = st.sampled_from(list(POLICIES.values()))
+RATIO = st.sampled_from([1.0, 1.0, 0.5, 2.0])
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    """The built-in ones, as they are and with overcommit and a threshold."""
+    built_in = draw(st.sampled_from(list(POLICIES.values()))).document()
+    changes = {
+        "overcommit": Overcommit(cpu=draw(RATIO), memory=draw(RATIO), disk=draw(RATIO)),
+        "memory_threshold": draw(st.sampled_from([1.0, 1.0, 0.6, 0.4])),
+        "filters": draw(st.sampled_from([None, [], built_in.filters])),
+    }
+    return compiled(built_in.model_copy(update=changes))
+
+
+POLICY = policies()
 TAINTS = st.lists(
     st.builds(Taint, st.sampled_from(["db", "gpu"]), st.sampled_from(["", "x"]), st.sampled_from(Effect)), max_size=2
 ).map(tuple)
@@ -53,9 +69,29 @@ def fleets(draw: st.DrawFn, at_most: int = 5) -> list[NodeState]:
             overcommit=(draw(st.sampled_from([None, 1.0, 2.0])), None, None),
             taints=draw(TAINTS),
             pool=draw(st.sampled_from(["default", "default", "default", "other"])),
-            memory_used=draw(st.sampled_from([float("nan"), 0.5])),
+            memory_used=draw(st.sampled_from([float("nan"), 0.3, 0.5, 0.8])),
         )
         for number in range(draw(st.integers(0, at_most)))
+    ]
+
+
+@st.composite
+def open_fleets(draw: st.DrawFn) -> list[NodeState]:
+    """Nodes that nothing but their size and use keeps anybody from, so that what a policy promises decides."""
+    return [
+        NodeState(
+            id=f"id-{number}",
+            hostname=f"node-{number}",
+            ready=True,
+            schedulable=True,
+            capacity=Resources(*(draw(st.integers(2, 6)) for _ in range(3))),
+            claimed=Resources(),
+            containers=0,
+            generation=0,
+            labels={},
+            memory_used=draw(st.sampled_from([float("nan"), 0.5, 0.8])),
+        )
+        for number in range(draw(st.integers(1, 3)))
     ]
 
 
@@ -166,7 +202,8 @@ class Model:
             for wanted, claimed, most in zip(_three(ask.resources), _three(node.claimed), room, strict=True)
         )
         counts = node.containers < node.max_containers and (not ask.stateful or node.stateful < node.max_stateful)
-        return self._suits(node, ask) and node.slots > 0 and fits and counts
+        overused = node.memory_used > policy.memory_threshold  # of who has not said, nothing is known
+        return self._suits(node, ask) and node.slots > 0 and fits and counts and not overused
 
     @staticmethod
     def _suits(node: NodeState, ask: Ask) -> bool:

@@ -10,8 +10,9 @@ from pathfinder.scheduling import policy
 from pathfinder.scheduling.filters import FILTERS, Filter
 from pathfinder.scheduling.filters.memory_in_use import MemoryInUse
 from pathfinder.scheduling.fleet import Fleet, NodeState
+from pathfinder.scheduling.place import place
 from pathfinder.scheduling.policy import POLICIES
-from pathfinder.scheduling.request import Ask
+from pathfinder.scheduling.request import Ask, Request
 from pathfinder.scheduling.scorers import SCORERS, Scorer
 
 GIB = 1 << 30
@@ -203,6 +204,90 @@ def test_free_share_prefers_the_emptier_and_used_share_the_fuller() -> None:
     assert scores("free-share", *nodes) == [1, 0.5, 0]
     assert scores("used-share", *nodes) == [0, 0.5, 1]
     assert scores("used-share", *nodes[:1], ask=Ask(Resources(2000, 4 * GIB, 0))) == [0.5]
+
+
+def test_scorers_of_room_go_by_what_may_be_promised() -> None:
+    """Twice the cpu and half of the memory: 4 of 8 cores, and 4 of 4 GiB."""
+    fleet = Fleet.of([node("n", claimed=Resources(4000, 4 * GIB, 0))]).working((2.0, 0.5, 1.0))
+
+    given = {name: float(SCORERS[name].score(fleet, ANY)[0]) for name in ("used-share", "free-share", "balance")}
+
+    assert given == {"used-share": 0.75, "free-share": 0.25, "balance": 0.5}
+
+
+def test_balance_is_1_where_equal_shares_are_claimed_and_falls_with_their_difference() -> None:
+    """The request itself counts; whichever of the two is more."""
+    nodes = (
+        node("empty"),
+        node("even", claimed=Resources(2000, 4 * GIB, 0)),
+        node("cpu", claimed=Resources(4000, 4 * GIB, 0)),
+        node("memory", claimed=Resources(0, 2 * GIB, 0)),
+    )
+
+    assert scores("balance", *nodes) == [1, 1, 0.5, 0.75]
+    assert scores("balance", *nodes, ask=Ask(Resources(1000, 0, 0))) == [0.75, 0.75, 0.25, 1]
+
+
+def test_idle_share_goes_by_live_use_and_takes_the_silent_for_half_busy() -> None:
+    """Not by claims; a load above the cores is no worse than one that equals them."""
+    nodes = (
+        node("idle", cpu_used=0.0, memory_used=0.0, claimed=Resources(4000, 8 * GIB, 0)),
+        node("cpu", cpu_used=1.0, memory_used=0.0),
+        node("busy", cpu_used=3.0, memory_used=0.5),
+        node("silent"),
+    )
+
+    assert scores("idle-share", *nodes) == [1, 0.5, 0.25, 0.5]
+
+
+def test_has_image_is_1_with_the_image_and_0_without() -> None:
+    """The very image that is asked for."""
+    nodes = (node("has", images=frozenset({"local:a", "local:b"})), node("other", images=frozenset({"local:b"})))
+
+    assert scores("has-image", *nodes, ask=Ask(image="local:a")) == [1, 0]
+
+
+def test_untainted_falls_with_each_soft_taint_that_is_not_tolerated() -> None:
+    """Hard ones are the filter's business."""
+    old, slow = (Taint(name, "", Effect.PREFER_NO_SCHEDULE) for name in ("old", "slow"))
+    nodes = (
+        node("clean"),
+        node("one", taints=(old,)),
+        node("two", taints=(old, slow)),
+        node("hard", taints=(Taint("x"),)),
+    )
+
+    assert scores("untainted", *nodes) == [1, 1 / 2, 1 / 3, 1]
+    assert scores("untainted", *nodes, ask=Ask(tolerations=(Toleration("old"),))) == [1, 1, 1 / 2, 1]
+
+
+IMAGE = Ask(Resources(1000, GIB, 0), image="local:a")
+HALF = Resources(2000, 4 * GIB, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "best", "other"),
+    [
+        ("spread", node("best", containers=1), node("other", containers=1, claimed=HALF)),
+        ("spread", node("best"), node("other", containers=1)),
+        ("binpack", node("best", containers=1, claimed=HALF), node("other")),
+        ("balanced", node("best", claimed=Resources(1000, 4 * GIB, 0)), node("other", claimed=Resources(3000, GIB, 0))),
+        ("least-loaded", node("best", cpu_used=0.1, claimed=HALF), node("other", cpu_used=0.9)),
+        ("least-loaded", node("best", memory_used=0.1, claimed=HALF), node("other", memory_used=0.9)),
+        ("image-locality", node("best", images=frozenset({"local:a"}), claimed=HALF), node("other")),
+        ("image-locality", node("best"), node("other", claimed=HALF)),
+        *(
+            (name, node("best"), node("other", taints=(Taint("old", "", Effect.PREFER_NO_SCHEDULE),)))
+            for name in POLICIES
+        ),
+    ],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_each_policy_prefers_what_it_says(name: str, best: NodeState, other: NodeState, seed: int) -> None:
+    """Whichever node comes first, and however ties would be broken."""
+    for nodes in ((best, other), (other, best)):
+        (decision,) = place(Fleet.of(nodes), [Request("r", IMAGE)], POLICIES[name], seed)
+        assert decision.index == nodes.index(best)
 
 
 def test_a_node_without_a_resource_counts_as_full_of_it() -> None:

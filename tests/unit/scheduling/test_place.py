@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from model import POLICY, Model, asks, batches, fleets, steps
+from model import POLICY, Model, asks, batches, fleets, open_fleets, steps
 
 from pathfinder.domain.messages import REQUESTS, SUPPLY, Kind
 from pathfinder.domain.policies import Ties
@@ -20,6 +20,7 @@ from pathfinder.scheduling.request import Ask, Gang, Request
 
 SEEDS = st.integers(0, 2**32)
 RESIDENTS = st.lists(st.tuples(st.integers(0, 4), asks()), max_size=4)
+SIZES = st.builds(Resources, *[st.integers(0, 3)] * 3)
 MODELS = st.builds(Model.of, fleets(), RESIDENTS)
 
 
@@ -45,6 +46,18 @@ def test_unplaceable_means_that_no_node_could_take_it(
 
     for before, decision in steps(model, requests, decisions):
         assert (decision.index is None) == (not before.placeable(decision.request.ask, policy))
+
+
+@given(st.builds(Model.of, open_fleets()), st.lists(SIZES, min_size=1, max_size=8), POLICY, SEEDS)
+def test_the_overcommit_and_threshold_of_a_policy_bound_what_its_nodes_get(
+    model: Model, sizes: list[Resources], policy: Policy, seed: int
+) -> None:
+    """No more than that, and all of that."""
+    requests = [Request(f"r-{number}", Ask(size)) for number, size in enumerate(sizes)]
+
+    for before, decision in steps(model, requests, place(model.fleet(requests), requests, policy, seed)):
+        placeable = before.placeable(decision.request.ask, policy)
+        assert decision.index in placeable or (decision.index is None and not placeable)
 
 
 @given(MODELS, batches(), POLICY, SEEDS)
