@@ -7,7 +7,7 @@ from simulated_site import Site
 from workbench import eventually
 
 import workers.scheduler
-from pathfinder.domain.errors import IllegalTransition
+from pathfinder.domain.errors import NotPlaced
 from pathfinder.runtime.simulated import Faults
 
 
@@ -132,5 +132,5 @@ async def test_a_retry_that_is_far_away_can_be_had_at_once(site: Site) -> None:
     await site.stop()
     (id_,) = await site.fleet.ask("fresh")
     assert isinstance(id_, UUID)
-    with pytest.raises(IllegalTransition):
+    with pytest.raises(NotPlaced):
         await site.reschedule("fresh")
