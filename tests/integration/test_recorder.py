@@ -237,7 +237,13 @@ async def test_the_api_lists_the_attempts(node: Node, api: httpx2.AsyncClient) -
 
     (attempt,) = (await api.get("/containers/web/attempts")).json()["items"]
     assert attempt.pop("at")
-    assert attempt == {"node": "node-01", "generation": 1, "fault": "node", "reason": "no space"}
+    assert attempt == {
+        "node": "node-01",
+        "simulated": True,
+        "generation": 1,
+        "fault": "node",
+        "reason": "no space",
+    }
     container = (await api.get("/containers/web")).json()
     assert (container["failed_attempts"], container["max_attempts"]) == (1, 5)
     assert container["retry_at"]
