@@ -34,13 +34,15 @@ CONFLICT_TRIES = 5
 
 @dataclass(slots=True)
 class Outcome:
-    """What one transaction did. `supply` is the least supply of the fleet that unplaceable containers were judged on;
-    `crowded` are the policies of those for which others may have to go. `failed` are the nodes where containers failed
-    before. Once it is `holding` nodes, it must not wait for others. `faults` are those of plugins that were left out.
+    """What one transaction did. `last` and `full` are of the page that it took. `supply` is the least supply of the
+    fleet that unplaceable containers were judged on; `crowded` are the policies of those for which others may have to
+    go. `failed` are the nodes where containers failed before. Once it is `holding` nodes, it must not wait for others.
+    `faults` are those of plugins that were left out.
     """
 
     taken: int = 0
     last: Container | None = None
+    full: bool = False
     conflicts: int = 0
     holding: bool = False
     supply: int | None = None
@@ -81,11 +83,12 @@ async def place_batch(
     Policies may name the filters and scorers of `rules`.
     """
     outcome = Outcome()
-    pending = await containers.take_pending(tx, cluster_id, news=news, after=after, limit=limit)
+    page = await containers.take_pending(tx, cluster_id, news=news, after=after, limit=limit)
+    pending, outcome.last, outcome.full = page.containers, page.last, page.full
     usual = await clusters.policy_of(tx, cluster_id) if pending else None
     if usual is None:
         return outcome
-    outcome.taken, outcome.last = len(pending), pending[-1]
+    outcome.taken = len(pending)
     outcome.failed = await attempts.failed_nodes(tx, pending)
     await known.company.hold(tx, cluster_id, {asking.of(one) for one in pending})
     groups = by_policy(pending, lambda it: it.policy or usual, lambda it: it.priority, lambda it: it.gang)

@@ -108,7 +108,7 @@ async def place_pending(process: Process, cluster_id: UUID, *, news: Collection[
                     after, news = None, ANYTHING
                     continue
         crowded |= outcome.crowded
-        if outcome.taken < limit and not outcome.conflicts:
+        if not outcome.full and not outcome.conflicts:
             if placed and await _company_awaited(process, cluster_id):
                 after, news, placed = None, {Kind.CONTAINER_SCHEDULED}, False
                 continue

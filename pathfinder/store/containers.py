@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -179,27 +180,39 @@ async def lock_of_node(tx: AsyncConnection, node_id: UUID) -> list[Container]:
     return [_container(row) for row in await tx.execute(_OF_NODE, {"node_id": node_id})]
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the PENDING containers. The next page begins after the `last` of the queue that was looked at, which need
+    not be one of them; there is none after one that is not `full`.
+    """
+
+    containers: list[Container]
+    last: Container | None
+    full: bool
+
+
 async def take_pending(
     tx: AsyncConnection, cluster_id: UUID, *, news: Collection[str], after: Container | None, limit: int
-) -> list[Container]:
+) -> Page:
     """Lock the next PENDING containers that nobody else works on, in the order of their priority and age, those that
     come `after` this one; of those that could not be placed before, the ones for which one of the kinds of event in
     `news` may have changed that. Those that are to be tried again later, or may still run somewhere, are left alone.
-    Gangs come whole, before the rest. The last one is where the next page begins.
+    Gangs come whole, before the rest.
     """
-    urgency, last = (-MOST_PRIORITY - 1, _BEGINNING) if after is None else (-after.priority, after.id)
-    given = {"cluster_id": cluster_id, "urgency": urgency, "after": last, "limit": limit}
+    urgency, id_ = (-MOST_PRIORITY - 1, _BEGINNING) if after is None else (-after.priority, after.id)
+    given = {"cluster_id": cluster_id, "urgency": urgency, "after": id_, "limit": limit}
     statement, given = (_WOKEN, {**given, "news": list(news)}) if news else (_FRESH, given)
     page = [_container(row) for row in await tx.execute(statement, given)]
+    last, full = page[-1] if page else None, len(page) == limit
     gangs = {one.gang for one in page if one.gang is not None}
     if not gangs:
-        return page
+        return Page(page, last, full)
     members = [_container(row) for row in await tx.execute(_OF_GANGS, {"gangs": list(gangs)})]
     sizes = {row.gang: row.size for row in await tx.execute(_GANG_SIZES, {"gangs": list(gangs)})}
     taken = Counter(one.gang for one in members)
     whole = {gang for gang in gangs if taken[gang] == sizes.get(gang)}
     found = [one for one in members if one.gang in whole] + [one for one in page if one.gang is None]
-    return sorted(found, key=lambda one: one.id == page[-1].id)
+    return Page(found, last, full)
 
 
 async def waiting(tx: AsyncConnection, cluster_id: UUID, policy: str, limit: int) -> list[Container]:

@@ -236,9 +236,11 @@ async def test_the_scheduler_takes_what_is_urgent_first_then_what_is_older(fleet
 
     order, last = [], None
     async with process.database.begin() as tx:
-        while page := await containers.take_pending(tx, fleet.cluster_id, news=(), after=last, limit=2):
-            order += [ids.index(one.id) for one in page]
-            last = page[-1]
+        full = True
+        while full:
+            page = await containers.take_pending(tx, fleet.cluster_id, news=(), after=last, limit=2)
+            order += [ids.index(one.id) for one in page.containers]
+            last, full = page.last, page.full
 
     assert order == [4, 1, 5, 0, 3, 2]
 
@@ -274,8 +276,22 @@ async def test_a_gang_is_taken_whole_and_once(fleet: Fleet, process: Process) ->
         first = await containers.take_pending(tx, fleet.cluster_id, news=(), after=None, limit=2)
         second = await containers.take_pending(other, fleet.cluster_id, news=(), after=None, limit=2)
 
-    assert {one.hostname for one in first} == {"lone", "g-0", "g-1", "g-2"}
-    assert second == []
+    assert {one.hostname for one in first.containers} == {"lone", "g-0", "g-1", "g-2"}
+    assert second.containers == []
+
+
+async def test_a_gang_that_somebody_holds_does_not_hide_who_comes_after_it(fleet: Fleet, process: Process) -> None:
+    """A page that gives nothing, because the rest of its gang is in other hands, is still followed by the next one."""
+    await fleet.node("node-01")
+    ids = await _gang(process, 3)
+    await fleet.ask("lone")
+    process.settings.scheduler_batch = 1
+
+    async with process.database.begin() as tx:
+        await containers.lock(tx, [max(ids)])
+        await place_pending(process, fleet.cluster_id)
+
+    assert (await fleet.statuses())["lone"] == "SCHEDULED"
 
 
 async def test_what_is_left_of_a_gang_is_a_gang(fleet: Fleet, process: Process) -> None:
@@ -287,7 +303,7 @@ async def test_what_is_left_of_a_gang_is_a_gang(fleet: Fleet, process: Process) 
         await requests.delete(tx, fleet.cluster_id, first[min(ids)].hostname, ASKER)
     async with process.database.begin() as tx:
         left = await containers.take_pending(tx, fleet.cluster_id, news=(), after=None, limit=1)
-    assert len(left) == 2
+    assert len(left.containers) == 2
 
     await place_pending(process, fleet.cluster_id)
 
@@ -316,7 +332,7 @@ async def test_who_waits_is_woken_by_what_may_help_and_by_nothing_else(fleet: Fl
     async def taken(*news: Kind) -> set[str]:
         async with process.database.begin() as tx:
             found = await containers.take_pending(tx, fleet.cluster_id, news=news, after=None, limit=10)
-        return {one.hostname for one in found}
+        return {one.hostname for one in found.containers}
 
     assert await taken() == set()
     assert await taken(Kind.CONTAINER_DELETED) == {"room"}
