@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from pathfinder.broker.connection import backoff, pause
 from pathfinder.broker.consume import Delivery, consume
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import Unavailable
-from pathfinder.domain.messages import Kind
+from pathfinder.domain.messages import SUPPLY, Kind
 from pathfinder.failpoints import point
 from pathfinder.scheduling.policy import Policy
 from pathfinder.store import clusters, containers, nodes
@@ -33,6 +34,9 @@ LATER = frozenset({Kind.CONTAINER_PROVISION_FAILED})
 
 #: For those that wait, whatever they wait for.
 ANYTHING = frozenset(Kind)
+
+#: How often those that wait are looked at in one go because room or company came meanwhile.
+LOOKS = 3
 
 
 async def run(process: Process) -> None:
@@ -60,12 +64,19 @@ async def _handle(process: Process, alarm: Alarm, batch: Sequence[Delivery]) -> 
         for envelope in delivery.envelopes:
             news[UUID(envelope.cluster)].add(envelope.kind)
     for cluster_id, kinds in news.items():
-        if await place_pending(process, cluster_id, news=kinds):
-            alarm.set_anew()
+        await _place(process, alarm, cluster_id, kinds)
 
 
-async def _look(process: Process, due: Due) -> None:
-    await place_pending(process, due.cluster_id, news=ANYTHING if due.waiting else ())
+async def _look(process: Process, alarm: Alarm, due: Due) -> None:
+    await _place(process, alarm, due.cluster_id, ANYTHING if due.waiting else ())
+
+
+async def _place(process: Process, alarm: Alarm, cluster_id: UUID, news: Collection[str]) -> None:
+    left = await place_pending(process, cluster_id, news=news)
+    if left.unsure:
+        alarm.ring_soon(cluster_id)
+    if left.waiting:
+        alarm.set_anew()
 
 
 async def _sweep(process: Process, alarm: Alarm) -> None:
@@ -77,50 +88,79 @@ async def _sweep(process: Process, alarm: Alarm) -> None:
             async with process.database.begin() as tx:
                 ids = await clusters.all_ids(tx)
             for cluster_id in ids:
-                await place_pending(process, cluster_id, news=ANYTHING)
+                await _place(process, alarm, cluster_id, ANYTHING)
         except Unavailable as error:
             log.warning("sweep put off", reason=str(error))
 
 
-async def place_pending(process: Process, cluster_id: UUID, *, news: Collection[str] = ()) -> bool:
+@dataclass(slots=True)
+class Left:
+    """What a look at a cluster left: whether some were let to wait, and whether it is `unsure` that they have to: room
+    or company still came while they were judged. `crowded` are the policies by which others may have to give way.
+    """
+
+    waiting: bool = False
+    unsure: bool = False
+    crowded: set[Policy] = field(default_factory=set)
+
+
+async def place_pending(process: Process, cluster_id: UUID, *, news: Collection[str] = ()) -> Left:
     """Place every PENDING container of a cluster that can be placed; of those that could not be placed before, those
-    that wait for one of the kinds of event in `news`. Whether some were let to wait.
+    that wait for one of the kinds of event in `news`.
 
     A container that is let to wait must not miss room that appeared while it was judged: whoever made that room may
-    have looked before it was marked. So the fleet's `supply` is read again after the mark is committed. One that waits
-    for company, which is no supply, is looked at again by whoever placed something; if both happen at once, the sweep
-    finds it.
+    have looked before it was marked. So the fleet's `supply` is read again after the marks are committed, and if it
+    moved, there is another look. Where room comes all the time that would never end, and nothing else would be done:
+    after `LOOKS` it is for the caller to look again later. One that waits for company, which is no supply, is looked at
+    again by whoever placed something; if both happen at once, the sweep finds it.
+    """
+    known, left = _known(process, cluster_id), Left()
+    for _ in range(LOOKS):
+        news = await _look_through(process, known, cluster_id, news, left)
+        left.unsure = bool(news)
+        if not news:
+            break
+    for chosen in left.crowded:
+        await make_room(process, known.company, cluster_id, chosen)
+    return left
+
+
+async def _look_through(
+    process: Process, known: KnownFleet, cluster_id: UUID, news: Collection[str], left: Left
+) -> set[str]:
+    """Page by page, each container once; the kinds of what happened meanwhile that may help those who wait.
+
+    A page of which another scheduler was faster is looked at until that is settled.
     """
     after: Container | None = None
-    limit, known = process.settings.scheduler_batch, _known(process, cluster_id)
-    left, placed, crowded = False, False, set[Policy]()
-    while True:
+    limit, full, placed, supplies = process.settings.scheduler_batch, True, False, set[int | None]()
+    while full:
         with telemetry.timed(telemetry.PLACEMENT_SECONDS):
             outcome = await _batch(process, known, cluster_id, news, after, limit)
         outcome.count()
-        left |= outcome.unplaceable > 0
-        placed |= outcome.placed > 0
         if outcome.taken:
             point("scheduler.committed")
+        placed |= outcome.placed > 0
+        left.crowded |= outcome.crowded
         if outcome.unplaceable:
-            async with process.database.begin() as tx:
-                if await nodes.supply(tx, cluster_id) != outcome.supply:
-                    after, news = None, ANYTHING
-                    continue
-        crowded |= outcome.crowded
-        if not outcome.full and not outcome.conflicts:
-            if placed and await _company_awaited(process, cluster_id):
-                after, news, placed = None, {Kind.CONTAINER_SCHEDULED}, False
-                continue
-            for chosen in crowded:
-                await make_room(process, known.company, cluster_id, chosen)
-            return left
-        after = None if outcome.conflicts else outcome.last
+            supplies.add(outcome.supply)
+        if not outcome.conflicts:
+            after, full = outcome.last, outcome.full
+    left.waiting |= bool(supplies)
+    return await _meanwhile(process, cluster_id, supplies, placed) if supplies or placed else set()
 
 
-async def _company_awaited(process: Process, cluster_id: UUID) -> bool:
+async def _meanwhile(process: Process, cluster_id: UUID, supplies: set[int | None], placed: bool) -> set[str]:
+    """What may help those who wait, after they were judged on these supplies of the fleet, and whether some were
+    placed.
+    """
+    kinds = set[str]()
     async with process.database.read() as connection:
-        return await containers.wait_for(connection, cluster_id, Kind.CONTAINER_SCHEDULED)
+        if supplies and supplies != {await nodes.supply(connection, cluster_id)}:
+            kinds |= SUPPLY
+        if placed and await containers.wait_for(connection, cluster_id, Kind.CONTAINER_SCHEDULED):
+            kinds.add(Kind.CONTAINER_SCHEDULED)
+    return kinds
 
 
 def _known(process: Process, cluster_id: UUID) -> KnownFleet:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -16,7 +17,8 @@ from pathfinder.domain.specs import ContainerSpec
 from pathfinder.store import claims, clusters, containers, nodes, outbox, requests
 from pathfinder.store.fleets import KnownFleet
 from pathfinder.store.requests import Asker
-from workers.scheduler import ANYTHING, place_pending
+from workers.alarm import Alarm
+from workers.scheduler import ANYTHING, LOOKS, _look, _place, place_pending
 
 GIB = workbench.GIB
 ASKER = Asker("test", "trace")
@@ -199,6 +201,76 @@ async def test_room_that_appears_while_a_container_is_judged_is_not_missed(
     await place_pending(process, fleet.cluster_id)
 
     assert await fleet.statuses() == {"web": "SCHEDULED"}
+
+
+class Supplying:
+    """`KnownFleet.refresh`, and each time room appears just after it, for the first `times`; then a node joins."""
+
+    def __init__(self, fleet: Fleet, times: int, then: str | None = None) -> None:
+        self._fleet, self._left, self._then = fleet, times, then
+        self._refresh = KnownFleet.refresh
+
+    async def __call__(self, known: KnownFleet, tx: AsyncConnection, cluster_id: UUID) -> None:
+        """Refresh; room comes."""
+        await self._refresh(known, tx, cluster_id)
+        self._left -= 1
+        if self._left >= 0:
+            await self._fleet.rows("UPDATE nodes SET supply = supply + 1 RETURNING id")
+        elif self._then is not None:
+            then, self._then = self._then, None
+            await self._fleet.node(then)
+
+
+async def _crowd(fleet: Fleet, process: Process, size: int) -> None:
+    """A full node, and so many who wait for room on it."""
+    await fleet.node("node-0", cpu_millicores=2000)
+    await fleet.ask("big", cpu=2)
+    await fleet.ask(*(f"waits-{number}" for number in range(size)), cpu=1)
+    await place_pending(process, fleet.cluster_id)
+
+
+async def test_room_that_comes_all_the_time_neither_keeps_the_scheduler_nor_starves_who_is_new(
+    fleet: Fleet, make_process: workbench.MakeProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits is looked at a few times; who comes after more of them than a page holds gets a place all the same,
+    and the caller is told that those who wait may have missed room.
+    """
+    process = make_process(scheduler_batch=2)
+    await _crowd(fleet, process, 5)
+    await fleet.ask("new", memory="1GiB")
+    supplying = Supplying(fleet, 1_000_000)
+    monkeypatch.setattr(KnownFleet, "refresh", lambda *given: supplying(*given))
+
+    async with asyncio.timeout(30):
+        left = await place_pending(process, fleet.cluster_id, news=ANYTHING)
+
+    assert (await fleet.statuses())["new"] == "SCHEDULED"
+    assert left.waiting
+    assert left.unsure
+
+
+async def test_who_was_judged_while_room_came_again_and_again_is_looked_at_soon(
+    fleet: Fleet, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scheduler's own alarm rings for it: no hint comes any more, and no sweep."""
+    await _crowd(fleet, process, 1)
+    supplying = Supplying(fleet, LOOKS - 1, then="node-1")
+    monkeypatch.setattr(KnownFleet, "refresh", lambda *given: supplying(*given))
+    alarm = Alarm(process, partial(_look, process))
+
+    await _place(process, alarm, fleet.cluster_id, ANYTHING)
+    assert (await fleet.statuses())["waits-0"] == "PENDING"
+
+    ringing = asyncio.create_task(alarm.run())
+    try:
+
+        async def placed() -> bool:
+            return (await fleet.statuses())["waits-0"] == "SCHEDULED"
+
+        await workbench.eventually(placed)
+    finally:
+        ringing.cancel()
+        await asyncio.gather(ringing, return_exceptions=True)
 
 
 @pytest.mark.parametrize("size", [1, 3, 500])
