@@ -13,7 +13,7 @@ from pathfinder.domain import commands
 from pathfinder.domain.containers import Container
 from pathfinder.domain.ids import uuid7
 from pathfinder.domain.lifecycle import Status
-from pathfinder.domain.messages import Envelope, Kind
+from pathfinder.domain.messages import SUPPLY, Envelope, Kind
 from pathfinder.failpoints import point
 from pathfinder.scheduling import asking, explain
 from pathfinder.scheduling.fleet import NodeState
@@ -21,7 +21,7 @@ from pathfinder.scheduling.place import Decision, decide
 from pathfinder.scheduling.plugins import Fault
 from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules
 from pathfinder.scheduling.turns import by_policy
-from pathfinder.store import attempts, claims, clusters, containers, decisions, journal, policies
+from pathfinder.store import attempts, claims, clusters, containers, decisions, journal, nodes, policies
 from pathfinder.store.fleets import KnownFleet
 
 log = structlog.get_logger()
@@ -80,9 +80,13 @@ async def place_batch(
 ) -> Outcome:
     """Place the next PENDING containers, as of `containers.take_pending`. `known` is held by the caller.
 
-    Policies may name the filters and scorers of `rules`.
+    Where room came since the last time, those who wait for any are among them. Policies may name the filters and
+    scorers of `rules`.
     """
     outcome = Outcome()
+    if (supply := await nodes.supply(tx, cluster_id)) != known.offered:
+        # The hint of that room is still on its way: whoever is new must not take it before those who wait.
+        news, known.offered = SUPPLY.union(news), supply
     page = await containers.take_pending(tx, cluster_id, news=news, after=after, limit=limit)
     pending, outcome.last, outcome.full = page.containers, page.last, page.full
     usual = await clusters.policy_of(tx, cluster_id) if pending else None

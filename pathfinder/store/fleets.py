@@ -29,7 +29,7 @@ _LOWER_HALF = (1 << 32) - 1
 
 class KnownFleet:
     """The nodes of one cluster. `states` and `fleet` have the same rows, by hostname. `supply` is the nodes' sum of it,
-    `company` what is known of who is where.
+    `company` what is known of who is where, `offered` the supply that those who wait were last offered.
 
     Hold `deciding` from a refresh to the end of its transaction: what is read there may be undone with it.
     """
@@ -39,6 +39,7 @@ class KnownFleet:
         self.states: list[NodeState] = []
         self.fleet = Fleet.of([])
         self.supply = 0
+        self.offered: int | None = None
         self.company = Tallies()
         self._row_of: dict[str, int] = {}
         self._horizon: int | None = None
@@ -48,7 +49,7 @@ class KnownFleet:
 
     def forget(self) -> None:
         """Read everything again next time: what was seen may never have happened."""
-        self._horizon = None
+        self._horizon, self.offered = None, None
 
     def doubt(self, ids: set[UUID]) -> None:
         """Read these again next time, whether or not they look changed: a claim on them failed."""

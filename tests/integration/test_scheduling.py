@@ -173,12 +173,27 @@ async def test_a_waiting_container_is_left_alone_until_there_is_room(fleet: Flee
     await place_pending(process, fleet.cluster_id)
     assert await fleet.statuses() == {"big": "SCHEDULED", "small": "PENDING"}
 
-    await fleet.node("node-1", cpu_millicores=2000)
+    await fleet.rows("UPDATE containers SET message = 'as it was' WHERE waiting RETURNING id")
     await place_pending(process, fleet.cluster_id)
-    assert (await fleet.statuses())["small"] == "PENDING"
+    assert await fleet.rows("SELECT message FROM containers WHERE waiting") == [("as it was",)]
 
+    await fleet.node("node-1", cpu_millicores=2000)
     await place_pending(process, fleet.cluster_id, news=ANYTHING)
     assert (await fleet.statuses())["small"] == "SCHEDULED"
+
+
+@pytest.mark.parametrize("priority", [0, -5])
+async def test_who_is_new_does_not_take_the_room_that_somebody_waits_for(
+    fleet: Fleet, process: Process, priority: int
+) -> None:
+    """Though the hint that there is room comes only after the request: the older and the more urgent one gets it."""
+    await _crowd(fleet, process, 1)
+    await fleet.node("node-1", cpu_millicores=1000)
+
+    await fleet.ask("new", cpu=1, priority=priority)
+    await place_pending(process, fleet.cluster_id, news={Kind.CONTAINER_REQUESTED})
+
+    assert await fleet.statuses() == {"big": "SCHEDULED", "waits-0": "SCHEDULED", "new": "PENDING"}
 
 
 async def test_room_that_appears_while_a_container_is_judged_is_not_missed(
