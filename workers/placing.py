@@ -94,7 +94,7 @@ async def place_batch(
         return outcome
     outcome.taken = len(pending)
     outcome.failed = await attempts.failed_nodes(tx, pending)
-    await known.company.hold(tx, cluster_id, {asking.of(one) for one in pending})
+    await known.company.hold(tx, cluster_id, pending)
     groups = by_policy(pending, lambda it: it.policy or usual, lambda it: it.priority, lambda it: it.gang)
     policy_of = await policies.usable(tx, {name for name, _ in groups}, usual, rules)
     for name, group in groups:

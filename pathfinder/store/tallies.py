@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain.asking import NODE
+from pathfinder.domain.containers import Container
 from pathfinder.domain.lifecycle import CLAIMING
 from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling import asking
@@ -95,15 +96,24 @@ class Tallies:
         return _company(counted, wanted, averse)
 
     @staticmethod
-    async def hold(tx: AsyncConnection, cluster_id: UUID, asks: Iterable[Ask]) -> None:
+    async def hold(tx: AsyncConnection, cluster_id: UUID, pending: Sequence[Container]) -> None:
         """Have others wait, until the transaction ends, who could break a rule over more than one node meanwhile.
 
         Nodes guard themselves by their generation, zones do not. Whoever has no such rule only waits for those who do.
         """
-        topologies = {rule.over for one in asks for rule in one.affinities}
-        topologies |= {rule.over for one in asks for rule in one.spreads}
-        wide = bool(topologies - {NODE})
+        keys = _keys(selector for ask in {asking.of(one) for one in pending} for selector in selectors(ask))
+        wide = any(_wide(ask) for ask in {asking.of(one, keys) for one in pending})
         await tx.execute(_ALONE if wide else _AMONG_OTHERS, {"cluster_id": str(cluster_id)})
+
+
+def _wide(ask: Ask) -> bool:
+    """Whether it matters to a rule what else is placed on other nodes meanwhile: to those over more than a node, and
+    to one to be together that lets the first of its kind go anywhere. There must be one first only.
+    """
+    topologies = {one.over for one in ask.affinities} | {one.over for one in ask.spreads}
+    return bool(topologies - {NODE}) or any(
+        rule.required and not rule.apart and rule.to.matches(ask.own_labels) for rule in ask.affinities
+    )
 
 
 async def _count(

@@ -1,6 +1,7 @@
 """What is asked of a placement, down to the store: company, conditions, taints, pools, limits, gangs, policies."""
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from uuid import UUID
@@ -124,6 +125,35 @@ async def test_rules_over_zones_hold_however_many_schedulers_there_are(
         assert found["plain-4"][0] not in web
     assert len(web) + ("plain-4" in found) == 3
     await fleet.assert_claims_add_up()
+
+
+@pytest.mark.parametrize("over", ["node", "zone"])
+async def test_those_who_want_to_be_together_are_however_many_schedulers_there_are(
+    fleet: Fleet, make_process: MakeProcess, monkeypatch: pytest.MonkeyPatch, over: str
+) -> None:
+    """The first of a kind may go anywhere, and there is only one first: whoever else decides has to see it."""
+    await zones(fleet, a=2, b=2, c=2)
+    await fleet.ask(*(f"web-{number}" for number in range(8)), **WEB, affinity=[{"to": "app=web", "over": over}])
+    refresh, deciding, all_do = KnownFleet.refresh, 0, asyncio.Event()
+
+    async def when_all_do(known: KnownFleet, tx: AsyncConnection, cluster_id: UUID) -> None:
+        """Two that may decide at once do."""
+        nonlocal deciding
+        await refresh(known, tx, cluster_id)
+        deciding += 1
+        if deciding == 2:
+            all_do.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await all_do.wait()
+
+    monkeypatch.setattr(KnownFleet, "refresh", when_all_do)
+    many = [make_process(scheduler_batch=2) for _ in range(3)]
+    await asyncio.gather(*(place_pending(one, fleet.cluster_id) for one in many))
+
+    found = await where(fleet)
+    assert len(found) == 8
+    assert len({node if over == "node" else node[0] for node in found.values()}) == 1
 
 
 WAKING = {
