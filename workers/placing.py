@@ -127,7 +127,8 @@ async def _decide(
     states = known.states
     outcome.supply = known.supply if outcome.supply is None else min(known.supply, outcome.supply)
     seed = pending[0].id.int & 0xFFFF_FFFF
-    there = await known.company.of(tx, cluster_id, states, {asking.of(one) for one in pending}, keep=first)
+    asks, labels = {asking.of(one) for one in pending}, (one.labels for one in pending)
+    there = await known.company.of(tx, cluster_id, states, asks, keep=first, labels=labels)
     requests = asking.requests(pending, outcome.failed, there.keys)
     fleet = replace(known.fleet, tallies=there.tallies, averse=there.averse)
     decided, tried = decide(fleet, requests, chosen, seed)

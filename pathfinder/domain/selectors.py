@@ -1,9 +1,12 @@
 """Conditions on labels, as people write them: `zone in (a, b)`, `gpu`, `!legacy`, `cores > 8`, joined by commas."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
+from typing import Generic, TypeVar
 
 from pathfinder.domain import names
 
@@ -129,8 +132,35 @@ class Selector:
         """Whether these labels satisfy it."""
         return all(one.holds(labels.get(one.key)) for one in self.requirements)
 
+    @property
+    def listed(self) -> tuple[tuple[str, str], ...] | None:
+        """Labels with their values, one of which everything that matches has; None where it may have none of a list."""
+        one = next((one for one in self.requirements if one.operator in (Operator.IS, Operator.IN)), None)
+        return None if one is None else tuple((one.key, value) for value in one.values)
+
     def __str__(self) -> str:
         return ",".join(str(one) for one in self.requirements)
+
+
+T = TypeVar("T")
+
+
+class Index(Generic[T]):
+    """Things that were chosen a selector for, to be found by labels: without asking each selector."""
+
+    def __init__(self, chosen: Iterable[tuple[Selector, T]]) -> None:
+        self._listed: dict[tuple[str, str], list[tuple[Selector, T]]] = defaultdict(list)
+        self._others: list[tuple[Selector, T]] = []
+        for selector, thing in chosen:
+            for listed in (
+                (self._others,) if selector.listed is None else map(self._listed.__getitem__, selector.listed)
+            ):
+                listed.append((selector, thing))
+
+    def matching(self, labels: Mapping[str, str]) -> Iterator[T]:
+        """Those whose selector matches these labels, each once."""
+        found = (one for pair in labels.items() for one in self._listed.get(pair, ()))
+        return (thing for selector, thing in chain(self._others, found) if selector.matches(labels))
 
 
 def contradiction(requirements: Iterable[Requirement]) -> str | None:

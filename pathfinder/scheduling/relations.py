@@ -218,7 +218,7 @@ def _averse(fleet: Fleet, ask: Ask) -> Iterator[tuple[Selector, str]]:
     """What others want nothing of near them, and this is; and what this will be to others of its kind."""
     labels = ask.own_labels
     known = set(fleet.averse) | {(one.to, one.over) for one in _apart(ask)}
-    return (key for key in sorted(known) if key[0].matches(labels))
+    return iter(sorted(key for key in known if key[0].matches(labels)))
 
 
 def _matching(fleet: Fleet, selector: Selector, over: str, ask: Ask) -> _Domains:

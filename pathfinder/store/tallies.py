@@ -4,8 +4,8 @@ Counts are kept from batch to batch, and made again only for nodes that changed:
 its generation or adds a departure.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pathfinder.domain.asking import NODE
 from pathfinder.domain.containers import Container
 from pathfinder.domain.lifecycle import CLAIMING
-from pathfinder.domain.selectors import Selector
+from pathfinder.domain.selectors import Index, Selector
 from pathfinder.scheduling import asking
 from pathfinder.scheduling.fleet import NodeState
 from pathfinder.scheduling.relations import selectors
@@ -26,6 +26,9 @@ from pathfinder.scheduling.request import Ask
 Counts = NDArray[np.int64]
 #: The values of the labels in play, in the order of their keys, and the rules of who has some to be apart (in JSON).
 Kind = tuple[tuple[str | None, ...], str | None]
+
+#: A label that nobody chose by for so many batches is not told apart any more: then everything is counted once anew.
+UNUSED_BATCHES = 1000
 
 _STATUSES = sorted(CLAIMING)
 _LOCK = "SELECT pg_advisory_xact_lock{}(hashtextextended('pathfinder.company ' || :cluster_id, 0))"
@@ -55,16 +58,32 @@ class Company:
 
 @dataclass(slots=True)
 class _Counted:
-    """Counts of each kind for each node, the nodes in the order of `ids`, and what each node was like then."""
+    """How many of each kind are on which row, the nodes in the order of `ids`, what each node was like then, and which
+    kinds are `there`. What is kept of one kind or row is replaced, never changed: copies share it.
+
+    `used` says for each label when somebody chose by it last, in batches counted by `batch`.
+    """
 
     keys: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     versions: list[Any] = field(default_factory=list)
-    kinds: dict[Kind, Counts] = field(default_factory=dict)
+    kinds: dict[Kind, dict[int, int]] = field(default_factory=dict)
+    there: list[tuple[Kind, ...]] = field(default_factory=list)
+    used: dict[str, int] = field(default_factory=dict)
+    batch: int = 0
 
-    def copy(self) -> "_Counted":
-        kinds = {kind: counts.copy() for kind, counts in self.kinds.items() if counts.any()}
-        return _Counted(self.keys, self.ids, list(self.versions), kinds)
+    def next(self) -> "_Counted":
+        """A copy for another batch, which forgets labels that nobody chooses by any more."""
+        batch = self.batch + 1
+        used = {key: last for key, last in self.used.items() if batch - last <= UNUSED_BATCHES}
+        return replace(
+            self, versions=list(self.versions), kinds=dict(self.kinds), there=list(self.there), used=used, batch=batch
+        )
+
+    def use(self, keys: Iterable[str]) -> bool:
+        """Somebody chooses by these labels; whether by some that are not counted by."""
+        self.used |= dict.fromkeys(keys, self.batch)
+        return not self.used.keys() <= set(self.keys)
 
 
 class Tallies:
@@ -74,25 +93,35 @@ class Tallies:
         self._known: dict[UUID, _Counted] = {}
 
     async def of(
-        self, tx: AsyncConnection, cluster_id: UUID, states: Sequence[NodeState], asks: Iterable[Ask], *, keep: bool
+        self,
+        tx: AsyncConnection,
+        cluster_id: UUID,
+        states: Sequence[NodeState],
+        asks: Iterable[Ask],
+        *,
+        keep: bool,
+        labels: Iterable[Mapping[str, str]] | None = None,
     ) -> Company:
-        """The company in a fleet as far as it matters to these requests. `states` were read in the same transaction.
+        """The company in a fleet as far as it matters to requests of these asks, by containers with these `labels`;
+        None: with any. `states` were read in the same transaction.
 
         Only before the transaction has placed anything may it be told to `keep` what it counts: it may not commit.
         """
         wanted = set().union(*(selectors(one) for one in asks))
         if not wanted and not (await tx.execute(_AVERSE, {"cluster_id": cluster_id})).scalar_one():
             return Company()
-        counted = self._known.get(cluster_id, _Counted()).copy()  # others in this process may be counting, too
-        keys = set(counted.keys) | _keys(wanted)
+        counted = self._known.get(cluster_id, _Counted()).next()  # others in this process may be counting, too
+        counted.use(_keys(wanted))
         while True:
-            await _count(tx, cluster_id, counted, states, tuple(sorted(keys)))
+            await _count(tx, cluster_id, counted, states)
             averse = {rule for _, rules in counted.kinds if rules for rule in asking.aversions(rules)}
-            if (more := keys | _keys(selector for selector, _ in averse)) == keys:
-                break
-            keys = more  # somebody there chooses by a label that nobody chose by before
+            if not counted.use(_keys(selector for selector, _ in averse)):
+                break  # else somebody there chooses by a label that nobody chose by before
         if keep:
             self._known[cluster_id] = counted
+        if labels is not None:
+            known = Index((rule[0], rule) for rule in averse)
+            averse = {rule for one in {id(it): it for it in labels}.values() for rule in known.matching(one)}
         return _company(counted, wanted, averse)
 
     @staticmethod
@@ -116,45 +145,51 @@ def _wide(ask: Ask) -> bool:
     )
 
 
-async def _count(
-    tx: AsyncConnection, cluster_id: UUID, counted: _Counted, states: Sequence[NodeState], keys: tuple[str, ...]
-) -> None:
-    """Bring the counts up to these states."""
+async def _count(tx: AsyncConnection, cluster_id: UUID, counted: _Counted, states: Sequence[NodeState]) -> None:
+    """Bring the counts up to these states and to the labels in use."""
     departures = {
-        row.node_id: (row.departures, row.last) for row in await tx.execute(_DEPARTURES, {"cluster_id": cluster_id})
+        str(row.node_id): (row.departures, row.last)
+        for row in await tx.execute(_DEPARTURES, {"cluster_id": cluster_id})
     }
-    ids = tuple(one.id for one in states)
-    versions = [(one.generation, departures.get(UUID(one.id))) for one in states]
+    keys, ids = tuple(sorted(counted.used)), tuple(one.id for one in states)
+    versions = [(one.generation, departures.get(one.id)) for one in states]
     if (counted.keys, counted.ids) != (keys, ids):
-        counted.keys, counted.ids, counted.versions, counted.kinds = keys, ids, [None] * len(ids), {}
-    changed = [row for row, version in enumerate(versions) if version != counted.versions[row]]
+        counted.keys, counted.ids, counted.kinds = keys, ids, {}
+        counted.versions, counted.there = [None] * len(ids), [()] * len(ids)
+    changed = {row for row, version in enumerate(versions) if version != counted.versions[row]}
     if not changed:
         return
-    for counts in counted.kinds.values():
-        counts[changed] = 0
     row_of = {UUID(ids[row]): row for row in changed}
-    result = await tx.execute(_COUNT, {"keys": list(keys), "nodes": list(row_of), "statuses": _STATUSES})
-    for found in result:
-        kind = tuple(found.labels), found.rules
-        if kind not in counted.kinds:
-            counted.kinds[kind] = np.zeros(len(ids), dtype=np.int64)
-        counted.kinds[kind][row_of[found.node_id]] = found.containers
+    fresh: dict[Kind, dict[int, int]] = {kind: {} for row in changed for kind in counted.there[row]}
+    there: dict[int, list[Kind]] = {row: [] for row in changed}
+    for found in await tx.execute(_COUNT, {"keys": list(keys), "nodes": list(row_of), "statuses": _STATUSES}):
+        kind, row = (tuple(found.labels), found.rules), row_of[found.node_id]
+        fresh.setdefault(kind, {})[row] = found.containers
+        there[row].append(kind)
+    for row, kinds in there.items():
+        counted.there[row] = tuple(kinds)
+    for kind, rows in fresh.items():
+        kept = {row: many for row, many in counted.kinds.get(kind, {}).items() if row not in changed} | rows
+        if kept:
+            counted.kinds[kind] = kept
+        else:
+            counted.kinds.pop(kind, None)
     counted.versions = versions
 
 
 def _company(counted: _Counted, wanted: Iterable[Selector], averse: Iterable[tuple[Selector, str]]) -> Company:
-    nothing = np.zeros(len(counted.ids), dtype=np.int64)
-    company = Company(
-        {one: nothing.copy() for one in wanted}, {rule: nothing.copy() for rule in averse}, frozenset(counted.keys)
-    )
-    for (values, rules), counts in counted.kinds.items():
+    tallies: dict[Selector, Counts] = {one: np.zeros(len(counted.ids), dtype=np.int64) for one in wanted}
+    disliked: dict[tuple[Selector, str], Counts] = {one: np.zeros(len(counted.ids), dtype=np.int64) for one in averse}
+    choosing = Index((one, one) for one in tallies)
+    for (values, rules), of_row in counted.kinds.items():
         labels = {key: value for key, value in zip(counted.keys, values, strict=True) if value is not None}
-        for selector, tally in company.tallies.items():
-            if selector.matches(labels):
-                tally += counts
-        for rule in asking.aversions(rules) if rules else ():
-            company.averse[rule] += counts
-    return company
+        columns = [tallies[one] for one in choosing.matching(labels)]
+        columns += [disliked[one] for one in (asking.aversions(rules) if rules else ()) if one in disliked]
+        if columns:
+            rows, counts = np.fromiter(of_row, np.intp), np.fromiter(of_row.values(), np.int64)
+            for column in columns:
+                column[rows] += counts
+    return Company(tallies, disliked, frozenset(counted.keys))
 
 
 def _keys(selectors_: Iterable[Selector]) -> set[str]:

@@ -16,7 +16,7 @@ from pathfinder.bootstrap import Process
 from pathfinder.domain.patches import NodePatch
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.scheduling import asking
-from pathfinder.store import claims, clusters, nodes, requests, upkeep
+from pathfinder.store import claims, clusters, nodes, requests, tallies, upkeep
 from pathfinder.store.fleets import KnownFleet
 from pathfinder.store.requests import Asker
 from pathfinder.store.tallies import Tallies
@@ -361,6 +361,47 @@ async def test_counts_that_are_kept_are_what_counting_anew_gives(fleet: Fleet, p
         assert all(np.array_equal(counts, other.tallies[key]) for key, counts in one.tallies.items())
         assert {key for key, counts in one.averse.items() if counts.any()} == other.averse.keys()
         assert all(np.array_equal(one.averse[key], counts) for key, counts in other.averse.items())
+
+
+async def test_only_dislikes_that_somebody_in_the_batch_may_meet_are_counted(fleet: Fleet, process: Process) -> None:
+    """However many applications there are that want to be apart; a condition that lists no value may meet anybody."""
+    await zones(fleet, a=3)
+    for app in ("web", "db", "mail"):
+        await fleet.ask(app, labels={"app": app}, affinity=[{"to": f"app={app}", "rule": "apart"}])
+    await fleet.ask("shy", affinity=[{"to": "app!=db", "rule": "apart"}])
+    await place_pending(process, fleet.cluster_id)
+
+    async def told(*labels: dict[str, str]) -> set[str]:
+        async with process.database.begin() as tx:
+            states, _ = await nodes.snapshot(tx, fleet.cluster_id)
+            there = await Tallies().of(tx, fleet.cluster_id, states, (), keep=False, labels=labels)
+        assert all(counts.sum() == 1 for counts in there.averse.values())
+        return {str(selector) for selector, _ in there.averse}
+
+    assert await told({"app": "web"}, {"app": "db", "own": "1"}) == {"app=web", "app=db", "app!=db"}
+    assert await told({"app": "db"}) == {"app=db"}
+    assert await told({}) == {"app!=db"}
+
+
+async def test_labels_that_nobody_chooses_by_any_more_are_forgotten(
+    fleet: Fleet, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while; the counts stay right."""
+    monkeypatch.setattr(tallies, "UNUSED_BATCHES", 2)
+    await zones(fleet, a=2)
+    await fleet.ask("web", **WEB)
+    await place_pending(process, fleet.cluster_id)
+    kept, seen = Tallies(), []
+
+    for key in ("app", "once", "app", "app", "app"):
+        async with process.database.begin() as tx:
+            states, _ = await nodes.snapshot(tx, fleet.cluster_id)
+            wanted = asking.ask(*_ASKED, {"affinity": [{"to": f"{key}=web"}]})
+            there = await kept.of(tx, fleet.cluster_id, states, [wanted], keep=True)
+        assert [int(counts.sum()) for counts in there.tallies.values()] == [key == "app"]
+        seen.append(there.keys)
+
+    assert seen == [{"app"}, {"app", "once"}, {"app", "once"}, {"app", "once"}, {"app"}]
 
 
 async def _something(dice: random.Random, step: int, fleet: Fleet, process: Process) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pathfinder.domain.asking import Effect, Taint, Toleration
-from pathfinder.domain.selectors import Operator, Requirement, Selector, contradiction
+from pathfinder.domain.selectors import Index, Operator, Requirement, Selector, contradiction
 
 KEYS = st.sampled_from(["a", "zone", "node.lxd", "x/y", "a-b", "in", "not"])
 VALUES = st.sampled_from(["", "a", "b", "1", "5.0.2", "in", "not", "A_b-c"])
@@ -125,3 +125,19 @@ def test_a_toleration_with_a_key_alone_puts_up_with_any_value() -> None:
         False,
     ]
     assert not Toleration.parse("other").tolerates(taint)
+
+
+_CONDITIONS = st.sampled_from(
+    ["a=1", "a in (1, 2)", "b", "!b", "a!=1", "a=2,b=1", "b>1,a in (2, 3)", "b not in (1)", ""]
+)
+_LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("123"))
+
+
+@given(st.lists(_CONDITIONS, unique=True), _LABELS)
+def test_an_index_finds_what_asking_each_selector_finds(conditions: list[str], labels: dict[str, str]) -> None:
+    """Each once, whatever kind of condition it is."""
+    chosen = [(Selector.parse(one), one) for one in conditions]
+
+    found = list(Index(chosen).matching(labels))
+
+    assert sorted(found) == sorted(one for selector, one in chosen if selector.matches(labels))
