@@ -85,8 +85,12 @@ STANDBY_LAG = Gauge("pathfinder_standby_lag_bytes", "How far a standby of Postgr
 PREEMPTIONS = Counter("pathfinder_preemptions_total", "Containers that gave way to more urgent ones.")
 PLACEMENTS = Counter(
     "pathfinder_placements_total",
-    "Decisions about containers: placed, unplaceable (it waits), conflict (another scheduler was faster).",
+    "Decisions about containers: placed, unplaceable (it waits), conflict (others were faster time after time).",
     ["outcome"],
+)
+CLAIMS_LOST = Counter(
+    "pathfinder_claims_lost_total",
+    "Times that a container was to be decided again because another scheduler changed its node first.",
 )
 PLUGIN_FAILED = Counter(
     "pathfinder_plugins_failed_total",

@@ -34,7 +34,8 @@ CONFLICT_TRIES = 5
 
 @dataclass(slots=True)
 class Outcome:
-    """What one transaction did. `last` and `full` are of the page that it took. `supply` is the least supply of the
+    """What one transaction did. `last` and `full` are of the page that it took; `conflicts` is how many of it are still
+    to be decided, `claims_lost` how often one was to be decided again. `supply` is the least supply of the
     fleet that unplaceable containers were judged on; `crowded` are the policies of those for which others may have to
     go. `failed` are the nodes where containers failed before. Once it is `holding` nodes, it must not wait for others.
     `faults` are those of plugins that were left out.
@@ -44,6 +45,7 @@ class Outcome:
     last: Container | None = None
     full: bool = False
     conflicts: int = 0
+    claims_lost: int = 0
     holding: bool = False
     supply: int | None = None
     unplaceable: int = 0
@@ -63,6 +65,7 @@ class Outcome:
         telemetry.PLACEMENTS.labels("placed").inc(self.placed)
         telemetry.PLACEMENTS.labels("unplaceable").inc(self.unplaceable)
         telemetry.PLACEMENTS.labels("conflict").inc(self.conflicts)
+        telemetry.CLAIMS_LOST.inc(self.claims_lost)
         for fault in self.faults:
             telemetry.PLUGIN_FAILED.labels(fault.noun, fault.name).inc()
             log.warning("plugin left out", **{fault.noun: fault.name}, reason=fault.words)
@@ -100,6 +103,7 @@ async def place_batch(
     for name, group in groups:
         for _ in range(CONFLICT_TRIES):
             group = await _decide(tx, known, cluster_id, group, *policy_of[name], outcome)
+            outcome.claims_lost += len(group)
             if not group:
                 break
         outcome.conflicts += len(group)

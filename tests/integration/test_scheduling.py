@@ -2,11 +2,13 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
 import pytest
 import workbench
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from workbench import Fleet
@@ -22,6 +24,10 @@ from workers.scheduler import ANYTHING, LOOKS, _look, _place, place_pending
 
 GIB = workbench.GIB
 ASKER = Asker("test", "trace")
+
+
+def _claims_lost() -> float:
+    return REGISTRY.get_sample_value("pathfinder_claims_lost_total") or 0
 
 
 async def commands(process: Process) -> dict[str, list[str]]:
@@ -53,7 +59,11 @@ async def test_a_container_is_placed_claimed_recorded_and_commanded_in_one_go(fl
 
 @pytest.mark.parametrize("schedulers", [2, 4])
 async def test_schedulers_at_once_never_overfill_a_node(
-    fleet: Fleet, process: Process, make_process: workbench.MakeProcess, schedulers: int
+    fleet: Fleet,
+    process: Process,
+    make_process: workbench.MakeProcess,
+    record_property: Callable[[str, object], None],
+    schedulers: int,
 ) -> None:
     """More is asked for than there is room: all room is used, no more, and every container is placed once."""
     dice = random.Random(schedulers)
@@ -62,10 +72,12 @@ async def test_schedulers_at_once_never_overfill_a_node(
     for number in range(8):
         await fleet.ask(*(f"c-{number}-{n}" for n in range(8)), cpu=dice.choice([1, 1, 2]), memory="256MiB")
     many = [make_process(scheduler_batch=dice.choice([3, 7, 500])) for _ in range(schedulers)]
+    before = _claims_lost()
 
     await asyncio.gather(*(place_pending(one, fleet.cluster_id) for one in many))
     await place_pending(process, fleet.cluster_id, news=ANYTHING)  # the sweep
 
+    record_property("claims_lost", _claims_lost() - before)
     await fleet.assert_claims_add_up()
     statuses = list((await fleet.statuses()).values())
     scheduled = statuses.count("SCHEDULED")
@@ -131,8 +143,10 @@ async def test_a_claim_on_a_node_that_changed_meanwhile_is_decided_again(
                 await nodes.set_schedulable(its, await nodes.find(its, cluster_id, "node-0"), False, "somebody", "")
 
     monkeypatch.setattr(KnownFleet, "refresh", and_then_lose)
+    before = _claims_lost()
     await place_pending(process, fleet.cluster_id)
 
+    assert _claims_lost() - before == 1
     assert await fleet.statuses() == {"first": "PENDING"}
     ((message,),) = await fleet.rows("SELECT message FROM containers")
     assert "cordoned" in str(message)
