@@ -14,8 +14,9 @@ from pathfinder.domain.messages import Envelope, Report
 from pathfinder.store import nodes
 from workers.recorder import record_reports
 
-#: Well below the half minute between sweeps: only a hint is so fast.
-AT_ONCE_SECONDS = 15
+#: How long a machine under load may take; sweeps are a hundred times as rare: only a hint can be the cause.
+AT_ONCE_SECONDS = 30
+SWEEP_SECONDS = 3000
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ async def roles(
     """A relay and two schedulers at work, each a process of its own."""
     running = []
     for role in (workers.relay.run, workers.scheduler.run, workers.scheduler.run):
-        process = make_process(broker_url=broker_url)
+        process = make_process(broker_url=broker_url, sweep_seconds=SWEEP_SECONDS)
         running.append((process, asyncio.create_task(role(process))))
 
     async def up() -> bool:
@@ -122,5 +123,5 @@ async def test_many_requests_and_nodes_that_join_one_by_one_are_all_served(fleet
     async def placed() -> bool:
         return set((await fleet.statuses()).values()) == {"SCHEDULED"}
 
-    await eventually(placed, AT_ONCE_SECONDS * 2)
+    await eventually(placed, AT_ONCE_SECONDS)
     await fleet.assert_claims_add_up()
