@@ -102,7 +102,7 @@ class Kind(StrEnum):
 #: Events that put a container in front of the scheduler.
 REQUESTS = frozenset({Kind.CONTAINER_REQUESTED, Kind.CONTAINER_RESCHEDULED, Kind.CONTAINER_PREEMPTED})
 
-#: Events that may let a waiting container be placed.
+#: Events that may let a waiting container be placed: room, or that it need not mind a node any more.
 SUPPLY = frozenset(
     {
         Kind.NODE_REGISTERED,
@@ -112,6 +112,9 @@ SUPPLY = frozenset(
         Kind.NODE_UNCORDONED,
         Kind.NODE_RESTORED,
         Kind.NODE_UPDATED,
+        Kind.NODE_CORDONED,
+        Kind.NODE_DOWN,
+        Kind.NODE_DELETED,
         Kind.CONTAINER_DELETED,
         Kind.CONTAINER_DEPARTED,
         Kind.CONTAINER_PROVISION_FAILED,

@@ -49,17 +49,28 @@ class _Domains:
 
 
 #: After these a container is no longer where it was.
-_LEFT = frozenset({Kind.CONTAINER_DELETED, Kind.CONTAINER_RESCHEDULED, Kind.CONTAINER_PROVISION_FAILED})
+_LEFT = frozenset(
+    {
+        Kind.CONTAINER_DELETED,
+        Kind.CONTAINER_RESCHEDULED,
+        Kind.CONTAINER_PREEMPTED,
+        Kind.CONTAINER_PROVISION_FAILED,
+    }
+)
+
+#: After these a domain may have no node any more that a container could go to: it does not have to be as full then.
+_CLOSED = frozenset({Kind.NODE_CORDONED, Kind.NODE_DOWN, Kind.NODE_DELETED})
 
 
 class _Together:
     """Where company is wanted."""
 
     name = "affinity"
-    wakes = frozenset({Kind.CONTAINER_SCHEDULED, Kind.NODE_UPDATED})
 
     def __init__(self, domains: _Domains, rule: Affinity) -> None:
         self.domains, self._rule = domains, rule
+        # Where its own kind has left, it is the first, which may go anywhere.
+        self.wakes = frozenset({Kind.CONTAINER_SCHEDULED, Kind.NODE_UPDATED}) | (_LEFT if domains.grows else set())
 
     def mask(self) -> Mask:
         counts = self.domains.counts
@@ -96,7 +107,7 @@ class _Even:
     """An even share for each domain that has a node the request could go to."""
 
     name = "spread"
-    wakes = _LEFT | {Kind.CONTAINER_SCHEDULED, Kind.NODE_UPDATED}
+    wakes = _LEFT | _CLOSED | {Kind.CONTAINER_SCHEDULED, Kind.NODE_UPDATED}
 
     def __init__(self, fleet: Fleet, domains: _Domains, rule: Spread, suitable: Mask) -> None:
         self.domains, self._rule = domains, rule

@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from workbench import Fleet, MakeProcess
 
 from pathfinder.bootstrap import Process
+from pathfinder.domain.messages import SUPPLY, Kind
 from pathfinder.domain.patches import NodePatch
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.scheduling import asking
-from pathfinder.store import claims, clusters, nodes, requests, tallies, upkeep
+from pathfinder.store import claims, clusters, containers, nodes, preemption, requests, tallies, upkeep
 from pathfinder.store.fleets import KnownFleet
 from pathfinder.store.requests import Asker
 from pathfinder.store.tallies import Tallies
@@ -185,6 +186,69 @@ async def test_each_change_of_a_node_lets_in_what_waits_for_it(fleet: Fleet, pro
     await place_pending(process, fleet.cluster_id, news=ANYTHING)
 
     assert (await fleet.statuses())["waits"] == "SCHEDULED", await message(fleet, "waits")
+
+
+CLOSING = {
+    Kind.NODE_CORDONED: "UPDATE nodes SET schedulable = false, generation = generation + 1 WHERE hostname = 'b-0'",
+    Kind.NODE_DOWN: "UPDATE nodes SET status = 'DOWN', generation = generation + 1 WHERE hostname = 'b-0'",
+    Kind.NODE_DELETED: "DELETE FROM nodes WHERE hostname = 'b-0'",
+}
+
+
+@pytest.mark.parametrize("kind", CLOSING)
+async def test_who_waits_for_an_even_share_goes_on_when_a_zone_is_closed(
+    fleet: Fleet, process: Process, kind: Kind
+) -> None:
+    """A zone that has no node for it any more need not be as full as the others."""
+    await zones(fleet, a=1)
+    await fleet.node("b-0", labels={"zone": "b"}, cpu_millicores=1000)
+    await fleet.ask("web-1", "web-2", cpu=2, **WEB, spread=[{"of": "app=web", "over": "zone"}])
+    await place_pending(process, fleet.cluster_id)
+    assert list((await where(fleet)).values()) == ["a-0"]
+
+    await fleet.rows(f"{CLOSING[kind]} RETURNING id")
+    await place_pending(process, fleet.cluster_id, news={kind})
+
+    assert kind in SUPPLY
+    assert await where(fleet) == {"web-1": "a-0", "web-2": "a-0"}
+
+
+async def test_who_wants_to_be_apart_goes_where_its_kind_gave_way(fleet: Fleet, process: Process) -> None:
+    """What leaves is nobody's company from the moment it was told to."""
+    await zones(fleet, a=1)
+    (first,) = await fleet.ask("web-1", **WEB, **APART)
+    await place_pending(process, fleet.cluster_id)
+    await fleet.ask("web-2", **WEB, **APART, priority=5)
+    await place_pending(process, fleet.cluster_id)
+    async with process.database.begin() as tx:
+        found = (await containers.lock(tx, [first]))[first]
+        assert found.node_id is not None
+        going = preemption.Going(found.node_id, found.generation, "other")
+        assert await preemption.evict(tx, {first: going}) == 1
+
+    await place_pending(process, fleet.cluster_id, news={Kind.CONTAINER_PREEMPTED})
+
+    assert await where(fleet) == {"web-2": "a-0"}
+
+
+async def test_who_wants_to_be_with_its_kind_goes_anywhere_once_that_has_left(fleet: Fleet, process: Process) -> None:
+    """It is the first then."""
+    await zones(fleet, a=2)
+    near = {"affinity": [{"to": "app=web"}]}
+    (first,) = await fleet.ask("web-1", **WEB, **near)
+    await place_pending(process, fleet.cluster_id)
+    async with process.database.begin() as tx:
+        node = await nodes.find(tx, fleet.cluster_id, (await where(fleet))["web-1"])
+        await nodes.set_schedulable(tx, node, False, "test", "")
+    await fleet.ask("web-2", **WEB, **near)
+    await place_pending(process, fleet.cluster_id)
+    assert "web-2" not in await where(fleet)
+
+    await fleet.rows("UPDATE containers SET status = 'DELETED', node_id = NULL WHERE id = :id RETURNING id", id=first)
+    await fleet.rows("UPDATE nodes SET generation = generation + 1 RETURNING id")
+    await place_pending(process, fleet.cluster_id, news={Kind.CONTAINER_DELETED})
+
+    assert "web-2" in await where(fleet)
 
 
 MEANWHILE = {
