@@ -21,7 +21,7 @@ from pathfinder.scheduling.place import Decision, decide
 from pathfinder.scheduling.plugins import Fault
 from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules
 from pathfinder.scheduling.turns import by_policy
-from pathfinder.store import attempts, claims, clusters, containers, decisions, journal, nodes, policies
+from pathfinder.store import attempts, claims, clusters, containers, decisions, journal, policies
 from pathfinder.store.fleets import KnownFleet
 
 log = structlog.get_logger()
@@ -87,13 +87,15 @@ async def place_batch(
     scorers of `rules`.
     """
     outcome = Outcome()
-    if (supply := await nodes.supply(tx, cluster_id)) != known.offered:
+    if (found := await clusters.standing(tx, cluster_id)) is None:
+        return outcome
+    usual, supply = found
+    if supply != known.offered:
         # The hint of that room is still on its way: whoever is new must not take it before those who wait.
         news, known.offered = SUPPLY.union(news), supply
     page = await containers.take_pending(tx, cluster_id, news=news, after=after, limit=limit)
     pending, outcome.last, outcome.full = page.containers, page.last, page.full
-    usual = await clusters.policy_of(tx, cluster_id) if pending else None
-    if usual is None:
+    if not pending:
         return outcome
     outcome.taken = len(pending)
     outcome.failed = await attempts.failed_nodes(tx, pending)

@@ -73,11 +73,16 @@ async def find(tx: AsyncConnection, name: str) -> Cluster:
     return Cluster(*row)
 
 
-async def policy_of(tx: AsyncConnection, cluster_id: UUID) -> str | None:
-    """The name of a cluster's policy; None if the cluster is gone."""
-    result = await tx.execute(text("SELECT policy FROM clusters WHERE id = :id"), {"id": cluster_id})
-    policy: str | None = result.scalar_one_or_none()
-    return policy
+_STANDING = text("""
+    SELECT k.policy, (SELECT COALESCE(sum(n.supply), 0)::bigint FROM nodes AS n WHERE n.cluster_id = k.id)
+    FROM clusters AS k WHERE k.id = :id
+""")
+
+
+async def standing(tx: AsyncConnection, cluster_id: UUID) -> tuple[str, int] | None:
+    """The name of a cluster's policy, and the sum of its nodes' `supply`; None if the cluster is gone."""
+    row = (await tx.execute(_STANDING, {"id": cluster_id})).one_or_none()
+    return None if row is None else (row[0], row[1])
 
 
 async def all_ids(tx: AsyncConnection) -> list[UUID]:

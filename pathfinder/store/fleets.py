@@ -57,21 +57,25 @@ class KnownFleet:
 
     async def refresh(self, tx: AsyncConnection, cluster_id: UUID) -> None:
         """Take in what changed since the last time."""
-        whole = (await tx.execute(WHOLE, {"cluster_id": cluster_id})).one()
-        if not await self._take_in(tx, cluster_id, whole):
+        if self._horizon is None:
+            rows, same = (await tx.execute(WHOLE, {"cluster_id": cluster_id})).all(), False
+        else:
+            given = {"since": str(self._horizon & _LOWER_HALF), "also": list(self._doubtful)}
+            rows = (await tx.execute(CHANGED, {"cluster_id": cluster_id, **given})).all()
+            same = self._take_in(rows)
+        if not same:
             self._replace([state(row) for row in await tx.execute(SNAPSHOT, {"cluster_id": cluster_id})])
             self._used_at = time.monotonic()
         elif time.monotonic() - self._used_at > USAGE_SECONDS:
             self._use((await tx.execute(USAGE, {"cluster_id": cluster_id})).all())
-        self.supply, self._horizon, self._overcommit = whole.supply, whole.horizon, whole.overcommit
+        self.supply, self._horizon, self._overcommit = rows[0].supplied, rows[0].horizon, rows[0].ratios
         self._doubtful = set()
 
-    async def _take_in(self, tx: AsyncConnection, cluster_id: UUID, whole: Any) -> bool:
-        """Read the rows that changed; whether it is still the same nodes, called and carrying the same."""
-        if self._horizon is None or (whole.nodes, whole.overcommit) != (len(self.states), self._overcommit):
+    def _take_in(self, read: Sequence[Any]) -> bool:
+        """Take in the rows that changed; whether it is still the same nodes, called and carrying the same."""
+        if (read[0].nodes, read[0].ratios) != (len(self.states), self._overcommit):
             return False
-        given = {"since": str(self._horizon & _LOWER_HALF), "also": list(self._doubtful)}
-        found = [state(row) for row in await tx.execute(CHANGED, {"cluster_id": cluster_id, **given})]
+        found = [state(row) for row in read if row.id is not None]
         rows = {self._row_of.get(one.id, -1): one for one in found}
         if -1 in rows or any(not one.alike(self.states[row]) for row, one in rows.items()):
             return False

@@ -30,21 +30,24 @@ _STATE = """
 """
 SNAPSHOT = text(f"{_STATE} ORDER BY n.hostname")
 
+_WHOLE = """
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
+           (SELECT overcommit::text FROM clusters WHERE id = :cluster_id) AS ratios,
+           count(*) AS nodes, COALESCE(sum(supply), 0)::bigint AS supplied
+    FROM nodes WHERE cluster_id = :cluster_id
+"""
+WHOLE = text(_WHOLE)
+
 # A row's own xmin is the transaction that wrote it: nothing has to be kept for this, and no index. Transactions older
 # than a snapshot's xmin had ended when it was taken, so their rows were in it; every other row is read again. Ages are
-# compared, for xmin is only the lower half of a transaction's number. What a row does not tell is read each time.
+# compared, for xmin is only the lower half of a transaction's number. What a row does not tell is read each time. The
+# whole comes along with each row, and alone where there is none.
 CHANGED = text(f"""
-    {_STATE} AND (
+    SELECT w.*, s.* FROM ({_WHOLE}) AS w LEFT JOIN ({_STATE} AND (
         age(n.xmin) <= age(CAST(CAST(:since AS text) AS xid)) OR n.aside_until IS NOT NULL
         OR n.id = ANY(CAST(:also AS uuid[]))
-    ) ORDER BY n.hostname
-""")
-WHOLE = text("""
-    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
-           (SELECT overcommit::text FROM clusters WHERE id = :cluster_id) AS overcommit,
-           count(*) AS nodes, COALESCE(sum(supply), 0)::bigint AS supply
-    FROM nodes WHERE cluster_id = :cluster_id
-""")
+    )) AS s ON true ORDER BY s.hostname
+""")  # noqa: S608 - the text is put together from the constants above
 USAGE = text("""
     SELECT CAST(l.usage ->> 'load_1m' AS float8) * 1000 / NULLIF(n.cpu_millicores, 0) AS cpu_used,
            CAST(l.usage ->> 'memory_used_bytes' AS float8) / NULLIF(n.memory_bytes, 0) AS memory_used
