@@ -5,15 +5,25 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from chaos.conduct import Settings, conduct
-from chaos.faults import AWAY_SHARE, KINDS, plan
+from chaos.faults import AWAY_SHARE, KINDS, Fault, plan
 from chaos.simulated import Simulated
 from chaos.stage import ROLES, Stage
 
 NODES = [f"node-{number:03d}" for number in range(1, 201)]
-BRISK = {"PATHFINDER_INVENTORY_SECONDS": "4", "PATHFINDER_GRACE_SECONDS": "3", "PATHFINDER_SWEEP_SECONDS": "2"}
+BRISK = {
+    "PATHFINDER_INVENTORY_SECONDS": "4",
+    "PATHFINDER_GRACE_SECONDS": "3",
+    "PATHFINDER_SWEEP_SECONDS": "2",
+    "PATHFINDER_HEARTBEAT_SECONDS": "2",
+    "PATHFINDER_LEASE_SECONDS": "6",
+}
+#: Nearly all the time, so that its lease ends and its containers are placed anew. The seed has controllers and services
+#: break in the first half: each time they are back, every node has a lease again.
+DEATH = Fault(1.0, "power nodes off", ("node-001",), 24.0)
 
 
 def test_the_same_seed_breaks_the_same_things() -> None:
@@ -58,10 +68,32 @@ def stage(record: Path) -> Iterator[Stage]:
         made.down()
 
 
+class Deadly(Simulated):
+    """A machine dies besides."""
+
+    def plan(self, settings: Settings) -> list[Fault]:
+        """What will be broken when."""
+        return [DEATH, *super().plan(settings)]
+
+
+async def happened(stage: Stage) -> set[str]:
+    """The kinds of events about the machine that dies, and about what was on it."""
+    connection = await asyncpg.connect(stage.database_url.replace("+asyncpg", ""))
+    try:
+        node = DEATH.targets[0]
+        rows = await connection.fetch("SELECT kind FROM events WHERE node = $1 OR subject_name = $1", node)
+        lost = "SELECT subject_id FROM events WHERE kind = 'container.lost' AND node = $1"
+        rows += await connection.fetch(f"SELECT kind FROM events WHERE subject_id IN ({lost})", node)  # noqa: S608
+    finally:
+        await connection.close()
+    return {row["kind"] for row in rows}
+
+
 async def test_a_short_chaos_loses_and_doubles_nothing(stage: Stage, record: Path) -> None:
-    """Faults of every sort for some seconds, and then the checker has nothing to say."""
-    verdict = await conduct(Simulated(stage, record), Settings(seed=4, seconds=15, pause=0.8), record)
+    """Faults of every sort and a machine's death for some seconds, and then the checker has nothing to say."""
+    verdict = await conduct(Deadly(stage, record), Settings(seed=222, seconds=26, pause=1.0), record)
 
     assert list(verdict.violations) == []
+    assert {"node.down", "container.lost", "container.rescheduled", "node.ready"} <= await happened(stage)
     assert verdict.faults.total() > 10
     assert verdict.requests["create"] > 20
