@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
@@ -103,6 +104,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_testnodedown(node: WorkerController) -> None:
     """Take it from there."""
     _left_out.update(getattr(node, "workeroutput", {}).get("left_out", {}))
+
+
+@pytest.fixture(autouse=True)
+def usual_log() -> Iterator[None]:
+    """Commands have logs go to the standard error of their moment, which pytest closes once the test is over."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session", autouse=True)

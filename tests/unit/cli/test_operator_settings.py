@@ -1,19 +1,10 @@
 """Settings that cannot be: told by the variable's name, before anything is started."""
 
 import sys
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from pathfinder.cli.operator import main
-
-
-@pytest.fixture(autouse=True)
-def usual_log() -> Iterator[None]:
-    """`main` has logs go to the standard error of its moment, which is closed once the test is over."""
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize(
