@@ -61,10 +61,11 @@ _AMOUNTS: bulk.Columns = {
 _GUARDED: bulk.Columns = {**_AMOUNTS, "generation": "bigint"}
 
 # Rows are locked in the order of their ids, so that two writers cannot wait for each other; PostgreSQL looks at the
-# generation again once it has the lock, so a node that changed meanwhile drops out.
+# generation again once it has the lock, so a node that changed meanwhile drops out. What is claimed comes along with
+# the locked rows: PostgreSQL expects few of them, and would look for each among all others, seconds for thousands.
 _TAKE = f"""
-    WITH wanted AS (SELECT * FROM {bulk.rows(_GUARDED, "w")}), held AS (
-        SELECT n.id FROM nodes AS n JOIN wanted AS w ON w.id = n.id
+    WITH held AS (
+        SELECT w.* FROM nodes AS n JOIN {bulk.rows(_GUARDED, "w")} ON w.id = n.id
         WHERE n.generation = w.generation AND n.schedulable AND n.status = 'READY'
           AND (n.aside_until IS NULL OR n.aside_until <= now())
         ORDER BY n.id FOR UPDATE OF n {{}}
@@ -73,21 +74,21 @@ _TAKE = f"""
     SET cpu_claimed = n.cpu_claimed + w.cpu, memory_claimed = n.memory_claimed + w.memory,
         disk_claimed = n.disk_claimed + w.disk, containers = n.containers + w.containers,
         stateful = n.stateful + w.stateful, generation = n.generation + 1
-    FROM held JOIN wanted AS w ON w.id = held.id WHERE n.id = held.id
+    FROM held AS w WHERE n.id = w.id
     RETURNING n.id
 """  # noqa: S608 - the text is put together from the constants above
 _TAKE_OR_WAIT, _TAKE_FREE = text(_TAKE.format("")), text(_TAKE.format("SKIP LOCKED"))
 
 _GIVE_BACK = text(f"""
-    WITH freed AS (SELECT * FROM {bulk.rows(_AMOUNTS, "f")}), held AS (
-        SELECT n.id FROM nodes AS n JOIN freed AS f ON f.id = n.id ORDER BY n.id FOR UPDATE OF n
+    WITH held AS (
+        SELECT f.* FROM nodes AS n JOIN {bulk.rows(_AMOUNTS, "f")} ON f.id = n.id ORDER BY n.id FOR UPDATE OF n
     )
     UPDATE nodes AS n
     SET cpu_claimed = n.cpu_claimed - f.cpu, memory_claimed = n.memory_claimed - f.memory,
         disk_claimed = n.disk_claimed - f.disk, containers = n.containers - f.containers,
         stateful = n.stateful - f.stateful,
         generation = n.generation + 1, supply = n.supply + 1
-    FROM held JOIN freed AS f ON f.id = held.id WHERE n.id = held.id
+    FROM held AS f WHERE n.id = f.id
 """)  # noqa: S608 - the text is put together from the constants above
 
 

@@ -305,14 +305,18 @@ async def expired(tx: AsyncConnection) -> list[Node]:
 async def mark_down(tx: AsyncConnection, ids: set[UUID]) -> None:
     """Nodes whose lease has ended take no more placements, and what they were told is void.
 
-    Looked at once more, in case a heartbeat just came.
+    Looked at once more, in case a heartbeat just came; locked in the order in which claims are taken.
     """
     result = await tx.execute(
         text(f"""
+            WITH silent AS (
+                SELECT n.id FROM nodes AS n JOIN leases AS l ON l.node_id = n.id
+                WHERE n.id = ANY(:ids) AND {_SILENT} ORDER BY n.id FOR UPDATE OF n
+            )
             UPDATE nodes AS n
             SET status = 'DOWN', generation = n.generation + 1, epoch = n.epoch + 1, down_at = now(), fenced_at = NULL,
                 reboot_until = NULL
-            FROM leases AS l WHERE n.id = ANY(:ids) AND l.node_id = n.id AND {_SILENT}
+            FROM silent WHERE n.id = silent.id
             RETURNING n.id, n.cluster_id, n.hostname
         """),  # noqa: S608 - the text is put together from the constant above
         {"ids": list(ids)},
