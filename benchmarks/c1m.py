@@ -38,7 +38,8 @@ def main() -> int:
             arguments.nodes,
             estate.SETTINGS | batch,
             agents=False,
-            copies={"scheduler": arguments.schedulers, "api": 1},
+            # Nodes that do not beat would be declared dead, and deaf.
+            copies={"scheduler": arguments.schedulers, "controller": int(arguments.beating)},
         )
         try:
             fleet.up(Screen())
@@ -121,7 +122,9 @@ def _result(
             "placements: from the first request sent to the last SCHEDULED committed and its command confirmed.",
             "µs: processor time for each container; the cores are shared by all, and by the load.",
             f"{asked['refused']} requests were told to come back later, and did.",
-            f"Nodes {'beat' if arguments.beating else 'do not beat'} while containers are placed.",
+            "Nodes beat while containers are placed."
+            if arguments.beating
+            else "No node beats, and no controller runs.",
         ),
         samples={},
     )
