@@ -309,8 +309,8 @@ def _waiting(now: Situation, open_keys: Collection[str]) -> Iterator[Problem]:
             waiting,
             ProblemKind.CONTAINER_LOST,
             Severity.CRITICAL,
-            f"{_some(waiting)} of cluster {waiting.cluster.name} do not run: the nodes they are on are DOWN.",
-            "Bring the nodes back; or start them afresh elsewhere, without what is on their disks: "
+            f"{_some(waiting)} of cluster {waiting.cluster.name} do not run: their nodes are DOWN or disks gone.",
+            "Bring the nodes back; or start them afresh elsewhere, without what was on their disks: "
             f"`pfi --cluster {waiting.cluster.name} reschedule container {waiting.examples[0]}`.",
         )
 

@@ -101,7 +101,7 @@ def _asked_for() -> Sequence[str]:
     return list(inspect.signature(creating.wishes_of).parameters)
 
 
-app.command("create", epilog="Example: pfi plan create web --count 20 --cpu 2 --memory 4GiB --spread app=web@zone")(
+app.command("create", epilog="Example: pfi plan create web --count 20 --cpu 2 --label app=web --spread app=web@zone")(
     _with_options_of_create(_create)
 )
 
