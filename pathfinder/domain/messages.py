@@ -107,12 +107,11 @@ SUPPLY = frozenset(
     {
         Kind.NODE_REGISTERED,
         Kind.NODE_READY,
-        # What may have run there until then does no more, and is not waited for.
-        Kind.NODE_DOWN,
         Kind.NODE_UNCORDONED,
         Kind.NODE_RESTORED,
         Kind.NODE_UPDATED,
         Kind.NODE_CORDONED,
+        # Also, what may have run there until then does no more, and is not waited for.
         Kind.NODE_DOWN,
         Kind.NODE_DELETED,
         Kind.CONTAINER_DELETED,
