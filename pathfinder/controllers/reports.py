@@ -86,7 +86,8 @@ def _failed(container: Container | None, report: Envelope, node_id: UUID, now: d
         return Verdict(replace(container, message=message, attempts=container.attempts + 1))
     fault = Fault.REQUEST if report.body.get("fault") == Fault.REQUEST else Fault.NODE
     again = retrying.retry_at(container, fault, now)
-    left = bool(report.body.get("left"))
+    # What the agent kept, since it was there before, never ran: nothing is lost with it.
+    left = bool(report.body.get("left") or report.body.get("kept"))
     changes: dict[str, Any] = {
         "message": retrying.message(container, fault, reason, again, left=left),
         "ipaddress": None,
@@ -105,8 +106,6 @@ def _failed(container: Container | None, report: Envelope, node_id: UUID, now: d
         "max_attempts": container.max_attempts,
         "retry_at": None if again is None else again.isoformat(),
     }
-    # What the agent kept, since it was there before, never ran: nothing is lost with it.
-    left = bool(report.body.get("left") or report.body.get("kept"))
     return Verdict(
         changed,
         Kind.CONTAINER_PROVISION_FAILED,

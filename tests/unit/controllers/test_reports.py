@@ -169,6 +169,8 @@ def test_a_failure_that_kept_an_instance_which_never_had_an_address_is_one_like_
     assert verdict.container.status == (Status.PENDING if fault == Fault.NODE else Status.PROVISION_ERROR)
     assert verdict.attempt == Attempt(UUID(int=7), 3, "node-01", fault, "no address")
     assert (verdict.left, verdict.command) == (True, Command.DELETE)
+    waits = "once node-01 says that nothing of it is left there" in (verdict.container.message or "")
+    assert waits == (fault == Fault.NODE)
 
 
 def test_a_deletion_that_was_asked_for_is_done() -> None:
