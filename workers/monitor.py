@@ -78,8 +78,8 @@ class Monitor:
         said = {node_id: body["lease_seconds"] for node_id, body in beats.items() if "lease_seconds" in body}
         sizes = {node_id: Resources(**size) for node_id, body in beats.items() if (size := body.get("capacity"))}
         async with self._lead.begin() as tx:
+            await capacity.note(tx, sizes)  # nodes before leases, as whoever registers: neither waits for the other
             await nodes.renew(tx, latest, self._lease_seconds, said)
-            await capacity.note(tx, sizes)
             down = await nodes.down(tx, set(latest))
             due = self._calls.due([caller for _, caller in down], steady_now())
             told = {
