@@ -67,8 +67,8 @@ class Tail:
     async def stream(self, reached: Cursor, query: Query) -> AsyncIterator[views.Event]:
         """Every event after `reached` that matches, for as long as the process lives.
 
-        The stream is registered before the past is read and after the present has begun, so between past and present
-        nothing is missed; what both hold is told apart by the cursor.
+        The stream is registered, then the present begins, if it has not, then the past is read: so between past and
+        present nothing is missed. What both hold is told apart by the cursor.
         """
         queue: asyncio.Queue[Window] = asyncio.Queue()
         self._streams.add(queue)

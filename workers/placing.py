@@ -35,9 +35,9 @@ CONFLICT_TRIES = 5
 @dataclass(slots=True)
 class Outcome:
     """What one transaction did. `last` and `full` are of the page that it took; `conflicts` is how many of it are still
-    to be decided, `claims_lost` how often one was to be decided again. `supply` is the least supply of the
-    fleet that unplaceable containers were judged on; `crowded` are the policies of those for which others may have to
-    go. `failed` are the nodes where containers failed before. Once it is `holding` nodes, it must not wait for others.
+    to be decided, `claims_lost` how often one was to be decided again. `supply` is the least supply of the fleet that
+    unplaceable containers were judged on; `crowded` are the policies of those for which others may have to go.
+    `failed` are the nodes where containers failed before. Once it is `holding` nodes, it must not wait for others.
     `faults` are those of plugins that were left out.
     """
 

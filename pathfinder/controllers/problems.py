@@ -93,8 +93,7 @@ def _services(now: Situation, open_keys: Collection[str]) -> Iterator[Problem]:
     """Where nobody has ever said a word, not even the process that looks, nothing is concluded."""
     by_role: dict[str, list[RoleSeen]] = {role: [] for role in (NEEDED if now.roles else ())}
     for seen in now.roles:
-        by_role.setdefault(seen.role, [])
-        by_role[seen.role].append(seen)
+        by_role.setdefault(seen.role, []).append(seen)
     for role, processes in sorted(by_role.items()):
         alive = [one for one in processes if one.silent < SILENT_SECONDS.opens]
         advice = f"See its log (`pathfinder logs {role}`) and start it (`pathfinder up`, or `pathfinder run {role}`)."

@@ -40,9 +40,9 @@ EVER = datetime(1970, 1, 1, tzinfo=UTC)
 async def next_due(tx: AsyncConnection, since: datetime) -> tuple[Due | None, datetime]:
     """The earliest moment at which something is to be tried again, and the moment now, both by the database's clock.
 
-    A failed provision stays due until it is placed or waits for room; one that may have left something running is due
-    by an event, `container.departed`. A node that was set aside is due once, when its
-    time is over: of those, only what came after `since` is told, which is the moment of the last look.
+    A failed provision stays due until it is placed or waits for room; one that may have left something running is not
+    due before that is gone. A node that was set aside is due once, when its time is over: of those, only what came
+    after `since` is told, which is the moment of the last look.
     """
     now: datetime = (await tx.execute(text("SELECT now()"))).scalar_one()
     row = (await tx.execute(_DUE, {"since": since})).one_or_none()
