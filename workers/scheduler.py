@@ -29,8 +29,9 @@ from workers.preempting import make_room
 
 log = structlog.get_logger()
 
-#: Events after which something may be due at a later moment.
-LATER = frozenset({Kind.CONTAINER_PROVISION_FAILED})
+#: Events after which something may be due at a later moment: a provision failed; or what might have run on of one that
+#: failed before does so no more, so that it is due when its pause is over.
+LATER = frozenset({Kind.CONTAINER_PROVISION_FAILED, Kind.CONTAINER_DEPARTED, Kind.NODE_DOWN})
 
 #: For those that wait, whatever they wait for.
 ANYTHING = frozenset(Kind)
