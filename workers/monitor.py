@@ -9,6 +9,7 @@ import structlog
 from aio_pika import Message
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
@@ -77,21 +78,26 @@ class Monitor:
         # Agents of before do not say how long they count on it.
         said = {node_id: body["lease_seconds"] for node_id, body in beats.items() if "lease_seconds" in body}
         sizes = {node_id: Resources(**size) for node_id, body in beats.items() if (size := body.get("capacity"))}
-        async with self._lead.begin() as tx:
-            await capacity.note(tx, sizes)  # nodes before leases, as whoever registers: neither waits for the other
-            await nodes.renew(tx, latest, self._lease_seconds, said)
-            down = await nodes.down(tx, set(latest))
-            due = self._calls.due([caller for _, caller in down], steady_now())
-            told = {
-                node.hostname: [commands.rejoin(str(node.cluster_id), str(node.id))]
-                for node, _ in down
-                if node.id in due
-            }
-            await journal.record(tx, [], told)
+        try:
+            async with self._lead.begin() as tx:
+                await capacity.note(tx, sizes)  # nodes before leases, as whoever registers: neither waits for the other
+                await nodes.renew(tx, latest, self._lease_seconds, said)
+                await self._call_back(tx, set(latest))
+        except BaseException:
+            self._calls.forget()
+            raise
         for one in heard:
             if one.kind == MARK and one.subject in self._marks:
                 self._marks[one.subject].set()
         await pause(self._process.stopping, BATCH_SECONDS)
+
+    async def _call_back(self, tx: AsyncConnection, heard: set[UUID]) -> None:
+        down = await nodes.down(tx, heard)
+        due = self._calls.due([caller for _, caller in down], steady_now())
+        told = {
+            node.hostname: [commands.rejoin(str(node.cluster_id), str(node.id))] for node, _ in down if node.id in due
+        }
+        await journal.record(tx, [], told)
 
     async def _watch(self) -> None:
         channel = await self._connection.channel()

@@ -58,3 +58,7 @@ class Calls:
                 self._called[one.id] = one.generation, now
                 due.add(one.id)
         return due
+
+    def forget(self) -> None:
+        """Whoever counts as called may never have been."""
+        self._called = {}
