@@ -155,19 +155,24 @@ def numbered(names: Sequence[str], count: int) -> list[str]:
 
 
 def _tell(ctx: typer.Context, ask: Callable[[Client], Awaitable[Plan]], output: Output) -> None:
-    plan = run(ctx, ask)
+    show(run(ctx, ask), output)
+
+
+def show(plan: Plan, output: Output, above: Sequence[str] = (), below: Sequence[str] = ()) -> None:
+    """Tell a plan, for people between these lines; the exit code says whether all would fit."""
     if output in (Output.JSON, Output.YAML):
         documents([plan], output, single=True)
     elif output is Output.NAME:
         for one in plan.waiting:
             say(harmless(one.hostname))
     else:
-        say("\n".join(told(plan, wide=output is Output.WIDE, colour=has_colour(sys.stdout))))
+        lines = _told(plan, wide=output is Output.WIDE, colour=has_colour(sys.stdout))
+        say("\n".join([*above, *lines, *below]))
     if not plan.fits:
         raise typer.Exit(ExitCode.WOULD_WAIT)
 
 
-def told(plan: Plan, *, wide: bool, colour: bool) -> list[str]:
+def _told(plan: Plan, *, wide: bool, colour: bool) -> list[str]:
     """A sentence, then what should worry somebody, then where the others would go; `wide`: each of them."""
     total = len(plan.placed) + len(plan.waiting)
     words = "all would have a node" if plan.fits else f"{len(plan.waiting)} of {total} would wait"

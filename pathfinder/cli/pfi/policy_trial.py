@@ -1,6 +1,5 @@
 """`pfi policy test`: what a policy would do, before it is written."""
 
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -8,13 +7,11 @@ import typer
 from pathfinder.cli.pfi import plan as planning
 from pathfinder.cli.pfi import policy_file
 from pathfinder.cli.pfi.explain import REJECTIONS, candidate_columns
-from pathfinder.cli.pfi.failures import ExitCode
 from pathfinder.cli.pfi.options import Output, OutputOption
-from pathfinder.cli.pfi.output import documents
 from pathfinder.cli.pfi.policy_file import Written
 from pathfinder.cli.pfi.session import run
 from pathfinder.cli.pfi.table import Table
-from pathfinder.cli.pfi.terminal import harmless, has_colour, say
+from pathfinder.cli.pfi.terminal import harmless
 from pathfinder.client import ApiError, Client
 from pathfinder.domain.views import Plan, Planned, Policy
 
@@ -49,17 +46,7 @@ def trial(
         if all(str(one.get("field", "")).startswith("document.") for one in refusal.problem.errors):
             raise written.refused(refusal) from None
         raise
-    if output in (Output.JSON, Output.YAML):
-        documents([plan], output, single=True)
-    elif output is Output.NAME:
-        for one in plan.waiting:
-            say(harmless(one.hostname))
-    else:
-        colour = has_colour(sys.stdout)
-        say(harmless(_standing(there, written)))
-        say("\n".join([*planning.told(plan, wide=output is Output.WIDE, colour=colour), *_why(plan, written)]))
-    if not plan.fits:
-        raise typer.Exit(ExitCode.WOULD_WAIT)
+    planning.show(plan, output, [harmless(_standing(there, written))], _why(plan, written))
 
 
 async def _tried(
