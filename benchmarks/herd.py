@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -20,6 +21,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from benchmarks import store
 from benchmarks.naming import node_name
 from pathfinder.broker import topology
+from pathfinder.broker.connection import BrokerLost
 from pathfinder.broker.publish import Publisher
 from pathfinder.domain.instances import NodeUsage
 from pathfinder.domain.messages import Command, Envelope, Exchange, Report, decode, encode
@@ -93,9 +95,16 @@ class _Node:
             if (kind := _ANSWER.get(Command(command.kind))) is not None:
                 reports.setdefault(kind, []).append(self._report(kind, command))
         for kind, envelopes in reports.items():
-            await self._publisher.publish(Exchange.REPORTS, kind, encode(envelopes))
+            await self._report_all(kind, encode(envelopes))
         channel: AbstractChannel = message.channel
         await channel.basic_ack(message.delivery_tag or 0)
+
+    async def _report_all(self, kind: Report, body: bytes) -> None:
+        """Again until it is confirmed: of very many at once some take RabbitMQ longer than a publisher waits."""
+        while not self._publisher.channel.is_closed:
+            with suppress(BrokerLost):
+                await self._publisher.publish(Exchange.REPORTS, kind, body)
+                return
 
     def _report(self, kind: Report, command: Envelope) -> Envelope:
         body = {"node_id": self._id, "hostname": command.body["hostname"]}
