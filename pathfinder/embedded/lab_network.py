@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pathfinder.embedded.errors import EmbeddedError, NotReady
+from pathfinder.embedded.lab_bridge import bridge
 from pathfinder.embedded.lxd_setup import free_subnet, routed_networks
-from pathfinder.embedded.node_init import bridge
 from pathfinder.embedded.supervisor import wait_until
 
 #: How many labs may be on one machine at the same time.

@@ -9,9 +9,9 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from ipaddress import ip_interface
 from pathlib import Path
 
+from pathfinder.embedded.lab_bridge import bridge
 from pathfinder.embedded.supervisor import wait_until
 
 _CARD_SECONDS = 10.0
@@ -112,16 +112,6 @@ def _configure_card(order: NodeOrder) -> None:
     _run("ip", "address", "add", order.address, "dev", "br0")
     _run("ip", "link", "set", "br0", "up")
     _run("ip", "route", "add", "default", "via", order.gateway)
-
-
-def bridge(name: str, address: str) -> tuple[str, ...]:
-    """What `ip` is told to make a bridge whose hardware address follows from its IPv4 address, and stays.
-
-    Left to itself a bridge takes the lowest one of its ports. With each container that comes or goes it may be another,
-    and until its neighbours notice, a second or two later, what they send is lost.
-    """
-    hardware = ":".join(f"{part:02x}" for part in (2, 0, *ip_interface(address).ip.packed))
-    return ("link", "add", name, "address", hardware, "type", "bridge", "stp_state", "0", "forward_delay", "0")
 
 
 def _run(*command: str) -> None:
