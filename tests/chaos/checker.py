@@ -156,14 +156,14 @@ def no_instance_is_unaccounted_for(evidence: Evidence) -> Iterator[tuple[str, st
 
 def none_ran_twice_at_once(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """At no time two instances of a container ran, but while a user's reschedule was under way."""
-    moves: dict[str, list[float]] = defaultdict(list)
+    moves: dict[str, list[Request]] = defaultdict(list)
     for request in evidence.requests:
         if request.op == "reschedule" and request.target:
-            moves[request.target].append(request.at)
+            moves[request.target].append(request)
     for container_id, spells in _spells(evidence).items():
         for one, other in combinations(sorted(spells), 2):
             together = min(one.end, other.end) - other.start
-            moved = any(one.start <= at <= other.start for at in moves[container_id])
+            moved = any(_moved(request, one, other) for request in moves[container_id])
             if (one.node, one.generation) != (other.node, other.generation) and together > 0 and not moved:
                 yield (
                     container_id,
@@ -177,6 +177,14 @@ class _Spell(NamedTuple):
     end: float
     node: str
     generation: int
+
+
+def _moved(request: Request, one: _Spell, other: _Spell) -> bool:
+    """Whether that reschedule may be why the other began. What it left may have stood still and gone on meanwhile."""
+    left = request.answers[0][0].generation if request.answers else None
+    return request.at <= other.start and (
+        one.start <= request.until or (left is not None and one.generation <= left < other.generation)
+    )
 
 
 def _spells(evidence: Evidence) -> dict[str, list[_Spell]]:

@@ -1,5 +1,6 @@
 """What the checker judges: plain facts from the tables, the brokers, the machines and the client's own log."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -109,7 +110,8 @@ class Request:
     `op` is create, delete or reschedule; `status` the HTTP status of the definite answer, None if there never was one;
     `answers` each accepted answer's containers (more than one where the client asked again on purpose); `unclear` how
     many tries before the first answer may have been carried out although no answer came; `doomed` marks a create that
-    cannot succeed, by the client's own fault. `target` is the id of the container to delete or reschedule.
+    cannot succeed, by the client's own fault. `target` is the id of the container to delete or reschedule. It was sent
+    for the first time at `at`, and answered for the last time at `until`: what it asks for was done between the two.
     """
 
     number: int
@@ -121,6 +123,7 @@ class Request:
     unclear: int = 0
     doomed: bool = False
     target: str | None = None
+    until: float = math.inf
 
     @property
     def accepted(self) -> bool:

@@ -1,6 +1,7 @@
 """The client's own truth: every request and every answer, a JSON line each, written before anything else happens."""
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from chaos.evidence import Answered, Request
 class _Story:
     first: dict[str, Any]
     status: int | None = None
+    until: float = math.inf
     answers: list[tuple[Answered, ...]] = field(default_factory=list)
     unclear: int = 0
 
@@ -71,6 +73,7 @@ def read(path: Path) -> list[Request]:
             unclear=story.unclear,
             doomed=story.first["doomed"],
             target=story.first["target"],
+            until=story.until,
         )
         for number, story in stories.items()
     ]
@@ -81,6 +84,7 @@ def _tell(story: _Story, line: dict[str, Any]) -> None:
     if not definite(status):
         story.unclear += story.status is None
         return
+    story.until = line["at"]
     story.status = status if story.status is None else story.status
     if 200 <= status < 300:
         story.answers.append(tuple(Answered(one["id"], one["hostname"], one["generation"]) for one in line["said"]))

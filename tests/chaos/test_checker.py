@@ -72,7 +72,7 @@ def sound() -> Evidence:
         requests=[
             Request(1, "create", 0.5, ("web",), 201, ((Answered("1", "web", 0),),) * 2),
             Request(2, "create", 0.5, ("db", "old"), 201, ((Answered("2", "db", 0), Answered("3", "old", 0)),)),
-            Request(3, "reschedule", 2.0, ("db",), 202, ((Answered("2", "db", 1),),), target="2"),
+            Request(3, "reschedule", 2.0, ("db",), 202, ((Answered("2", "db", 1),),), target="2", until=2.1),
             Request(4, "delete", 4.0, ("old",), 202, ((Answered("3", "old", 1),),), target="3"),
         ],
     )
@@ -173,6 +173,10 @@ PLANTED: dict[str, tuple[str, Plant]] = {
             e, history=[*e.history, Change(6.0, "b", "1", 2, True), Change(6.1, "b", "1", 2, False)]
         ),
     ),
+    "two at once after a reschedule was long done": (
+        "none_ran_twice_at_once",
+        lambda e: replace(e, history=[*e.history, Change(6.0, "a", "2", 3, True), Change(6.1, "a", "2", 3, False)]),
+    ),
     "a message left in the outbox": ("nothing_is_left_to_do", lambda e: replace(e, outbox=1)),
     "a message left in a queue": ("nothing_is_left_to_do", lambda e: replace(e, queues={"pathfinder.dead": 1})),
     "a node that is not back": ("nothing_is_left_to_do", node(status="DOWN")),
@@ -192,6 +196,21 @@ PLANTED: dict[str, tuple[str, Plant]] = {
 def test_where_nothing_is_wrong_nothing_is_found() -> None:
     """Reschedules that overlap and deletes included."""
     assert check(sound()) == []
+
+
+def test_a_reschedule_that_was_refused_until_the_container_ran_is_why_there_are_two() -> None:
+    """It is asked for again and again while services are away, and done at any time until it is answered."""
+    early = asked(3, at=0.6, until=2.5)(sound())
+
+    assert check(early) == []
+
+
+def test_a_reschedule_is_why_there_are_two_also_where_the_former_stood_still_meanwhile() -> None:
+    """A node that could not be heard stops what it runs, and starts it again before it is told that it is to go."""
+    sound_one = sound()
+    stops = [Change(1.5, "a", "2", 1, False), Change(2.6, "a", "2", 1, True)]
+
+    assert check(replace(sound_one, history=[*sound_one.history, *stops])) == []
 
 
 @pytest.mark.parametrize("name", PLANTED)
