@@ -6,6 +6,7 @@ that holds its instances answer nothing, while they run on.
 """
 
 import asyncio
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,9 @@ from pathfinder.store.database import Database
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.1
+#: Each of these machines would have cores of its own, and a process that looks after it when the agent is gone: what
+#: else is done on this one must not keep an agent from coming back for as long as a lease lasts.
+NICENESS = -10
 #: The first time, machines are switched on so long after each other.
 FIRST_SECONDS = 0.06
 
@@ -32,6 +36,8 @@ def main() -> None:
     root, host = Path.cwd(), int(sys.argv[1])
     plan = wiring.Plan.read(root)
     configure_logging(Settings(log_level="warning"))
+    with suppress(PermissionError):
+        os.nice(NICENESS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_all(root, plan, host))
 
