@@ -21,7 +21,8 @@ class Container:
     `attempts` counts the provisions in a row that failed; it is not placed before `retry_at`. `takeover` is set by an
     operator who wants a LOST container elsewhere although its disk is on the lost node, `decided` by a scheduler on
     what it decided just now. While it is `waiting` for room, `wakes` are the kinds of event after which there may be
-    some. No `policy`: its cluster's. Containers of one `gang` are placed all at once or not at all.
+    some. No `policy`: its cluster's. Containers of one `gang` are placed all at once or not at all. A replica has a
+    `deployment_id`, and is of that `revision` of its template.
     """
 
     id: UUID
@@ -48,6 +49,8 @@ class Container:
     policy: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     gang: UUID | None = None
+    deployment_id: UUID | None = None
+    revision: int = 0
     decided: bool = False
     wakes: frozenset[str] = frozenset()
 

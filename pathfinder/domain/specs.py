@@ -17,6 +17,8 @@ from pydantic import (
 from pathfinder.domain import names, rules
 from pathfinder.domain.asking import MOST_PRIORITY
 from pathfinder.domain.attempts import DEFAULT_ATTEMPTS, MOST_ATTEMPTS
+from pathfinder.domain.bootstrapping import MOST_BOOTSTRAPPERS, Bootstrapper, File
+from pathfinder.domain.checks import MOST_CHECKS, Check, RestartPolicy
 from pathfinder.domain.fields import Body, Cpu, Disk, Hostname, Image, LabelKey, Labels, Memory
 from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.patches import Overcommit, Quota
@@ -77,6 +79,16 @@ class ContainerSpec(Body):
     affinity: list[rules.AffinityRule] = Field(default_factory=list, max_length=16)
     spread: list[rules.SpreadRule] = Field(default_factory=list, max_length=16)
     budget: rules.BudgetRule | None = None
+    environment: dict[Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]{0,254}$")], str] = Field(
+        default_factory=dict, max_length=256, description="Environment of everything that is run in it."
+    )
+    files: list[File] = Field(default_factory=list, max_length=64, description="Files written before its first start.")
+    user_data: Annotated[str, Field(min_length=1)] | None = Field(None, description="cloud-init's user data.")
+    checks: list[Check] = Field(default_factory=list, max_length=MOST_CHECKS, description="All must be well.")
+    restart: RestartPolicy = Field(default_factory=RestartPolicy)
+    bootstrappers: list[Bootstrapper] = Field(
+        default_factory=list, max_length=MOST_BOOTSTRAPPERS, description="Carried out in order once it runs."
+    )
     priority: int = Field(
         0, ge=-MOST_PRIORITY, le=MOST_PRIORITY, description="Higher goes first, and may displace if the policy says so."
     )

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ _BEGINNING = UUID(int=0)
 _SPEC = (
     *("profiles", "config", "devices", "max_attempts", "limits", "node_labels", "architecture", "constraints"),
     *("pool", "tolerations", "affinity", "spread", "budget"),
+    *("environment", "files", "user_data", "checks", "restart", "bootstrappers"),
 )
 
 _INSERT: bulk.Columns = {
@@ -40,6 +42,7 @@ _INSERT: bulk.Columns = {
     "priority": "bigint",
     "policy": "text",
     "averse": "boolean",
+    "revision": "bigint",
 }
 
 
@@ -51,12 +54,15 @@ async def insert(
     trace_id: str,
     *,
     together: bool = False,
+    deployment_id: UUID | None = None,
+    revisions: Mapping[UUID, int] = MappingProxyType({}),
 ) -> list[int]:
     """Insert `new` PENDING containers by their ids, all or none; their generations in that order.
 
     A hostname that was used before goes on counting generations where it stopped, so that late messages about its
     predecessor are older than everything about its successor; where that was pruned, its cluster knows a number that
-    is great enough. Those that go `together` are a gang. Raises AlreadyExists.
+    is great enough. Those that go `together` are a gang; the replicas of a deployment are of these `revisions` of it.
+    Raises AlreadyExists.
     """
     first, specs = next(iter(new)), new.values()
     gang = {"gang": {"id": str(first), "size": len(new)}} if together else {}
@@ -77,15 +83,17 @@ async def insert(
             "priority": spec.priority,
             "policy": spec.policy,
             "averse": spec.averse,
+            "revision": revisions.get(id_, 0),
         }
         for id_, spec in new.items()
     ]
     result = await tx.execute(
         text(f"""
             INSERT INTO containers (id, cluster_id, hostname, image, type, cpu_millicores, memory_bytes, disk_bytes,
-                                    labels, spec, priority, policy, averse, gang, trace_id, generation)
+                                    labels, spec, priority, policy, averse, revision, gang, deployment_id, trace_id,
+                                    generation)
             SELECT id, :cluster_id, hostname, image, type, cpu, memory, disk, labels::jsonb, spec::jsonb,
-                   priority, policy, averse, CAST(:gang AS uuid), :trace_id,
+                   priority, policy, averse, revision, CAST(:gang AS uuid), CAST(:deployment_id AS uuid), :trace_id,
                    GREATEST((SELECT generation_floor FROM clusters WHERE id = :cluster_id),
                             (SELECT max(c.generation) FROM containers AS c
                              WHERE c.cluster_id = :cluster_id AND c.hostname = n.hostname))
@@ -97,6 +105,7 @@ async def insert(
             "cluster_id": cluster_id,
             "trace_id": trace_id,
             "gang": first if together else None,
+            "deployment_id": deployment_id,
             **bulk.parameters(_INSERT, rows),
         },
     )
@@ -122,7 +131,7 @@ _STATE = """
     SELECT c.id, c.cluster_id, c.hostname, c.image, c.type, c.status, c.generation, c.node_id, n.hostname AS node,
            c.ipaddress, c.cpu_millicores, c.memory_bytes, c.disk_bytes, CAST(c.spec AS text) AS spec,
            c.waiting, c.wakes, c.message, c.decision_id, c.trace_id, c.status_at, c.attempts, c.retry_at, c.takeover,
-           c.priority, c.policy, CAST(c.labels AS text) AS labels, c.gang
+           c.priority, c.policy, CAST(c.labels AS text) AS labels, c.gang, c.deployment_id, c.revision
     FROM containers AS c LEFT JOIN nodes AS n ON n.id = c.node_id
 """
 _BY_ID = text(f"{_STATE} WHERE c.id = ANY(:ids) ORDER BY c.id FOR UPDATE OF c")
@@ -264,6 +273,8 @@ def _container(row: Any) -> Container:
         policy=row.policy,
         labels=_shared(row.labels),
         gang=row.gang,
+        deployment_id=row.deployment_id,
+        revision=row.revision,
     )
 
 
@@ -283,6 +294,7 @@ _SAVE: bulk.Columns = {
     "retry_at": "timestamptz",
 }
 _UPDATE = text(f"""
+    WITH changed AS (
     UPDATE containers AS c
     SET status = s.status, generation = s.generation, node_id = s.node_id, ipaddress = s.ipaddress,
         waiting = s.waiting, wakes = string_to_array(s.wakes, ' '), message = s.message,
@@ -293,11 +305,16 @@ _UPDATE = text(f"""
         status_at = CASE WHEN c.status = s.status THEN c.status_at ELSE now() END
     FROM {bulk.rows(_SAVE, "s")}
     WHERE c.id = s.id
+    RETURNING c.deployment_id
+    )
+    INSERT INTO touches (deployment_id) SELECT DISTINCT deployment_id FROM changed WHERE deployment_id IS NOT NULL
 """)  # noqa: S608 - the text is put together from the constants above
 
 
 async def save(tx: AsyncConnection, changed: Sequence[Container]) -> None:
-    """Write containers that were locked in this transaction and changed with `Container.to` or `replace`."""
+    """Write containers that were locked in this transaction and changed with `Container.to` or `replace`, and that
+    their deployments are to be looked at.
+    """
     if not changed:
         return
     items = [

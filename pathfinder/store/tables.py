@@ -154,6 +154,9 @@ class Container(SQLModel, table=True):
     LOST container that an operator wants elsewhere although its disk is on the lost node. `averse` says that its spec
     has a rule to be apart from others. `policy` is None where its cluster's applies; `decision_id` is what put it where
     it is, or left it waiting. `gang` is the same for containers that are placed at once or not at all, until they are.
+    A replica has a `deployment_id`, of a deployment that may be gone by now, and the `revision` whose template it is
+    of. `bootstrapped` is the SHA-256 of the bootstrappers that were carried out last. `restarts` counts those by its
+    checks since it was last healthy.
     """
 
     __tablename__ = "containers"
@@ -187,6 +190,12 @@ class Container(SQLModel, table=True):
     averse: bool = Field(sa_column_kwargs={"server_default": text("false")})
     decision_id: UUID | None = None
     gang: UUID | None = None
+    deployment_id: UUID | None = None
+    revision: int = _count()
+    bootstrapped: str | None = Field(default=None, sa_type=Text)
+    health_message: str | None = Field(default=None, sa_type=Text)
+    health_at: datetime | None = _moment()
+    restarts: int = _count()
     trace_id: str = _words("")
     created_at: datetime = _now()
     status_at: datetime = _now()
@@ -218,6 +227,7 @@ class Container(SQLModel, table=True):
             postgresql_where=text("status = 'PENDING' AND waiting"),
         ),
         Index("ix_containers_gang", "gang", "id", postgresql_where=text("gang IS NOT NULL")),
+        Index("ix_containers_deployment", "deployment_id", postgresql_where=text("deployment_id IS NOT NULL")),
         Index("ix_containers_averse", "cluster_id", postgresql_where=text("averse AND node_id IS NOT NULL")),
         Index("ix_containers_policy", "policy", postgresql_where=text("policy IS NOT NULL AND status <> 'DELETED'")),
         Index("ix_containers_deleted", "status_at", postgresql_where=text("status = 'DELETED'")),
@@ -265,6 +275,119 @@ class Attempt(SQLModel, table=True):
     at: datetime = _now()
 
     __table_args__: ClassVar[tuple[Any, ...]] = (Index("ix_attempts_at", "at"),)
+
+
+class Deployment(SQLModel, table=True):
+    """A template and how many replicas of it are wanted.
+
+    `document` is what was applied, but for `replicas`, which autoscaling changes too, and the template, which is that
+    of `revision`. `version` grows with every change of what is wanted. `stable` is the last revision that was rolled
+    out whole; None before the first. `rollout` is how far the present one is. It is looked at again at `wake_at`, if
+    not before. While `leaving` its replicas are deleted, and then it is.
+    """
+
+    __tablename__ = "deployments"
+
+    id: UUID = Field(primary_key=True)
+    cluster_id: UUID = _cluster()
+    name: str = _words()
+    labels: dict[str, str] = _json()
+    document: dict[str, Any] = _json()
+    replicas: int = _count()
+    version: int = _count()
+    revision: int = _count()
+    stable: int | None = Field(default=None, sa_type=BigInteger)
+    paused: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    leaving: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    rollout: dict[str, Any] = _json()
+    message: str | None = Field(default=None, sa_type=Text)
+    wake_at: datetime | None = _moment()
+    created_at: datetime = _now()
+    changed_at: datetime = _now()
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index("uq_deployments_name", "cluster_id", "name", unique=True),
+        Index("ix_deployments_wake_at", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
+    )
+
+
+class Revision(SQLModel, table=True):
+    """One template of a deployment; numbers only grow, and none is ever changed."""
+
+    __tablename__ = "revisions"
+
+    deployment_id: UUID = Field(
+        sa_column=Column(ForeignKey("deployments.id", ondelete="CASCADE"), primary_key=True, nullable=False)
+    )
+    revision: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    template: dict[str, Any] = _json()
+    cause: str = _words("")
+    actor: str = _words()
+    created_at: datetime = _now()
+
+
+class Touch(SQLModel, table=True):
+    """A deployment that must be looked at: a replica of it changed. Written with the change, deleted with the look."""
+
+    __tablename__ = "touches"
+
+    id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
+    deployment_id: UUID
+
+
+class Bootstrap(SQLModel, table=True):
+    """One bootstrapper of one run on a container, and what came of it. `run` grows with each run."""
+
+    __tablename__ = "bootstraps"
+
+    container_id: UUID = Field(
+        sa_column=Column(ForeignKey("containers.id", ondelete="CASCADE"), primary_key=True, nullable=False)
+    )
+    run: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    step: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    name: str = _words()
+    type: str = _words()
+    status: str = _words()
+    attempts: int = _count()
+    exit_code: int | None = Field(default=None, sa_type=BigInteger)
+    output: str = _words("")
+    started_at: datetime = _now()
+    ended_at: datetime | None = _moment()
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (Index("ix_bootstraps_started_at", "started_at"),)
+
+
+class Scaling(SQLModel, table=True):
+    """What autoscaling decided for a deployment, with its numbers; kept where it changed something, or could not."""
+
+    __tablename__ = "scalings"
+
+    id: UUID = Field(primary_key=True)
+    deployment_id: UUID = Field(sa_column=Column(ForeignKey("deployments.id", ondelete="CASCADE"), nullable=False))
+    at: datetime = _now()
+    before: int = _count()
+    after: int = _count()
+    document: dict[str, Any] = _json()
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index("ix_scalings_at", "at"),
+        Index("ix_scalings_deployment", "deployment_id", "at"),
+    )
+
+
+class Measurement(SQLModel, table=True):
+    """A metric of a deployment at a time, as autoscaling saw it: the history forecasts and advice are made from."""
+
+    __tablename__ = "measurements"
+
+    deployment_id: UUID = Field(
+        sa_column=Column(ForeignKey("deployments.id", ondelete="CASCADE"), primary_key=True, nullable=False)
+    )
+    metric: str = Field(primary_key=True, sa_type=Text)
+    at: datetime = Field(sa_column=Column(DateTime(timezone=True), primary_key=True, nullable=False))
+    value: float = Field(sa_type=Double)
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (Index("ix_measurements_at", "at"),)
 
 
 class Policy(SQLModel, table=True):
