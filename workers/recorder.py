@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,15 +16,17 @@ from pathfinder import telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.consume import Delivery, consume
-from pathfinder.controllers import inventory, reports
-from pathfinder.domain import commands
+from pathfinder.controllers import bootstrapping, inventory, reports
+from pathfinder.controllers.bootstrapping import Run
+from pathfinder.domain import commands, runs
 from pathfinder.domain.attempts import Attempt
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import MalformedMessage
 from pathfinder.domain.instances import Fault
+from pathfinder.domain.lifecycle import Status
 from pathfinder.domain.messages import Command, Envelope, Kind, Report
 from pathfinder.failpoints import point
-from pathfinder.store import attempts, claims, containers, journal, nodes, standing
+from pathfinder.store import attempts, bootstraps, claims, containers, journal, nodes, standing
 from workers import dead_letters
 
 log = structlog.get_logger()
@@ -55,6 +57,8 @@ class Work:
     attempts: list[Attempt] = field(default_factory=list)
     #: Placements that end while something of them may be left: their claims stand as departures.
     left: dict[UUID, Container] = field(default_factory=dict)
+    #: Runs of bootstrappers that went on.
+    runs: dict[UUID, Run] = field(default_factory=dict)
     #: How provisions ended, in order.
     outcomes: list[standing.Outcome] = field(default_factory=list)
 
@@ -65,6 +69,7 @@ class Work:
         """
         await containers.save(tx, list(self.changed.values()))
         await attempts.keep(tx, self.attempts)
+        await bootstraps.write(tx, self.runs)
         ended = [
             before[id_]
             for id_, after in self.changed.items()
@@ -105,10 +110,14 @@ async def record_reports(tx: AsyncConnection, envelopes: Sequence[Envelope]) -> 
     before = await containers.lock(tx, {id_ for _, _, id_ in sent})
     now = await attempts.now(tx) if any(one.kind == Report.PROVISION_FAILED for one in envelopes) else datetime.now(UTC)
     work, gone = Work(), []
+    known_runs = await _runs(tx, envelopes)
     for report, node_id, id_ in sent:
         node = senders.get(node_id)
         if node is None:
             continue  # the node was deleted; nothing it says counts any more
+        if report.kind == Report.BOOTSTRAP:
+            _note_run(work, report, node, before.get(id_), known_runs.get(id_))
+            continue
         verdict = reports.judge(work.changed.get(id_) or before.get(id_), report, node.id, now)
         if verdict.container is not None:
             work.changed[id_] = verdict.container
@@ -131,8 +140,50 @@ async def record_reports(tx: AsyncConnection, envelopes: Sequence[Envelope]) -> 
             )
         if report.kind == Report.DELETED:
             gone.append((id_, report.generation, node.id))
+    await _begin_bootstraps(tx, work, before, {node.id: node.epoch for node in senders.values()})
     await _finish_departures(tx, work, gone, before, {node.id: node.hostname for node in senders.values()})
     await work.write(tx, before)
+
+
+async def _runs(tx: AsyncConnection, envelopes: Sequence[Envelope]) -> dict[UUID, Run]:
+    ids = {UUID(one.subject) for one in envelopes if one.kind == Report.BOOTSTRAP}
+    return await bootstraps.last(tx, ids) if ids else {}
+
+
+def _note_run(work: Work, report: Envelope, node: nodes.Node, before: Container | None, known: Run | None) -> None:
+    """How far the bootstrappers of a container are; of another placement or another run it means nothing."""
+    if before is None or known is None or not reports.is_placement(before, report, node.id):
+        return
+    current, run = work.changed.get(before.id, before), work.runs.get(before.id, known)
+    steps = runs.read(report.body.get("steps", ()))
+    outcome = bootstrapping.judge(current, run, int(report.body.get("run", 0)), steps)
+    if outcome is None:
+        return
+    work.runs[before.id] = outcome.run
+    if outcome.container != current:
+        work.changed[before.id] = outcome.container
+    work.facts += [
+        journal.about(outcome.container, kind, f"node:{node.hostname}", body) for kind, body in outcome.facts
+    ]
+
+
+async def _begin_bootstraps(
+    tx: AsyncConnection, work: Work, before: dict[UUID, Container], epochs: Mapping[UUID, int]
+) -> None:
+    """What follows for containers that were just PROVISIONED: their bootstrappers are carried out, unless the instance
+    has that behind it.
+    """
+    starting = []
+    for id_, after in list(work.changed.items()):
+        if after.status != Status.PROVISIONED or before[id_].status == Status.PROVISIONED:
+            continue
+        if bootstrapping.begins(after):
+            starting.append(after)
+        elif (kept := bootstrapping.kept(after)) is not after:
+            work.changed[id_] = kept
+            work.facts.append(journal.about(kept, Kind.CONTAINER_BOOTSTRAPPED, f"node:{kept.node}"))
+    for hostname, told in (await bootstraps.begin(tx, starting, epochs)).items():
+        work.commands[hostname] += told
 
 
 async def _finish_departures(
@@ -185,15 +236,23 @@ async def record_inventory(tx: AsyncConnection, envelope: Envelope, grace: timed
     made = inventory.taken(envelope.at, now)
     if node.down:
         made, grace = now, timedelta()  # it does nothing yet that its list could have missed
-    for repair in inventory.compare(wanted, listed, busy, made, grace):
+    in_hand = set(envelope.body.get("bootstraps", ()))  # agents of before carry out none
+    resumed = []
+    for repair in inventory.compare(wanted, listed, busy, made, grace, in_hand):
         if node.down and not clean and repair.command != Command.DELETE:
             continue  # nothing goes on there before what is stale is gone
         if repair.container is not None:
             work.changed[repair.container.id] = repair.container
             if repair.fact is not None:
                 work.facts.append(journal.about(repair.container, repair.fact, f"node:{node.hostname}", repair.body))
-        if repair.command is not None:
+        if repair.command == Command.BOOTSTRAP:
+            resumed.append(before[UUID(repair.container_id)])
+        elif repair.command is not None:
             work.commands[node.hostname].append(_repair_command(repair, envelope.cluster, before, node.epoch))
+    epochs = {node_id: node.epoch}
+    for hostname, told in (await bootstraps.begin(tx, resumed, epochs, again=False)).items():
+        work.commands[hostname] += told
+    await _begin_bootstraps(tx, work, before, epochs)
     there = {(one.container_id, one.generation) for one in listed}
     gone = [
         (id_, generation, node_id)

@@ -162,6 +162,26 @@ async def attempts(
         return views.Page(items=await listing.attempts(tx, cluster, hostname))
 
 
+@router.post("/{hostname}/rebootstrap", status_code=202, responses=documented(404, 409))
+async def rebootstrap(
+    hostname: str, process: ProcessDep, asking: Operator, trace_id: TraceId, cluster: ClusterName = "default"
+) -> views.Container:
+    """Have a container's bootstrappers carried out again, from the first."""
+    async with process.database.begin() as tx:
+        found = await clusters.find(tx, cluster)
+        id_ = await requests.rebootstrap(tx, found.id, hostname, Asker(asking.actor, trace_id))
+        return await _one(tx, id_)
+
+
+@router.get("/{hostname}/bootstraps", responses=documented(404))
+async def bootstraps(
+    hostname: str, process: ProcessDep, asking: Operator, cluster: ClusterName = "default"
+) -> views.Page[views.Bootstrap]:
+    """The bootstrappers of a container, run by run, oldest first, with what they wrote."""
+    async with process.database.begin() as tx:
+        return views.Page(items=await listing.bootstraps(tx, cluster, hostname))
+
+
 async def _one(tx: AsyncConnection, id_: UUID) -> views.Container:
     (container,) = await listing.containers_by_id(tx, [id_])
     return container

@@ -101,7 +101,7 @@ SCHEDULER = Queue(
 RECORDER = Queue(
     "pathfinder.recorder",
     Exchange.REPORTS,
-    (Report.PROVISIONED, Report.PROVISION_FAILED, Report.DELETED, Report.PROGRESS, Report.INVENTORY),
+    (Report.PROVISIONED, Report.PROVISION_FAILED, Report.DELETED, Report.PROGRESS, Report.BOOTSTRAP, Report.INVENTORY),
     _quorum("pathfinder.recorder", **{"x-max-length": RECORDER_LENGTH, "x-overflow": "reject-publish"}),
 )
 HEARTBEATS = Queue(

@@ -7,7 +7,7 @@ from uuid import uuid4
 from pathfinder.client.connection import segment
 from pathfinder.client.nouns import Noun
 from pathfinder.client.selection import Selection
-from pathfinder.domain.views import Attempt, Container, Explanation, Page
+from pathfinder.domain.views import Attempt, Bootstrap, Container, Explanation, Page
 
 
 class Wishes(TypedDict, total=False):
@@ -37,6 +37,7 @@ class Wishes(TypedDict, total=False):
     budget: Mapping[str, Any]
     priority: int
     policy: str
+    bootstrappers: Sequence[Mapping[str, Any]]
 
 
 class Containers(Noun):
@@ -91,6 +92,15 @@ class Containers(Noun):
         """The provisions of a container that failed, oldest first."""
         answer = await self._connection.ask(Page[Attempt], "GET", f"{_path(hostname)}/attempts", params=self._cluster)
         return answer.items
+
+    async def rebootstrap(self, hostname: str) -> Container:
+        """Ask for its bootstrappers to be carried out again. Not repeated on its own: each request is another run."""
+        return await self._connection.ask(Container, "POST", f"{_path(hostname)}/rebootstrap", params=self._cluster)
+
+    async def bootstraps(self, hostname: str) -> Sequence[Bootstrap]:
+        """The bootstrappers of a container, run by run, oldest first."""
+        path = f"{_path(hostname)}/bootstraps"
+        return (await self._connection.ask(Page[Bootstrap], "GET", path, params=self._cluster)).items
 
 
 def _path(hostname: str) -> str:

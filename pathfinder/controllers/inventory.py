@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from pathfinder.controllers import bootstrapping
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import MalformedMessage
 from pathfinder.domain.lifecycle import RUNNING, ContainerType, Status
@@ -72,12 +73,18 @@ def taken(at: str, now: datetime) -> datetime:
 
 
 def compare(
-    wanted: Sequence[Container], listed: Sequence[Listed], busy: Collection[str], made: datetime, grace: timedelta
+    wanted: Sequence[Container],
+    listed: Sequence[Listed],
+    busy: Collection[str],
+    made: datetime,
+    grace: timedelta,
+    bootstrapped: Collection[str] = (),
 ) -> list[Repair]:
     """The repairs that make the node's list, `made` then, match what is wanted there.
 
     `busy` are ids of containers the agent was working on while it made the list: their entries may be out of date
     already, and a report about them is under way. So may be what changed less than `grace` before it, or after it.
+    `bootstrapped` are ids of those whose bootstrappers it had in hand.
     """
     there = {(one.container_id, one.generation): one for one in listed}
     repairs = []
@@ -85,6 +92,8 @@ def compare(
         if str(container.id) not in busy:
             instance = there.get((str(container.id), container.generation))
             repair = _wanted(container, instance, made - container.status_at >= grace)
+            if repair is None and instance is not None and str(container.id) not in bootstrapped:
+                repair = _bootstrap(container, made - container.status_at >= grace)
             if repair is not None:
                 repairs.append(repair)
     repairs += [
@@ -125,11 +134,18 @@ def _wanted(container: Container, instance: Listed | None, old: bool) -> Repair 
     if instance is None or not instance.running:
         why = "removed behind Pathfinder's back" if instance is None else "not running"
         changed = container.to(Status.SCHEDULED, message=f"Its instance was {why}; it is being brought back.")
+        if instance is None:
+            changed = replace(changed, bootstrapped=None)
         return _repair(container, Command.PROVISION, changed, Kind.CONTAINER_MISSING, why=why)
     if instance.address and instance.address != container.ipaddress:
         changed = replace(container, ipaddress=instance.address)
         return _repair(container, None, changed, Kind.CONTAINER_PROVISIONED, ipaddress=instance.address)
     return None
+
+
+def _bootstrap(container: Container, old: bool) -> Repair | None:
+    """One that should be bootstrapped, and of which its node knows nothing: it was told before the agent died."""
+    return _repair(container, Command.BOOTSTRAP) if old and bootstrapping.idle(container) else None
 
 
 def _found_again(container: Container, instance: Listed | None) -> Repair | None:

@@ -1,7 +1,9 @@
 """The commands a node is given."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
+from typing import Any
 
 from pathfinder.domain.containers import Container
 from pathfinder.domain.instances import InstanceOrder
@@ -35,6 +37,26 @@ def delete(cluster_id: str, container_id: str, hostname: str, generation: int, t
         generation=generation,
         trace_id=trace_id,
         body={"hostname": hostname},
+    )
+
+
+def bootstrap(
+    container: Container, run: int, done: int, bootstrappers: Sequence[Mapping[str, Any]], epoch: int
+) -> Envelope:
+    """Carry out these bootstrappers in order, but for the first that are `done`. A later run takes this one's place."""
+    return Envelope(
+        kind=Command.BOOTSTRAP,
+        cluster=str(container.cluster_id),
+        subject=str(container.id),
+        generation=container.generation,
+        trace_id=container.trace_id,
+        body={
+            "hostname": container.hostname,
+            "epoch": epoch,
+            "run": run,
+            "done": done,
+            "bootstrappers": list(bootstrappers),
+        },
     )
 
 

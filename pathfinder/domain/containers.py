@@ -22,7 +22,8 @@ class Container:
     operator who wants a LOST container elsewhere although its disk is on the lost node, `decided` by a scheduler on
     what it decided just now. While it is `waiting` for room, `wakes` are the kinds of event after which there may be
     some. No `policy`: its cluster's. Containers of one `gang` are placed all at once or not at all. A replica has a
-    `deployment_id`, and is of that `revision` of its template.
+    `deployment_id`, and is of that `revision` of its template. `bootstrapped` tells which bootstrappers were carried
+    out on which placement (see `controllers/bootstrapping.py`).
     """
 
     id: UUID
@@ -51,6 +52,7 @@ class Container:
     gang: UUID | None = None
     deployment_id: UUID | None = None
     revision: int = 0
+    bootstrapped: str | None = None
     decided: bool = False
     wakes: frozenset[str] = frozenset()
 

@@ -85,3 +85,11 @@ class NodeUsage:
     load_15m: float
     memory_used_bytes: int
     disk_used_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """How a command in an instance ended: `exit_code` None if it did not by itself; `output` of both streams."""
+
+    exit_code: int | None
+    output: str

@@ -32,6 +32,7 @@ class Command(StrEnum):
 
     PROVISION = "provision"
     DELETE = "delete"
+    BOOTSTRAP = "bootstrap"
     REJOIN = "rejoin"
 
 
@@ -42,6 +43,7 @@ class Report(StrEnum):
     PROVISION_FAILED = "provision_failed"
     DELETED = "deleted"
     PROGRESS = "progress"
+    BOOTSTRAP = "bootstrap"
     INVENTORY = "inventory"
     HEARTBEAT = "heartbeat"
 
@@ -59,6 +61,11 @@ class Kind(StrEnum):
     CONTAINER_PROGRESS = "container.progress"
     CONTAINER_PROVISIONED = "container.provisioned"
     CONTAINER_PROVISION_FAILED = "container.provision_failed"
+    CONTAINER_BOOTSTRAP_STARTED = "container.bootstrap_started"
+    CONTAINER_BOOTSTRAP_PROGRESS = "container.bootstrap_progress"
+    CONTAINER_BOOTSTRAPPED = "container.bootstrapped"
+    CONTAINER_BOOTSTRAP_FAILED = "container.bootstrap_failed"
+    CONTAINER_REBOOTSTRAPPED = "container.rebootstrapped"
     CONTAINER_MISSING = "container.missing"
     CONTAINER_LOST = "container.lost"
     CONTAINER_TAKEOVER_ASKED = "container.takeover_asked"

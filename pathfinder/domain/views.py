@@ -11,6 +11,7 @@ from pathfinder.domain.instances import Fault
 from pathfinder.domain.lifecycle import ContainerType, Health, Status
 from pathfinder.domain.policies import Change
 from pathfinder.domain.problems import ProblemKind, Severity
+from pathfinder.domain.runs import StepStatus
 from pathfinder.domain.webhooks import Format, State
 
 Item = TypeVar("Item")
@@ -68,6 +69,7 @@ class Container(BaseModel):
         None, description="How much of its group may be away at once: as it was asked for."
     )
     gang: dict[str, Any] | None = Field(None, description="id and size of the group it was to be placed with at once.")
+    bootstrappers: list[str] = Field(default_factory=list, description="What is carried out in it, by name, in order.")
     message: str | None = Field(description="Why it is not where it should be, in words; null when all is well.")
     failed_attempts: int = Field(0, description="How many provisions in a row have failed.")
     max_attempts: int = Field(DEFAULT_ATTEMPTS, description="How many may fail before it is not tried again.")
@@ -85,6 +87,21 @@ class Attempt(BaseModel):
     fault: Fault = Field(description="request: no node could do it; node: another one might.")
     reason: str
     simulated: bool = Field(False, description="True where the node is simulated.")
+
+
+class Bootstrap(BaseModel):
+    """One bootstrapper of one run on a container."""
+
+    run: int = Field(description="Grows with each time they are carried out.")
+    step: int = Field(description="Its place, from 1.")
+    name: str
+    type: str
+    status: StepStatus
+    attempts: int = Field(description="How often it was tried in this run.")
+    exit_code: int | None = Field(description="Of the last try; null where it did not end by itself.")
+    output: str = Field(description="The end of what the last try wrote.")
+    started_at: datetime
+    ended_at: datetime | None
 
 
 class Node(BaseModel):

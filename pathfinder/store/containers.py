@@ -131,7 +131,8 @@ _STATE = """
     SELECT c.id, c.cluster_id, c.hostname, c.image, c.type, c.status, c.generation, c.node_id, n.hostname AS node,
            c.ipaddress, c.cpu_millicores, c.memory_bytes, c.disk_bytes, CAST(c.spec AS text) AS spec,
            c.waiting, c.wakes, c.message, c.decision_id, c.trace_id, c.status_at, c.attempts, c.retry_at, c.takeover,
-           c.priority, c.policy, CAST(c.labels AS text) AS labels, c.gang, c.deployment_id, c.revision
+           c.priority, c.policy, CAST(c.labels AS text) AS labels, c.gang, c.deployment_id, c.revision,
+           c.bootstrapped
     FROM containers AS c LEFT JOIN nodes AS n ON n.id = c.node_id
 """
 _BY_ID = text(f"{_STATE} WHERE c.id = ANY(:ids) ORDER BY c.id FOR UPDATE OF c")
@@ -275,6 +276,7 @@ def _container(row: Any) -> Container:
         gang=row.gang,
         deployment_id=row.deployment_id,
         revision=row.revision,
+        bootstrapped=row.bootstrapped,
     )
 
 
@@ -292,6 +294,7 @@ _SAVE: bulk.Columns = {
     "decided": "boolean",
     "attempts": "bigint",
     "retry_at": "timestamptz",
+    "bootstrapped": "text",
 }
 _UPDATE = text(f"""
     WITH changed AS (
@@ -299,7 +302,7 @@ _UPDATE = text(f"""
     SET status = s.status, generation = s.generation, node_id = s.node_id, ipaddress = s.ipaddress,
         waiting = s.waiting, wakes = string_to_array(s.wakes, ' '), message = s.message,
         explanation = NULL, decision_id = s.decision_id,
-        attempts = s.attempts, retry_at = s.retry_at, takeover = s.takeover,
+        bootstrapped = s.bootstrapped, attempts = s.attempts, retry_at = s.retry_at, takeover = s.takeover,
         gang = CASE WHEN s.status = 'PENDING' THEN c.gang END,
         decided_at = CASE WHEN s.decided THEN now() ELSE c.decided_at END,
         status_at = CASE WHEN c.status = s.status THEN c.status_at ELSE now() END

@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pathfinder.controllers import bootstrapping
 from pathfinder.domain import rules, views
 from pathfinder.domain.attempts import DEFAULT_ATTEMPTS
 from pathfinder.domain.errors import NotFound
@@ -155,6 +156,19 @@ async def attempts(tx: AsyncConnection, cluster: str, hostname: str) -> list[vie
     return [views.Attempt(**row._mapping) for row in reversed(rows.all())]
 
 
+async def bootstraps(tx: AsyncConnection, cluster: str, hostname: str) -> list[views.Bootstrap]:
+    """The bootstrappers of the living container of that name, run by run as far as kept. Raises NotFound."""
+    container = await _container_row(tx, cluster, hostname)
+    rows = await tx.execute(
+        text("""
+            SELECT run, step + 1 AS step, name, type, status, attempts, exit_code, output, started_at, ended_at
+            FROM bootstraps WHERE container_id = :id ORDER BY run, step
+        """),
+        {"id": container.id},
+    )
+    return [views.Bootstrap(**row._mapping) for row in rows]
+
+
 async def _container_row(tx: AsyncConnection, cluster: str, hostname: str) -> Any:
     row = (
         await tx.execute(
@@ -191,6 +205,7 @@ def _container(row: Any) -> views.Container:
         priority=row.priority,
         policy=row.policy,
         **_placing(row.spec),
+        bootstrappers=[step.name for step in bootstrapping.named(row.spec.get("bootstrappers", ()))],
         message=row.message,
         failed_attempts=row.attempts,
         max_attempts=row.spec.get("max_attempts", DEFAULT_ATTEMPTS),

@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pathfinder.controllers import bootstrapping
 from pathfinder.domain import commands
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import (
@@ -22,12 +23,12 @@ from pathfinder.domain.errors import (
     NotPlaced,
 )
 from pathfinder.domain.ids import uuid7
-from pathfinder.domain.lifecycle import RESCHEDULABLE, ContainerType, Status
+from pathfinder.domain.lifecycle import RESCHEDULABLE, RUNNING, ContainerType, Status
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.resources import Resources, format_bytes, format_cpu
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules
-from pathfinder.store import claims, containers, journal, nodes, policies, quotas
+from pathfinder.store import bootstraps, claims, containers, journal, nodes, policies, quotas
 from pathfinder.store.clusters import Cluster
 
 
@@ -196,6 +197,20 @@ async def reschedule(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker
     await containers.save(tx, [pending])
     fact = journal.about(pending, Kind.CONTAINER_RESCHEDULED, asker.actor, {"from": container.node})
     await journal.record(tx, [fact], command)
+    return container.id
+
+
+async def rebootstrap(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker: Asker) -> UUID:
+    """Have a container's bootstrappers carried out again, from the first.
+
+    Raises NotFound, Invalid, IllegalTransition.
+    """
+    container = await _living(tx, cluster_id, hostname)
+    if not bootstrapping.wanted(container):
+        raise Invalid(f"Container {hostname!r} has no bootstrappers; they are asked for when it is created.")
+    if container.status not in RUNNING:
+        raise IllegalTransition(hostname, container.status, Status.PROVISIONED)
+    await bootstraps.again(tx, [container], asker.actor)
     return container.id
 
 

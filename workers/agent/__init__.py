@@ -75,6 +75,7 @@ async def _work(process: Process, runtime: Runtime, membership: Membership, leas
     async with asyncio.TaskGroup() as group:
         beating = group.create_task(_lasting(pulse.run()))
         await process.broker("agent").run(agent.serve, process.stopping)
+        worklist.bootstraps.close()
         beating.cancel()
 
 
@@ -102,6 +103,7 @@ class _Agent:
         self._pulse.reporter = reporter
         try:
             await self._pulse.beat()
+            await self._worklist.bootstraps.connected(reporter)
             async with asyncio.TaskGroup() as both:
                 listing = both.create_task(self._lister.run(reporter))
                 handle = partial(self._worklist.handle, reporter, self._rejoin)
@@ -110,7 +112,7 @@ class _Agent:
                 )
                 listing.cancel()
         finally:
-            self._pulse.reporter = None
+            self._pulse.reporter = self._worklist.bootstraps.reporter = None
 
     async def _rejoin(self) -> None:
         """Register anew and send the full list: the control plane gave this node up, or has news for it."""

@@ -65,4 +65,5 @@ class Lister:
                 for one in instances
             ],
             "busy": sorted(touched),
+            "bootstraps": sorted(self._worklist.bootstraps.in_hand),
         }

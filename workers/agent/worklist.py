@@ -21,6 +21,7 @@ from pathfinder.failpoints import point
 from pathfinder.runtime.port import InstanceExists, Runtime, RuntimeFailure
 from pathfinder.settings import Settings
 from workers.agent.admission import Membership
+from workers.agent.bootstrap import Bootstraps
 from workers.agent.fences import FenceNotKept, Fences
 from workers.agent.lease import Lease
 from workers.agent.progress import Progress
@@ -56,6 +57,7 @@ class Worklist:
         self._busy: Counter[str] = Counter()
         self._watchers: list[set[str]] = []
         self._deletions: set[asyncio.Event] = set()
+        self.bootstraps = Bootstraps(runtime)
         self._fences = Fences(settings.state_dir / "fences.jsonl", self.cluster_id)
 
     @property
@@ -114,12 +116,14 @@ class Worklist:
     async def _in_turn(self, reporter: Reporter, command: Envelope, hostname: str) -> None:
         async with self._turn(hostname, command.subject), self._slots:
             match command.kind:
-                case Command.PROVISION if command.body.get("epoch") != self._membership.now.epoch:
+                case Command.PROVISION | Command.BOOTSTRAP if command.body.get("epoch") != self._membership.now.epoch:
                     log.info("command of an earlier epoch refused", hostname=hostname, generation=command.generation)
                 case Command.PROVISION:
                     await self._provision(reporter, command, read_order(command))
                 case Command.DELETE:
                     await self._delete(reporter, command, hostname)
+                case Command.BOOTSTRAP:
+                    self.bootstraps.start(command)
                 case _:
                     raise MalformedMessage(f"{command.kind} is not a command")
 
@@ -243,6 +247,7 @@ class Worklist:
             found = await self.runtime.instance(hostname)
             point("agent.delete.found")
             if provisioning.deletes(found, self.cluster_id, command.generation):
+                self.bootstraps.cancel(command.subject)
                 await self.runtime.remove(hostname)
         except RuntimeFailure as error:
             # Not reported: the container stays SCHEDULE_DELETION, and the next inventory brings the command again.

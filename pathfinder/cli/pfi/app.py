@@ -29,6 +29,8 @@ VERBS = {
     "delete": "delete",
     "update": "update",
     "reschedule": "reschedule",
+    "rebootstrap": "rebootstrap",
+    "logs": "logs",
     "cordon": "cordon",
     "uncordon": "uncordon",
     "resilience": "resilience",

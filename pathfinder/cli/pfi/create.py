@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ from pathfinder.cli.pfi.result import tell
 from pathfinder.cli.pfi.session import run
 from pathfinder.cli.pfi.terminal import harmless, say
 from pathfinder.cli.pfi.verbs import group
-from pathfinder.cli.pfi.waiting import RUNNING, wait
+from pathfinder.cli.pfi.waiting import BOOTSTRAPPED, RUNNING, wait
 from pathfinder.client import Client
 from pathfinder.client.connection import PATIENCE_SECONDS
 from pathfinder.client.containers import Wishes
@@ -77,6 +78,16 @@ def container(
     priority: placing.Priority = None,
     policy: placing.Policy = None,
     together: placing.Together = False,
+    bootstrap_script: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--bootstrap-script",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Script that is run in it once it runs; may be repeated.",
+        ),
+    ] = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = "10m",
     retry: Annotated[
@@ -114,6 +125,10 @@ def container(
         priority=priority,
         policy=policy,
     )
+    if bootstrap_script:
+        wishes["bootstrappers"] = [
+            {"type": "script", "name": path.name[:63], "script": path.read_text()} for path in bootstrap_script
+        ]
     run(
         ctx,
         lambda client: _create(client, names, wishes, together, output, seconds if wait else None),
@@ -203,7 +218,8 @@ async def _create(
         left, deadline = seconds, clock() + seconds
         for one in made:  # their events are kept, so none that is quick is missed
             with display(sys.stdout if output is ResultOutput.TEXT else sys.stderr) as shown:
-                await wait(client, one, RUNNING, display=shown, seconds=left)
+                ends = BOOTSTRAPPED if one.bootstrappers else RUNNING
+                await wait(client, one, ends, display=shown, seconds=left)
             left = max(0.0, deadline - clock())
         made = [await client.containers.get(one.hostname) for one in made]
     tell(made, output)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 #: Lines of a download's progress are at least this far apart, in percent.
 STEP = 20
 #: The command itself says these when it ends, as its result or its error.
-SAID_BY_RESULT = ("container.provisioned", "container.provision_failed")
+SAID_BY_RESULT = ("container.provisioned", "container.provision_failed", "container.bootstrap_failed")
 
 
 class Display(Protocol):
@@ -45,6 +45,10 @@ def phrase(event: Event) -> str:
         case "container.unplaceable":
             reason = details(event).rstrip(".") or "waiting for a node"
             return reason[0].lower() + reason[1:]  # a sentence of the server's, as part of a line of ours
+        case "container.bootstrap_started":
+            return "its bootstrappers are carried out"
+        case "container.bootstrap_progress":
+            return f"{event.body.get('step')} is done, {event.body.get('done')} of {event.body.get('of')}"
         case "container.requested" | "container.rescheduled" | "container.deletion_scheduled" | "container.deleted":
             return event.kind.partition(".")[2].replace("_", " ")
         case kind:

@@ -19,6 +19,12 @@ RUNNING: Mapping[str, str | None] = {
     "container.provision_failed": "{}",
     "container.deleted": "it was deleted before it ran",
 }
+BOOTSTRAPPED: Mapping[str, str | None] = {
+    "container.bootstrapped": None,
+    "container.bootstrap_failed": "{}",
+    "container.provision_failed": "{}",
+    "container.deleted": "it was deleted before it was bootstrapped",
+}
 GONE: Mapping[str, str | None] = {"container.deleted": None}
 
 
