@@ -60,6 +60,16 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecResult:
+    """How a command in an instance ended: `exit_code` None if it did not by itself; `output` the end of what it wrote,
+    what went to standard error after the rest.
+    """
+
+    exit_code: int | None
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFacts:
     """What a node is: its capacity and software. `machine_id` tells one machine from its clone.
 
@@ -85,11 +95,3 @@ class NodeUsage:
     load_15m: float
     memory_used_bytes: int
     disk_used_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class ExecResult:
-    """How a command in an instance ended: `exit_code` None if it did not by itself; `output` of both streams."""
-
-    exit_code: int | None
-    output: str

@@ -1,14 +1,17 @@
 """The real runtime: LXD (or Incus) over its Unix socket, with pylxd."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from uuid import uuid4
 
 import stamina
 
-from pathfinder.domain.instances import Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
+from pathfinder.domain.bootstrapping import File
+from pathfinder.domain.instances import ExecResult, Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
 from pathfinder.domain.lifecycle import ContainerType
+from pathfinder.runtime import lxd_exec
 from pathfinder.runtime.lxd_address import first_ipv4, wait_for_ipv4
 from pathfinder.runtime.lxd_api import Forgotten, Json, LxdApi
 from pathfinder.runtime.lxd_errors import Absent, Busy
@@ -125,6 +128,21 @@ class LxdRuntime:
     async def remove(self, hostname: str) -> None:
         """Stop it by force and delete it with its disk; absent is success. Raises OperationFailed."""
         await self._until_not_busy(lambda: self._remove(hostname))
+
+    async def push(self, hostname: str, file: File) -> None:
+        """Write a file into an instance, with the directories above it. Raises OperationFailed, RuntimeUnreachable."""
+        await lxd_exec.push(self._api, hostname, file)
+
+    async def execute(
+        self,
+        hostname: str,
+        command: Sequence[str],
+        *,
+        timeout_seconds: float,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> ExecResult:
+        """Run a command in a running instance; see the port."""
+        return await lxd_exec.execute(self._api, hostname, command, timeout_seconds, environment)
 
     async def close(self) -> None:
         """Give back threads and connections."""

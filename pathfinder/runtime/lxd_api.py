@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,19 @@ class LxdApi:
             operation = answer["operation"].rsplit("/", 1)[-1]
             await self._wait(operation, seen, quiet_seconds)
 
+    async def text(self, *path: str) -> str:
+        """What `GET /1.0/<path>` answers where that is no JSON. Raises as `get` does."""
+        return str(await self._in_thread(self._raw, "get", path, {}))
+
+    async def delete(self, *path: str) -> None:
+        """`DELETE /1.0/<path>`, where that is no operation. Raises as `get` does."""
+        await self._call("delete", path, None, None)
+
+    async def put_file(self, hostname: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> None:
+        """Write a file, or make a directory where there is no content. Raises as `get` does."""
+        given: Json = {"params": {"path": path}, "headers": dict(headers), "data": content or b""}
+        await self._in_thread(self._raw, "post", ("instances", hostname, "files"), given)
+
     async def close(self) -> None:
         """Give back threads and connections. Calls under way end by themselves; a process that ends waits for none."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -106,7 +119,16 @@ class LxdApi:
         raise OperationFailed(f"LXD's operation {description!r} made no progress for {quiet_seconds:g} s.")
 
     async def _call(self, method: str, path: tuple[str, ...], body: Json | None, params: Json | None) -> Json:
-        call = asyncio.get_running_loop().run_in_executor(self._pool, self._request, method, path, body, params)
+        arguments: Json = {"json": body} if body is not None else {}
+        if params is not None:
+            arguments["params"] = params
+        answer: Json = await self._in_thread(self._request, method, path, arguments)
+        return answer
+
+    async def _in_thread(
+        self, work: Callable[[str, tuple[str, ...], Json], Any], method: str, path: tuple[str, ...], arguments: Json
+    ) -> Any:
+        call = asyncio.get_running_loop().run_in_executor(self._pool, work, method, path, arguments)
         try:
             # requests' own time-out comes first; this one is for a thread that is stuck in spite of it.
             async with asyncio.timeout(CALL_SECONDS + 5):
@@ -114,18 +136,24 @@ class LxdApi:
         except TimeoutError:
             raise RuntimeUnreachable("LXD did not answer in time; it may still be carrying the call out.") from None
 
-    def _request(self, method: str, path: tuple[str, ...], body: Json | None, params: Json | None) -> Json:
-        arguments: Json = {"json": body} if body is not None else {}
-        if params is not None:
-            arguments["params"] = params
+    def _request(self, method: str, path: tuple[str, ...], arguments: Json) -> Json:
+        answer: Json = self._answer(method, path, arguments, lambda response: response.json())
+        return answer
+
+    def _raw(self, method: str, path: tuple[str, ...], arguments: Json) -> str:
+        text: str = self._answer(method, path, arguments, lambda response: response.content.decode(errors="replace"))
+        return text
+
+    def _answer(
+        self, method: str, path: tuple[str, ...], arguments: Json, read: Callable[[requests.Response], Any]
+    ) -> Any:
         try:
             node = self._client().api
             for segment in path:
                 node = node[quote(segment, safe="")]
-            answer: Json = getattr(node, method)(**arguments).json()
+            return read(getattr(node, method)(**arguments))
         except Exception as error:
             raise translate(error) from error
-        return answer
 
     def _client(self) -> Client:
         """This thread's client: a `requests.Session` may not be shared between threads."""

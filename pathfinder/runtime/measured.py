@@ -8,7 +8,20 @@ from pathfinder import telemetry
 from pathfinder.runtime.port import Runtime, RuntimeFailure
 
 #: The operations that ask something of the machine, by their names in the port.
-OPERATIONS = ("facts", "usage", "images", "instance", "instances", "create", "start", "address", "stop", "remove")
+OPERATIONS = (
+    "facts",
+    "usage",
+    "images",
+    "instance",
+    "instances",
+    "create",
+    "start",
+    "address",
+    "stop",
+    "remove",
+    "push",
+    "execute",
+)
 
 Measurable = TypeVar("Measurable", bound=Runtime)
 

@@ -4,11 +4,13 @@ Each call is idempotent or says clearly that it was already done, carries its ow
 after a crash at any line. `tests/contract/test_runtime.py` holds both implementations to this text.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
+from pathfinder.domain.bootstrapping import File
 from pathfinder.domain.errors import PathfinderError
-from pathfinder.domain.instances import Fault, Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
+from pathfinder.domain.instances import ExecResult, Fault, Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
 
 #: Called while an instance is being made: the stage, and percent done where it is known (0 to 100).
 Progress = Callable[[Stage, int | None], None]
@@ -98,6 +100,26 @@ class Runtime(Protocol):
 
     async def remove(self, hostname: str) -> None:
         """Stop it by force and delete it with its disk; absent is success. Raises OperationFailed."""
+
+    async def push(self, hostname: str, file: File) -> None:
+        """Write a file into an instance, running or not, with the directories above it; one that is there is replaced.
+
+        Raises OperationFailed, RuntimeUnreachable.
+        """
+
+    async def execute(
+        self,
+        hostname: str,
+        command: Sequence[str],
+        *,
+        timeout_seconds: float,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> ExecResult:
+        """Run a command in a running instance, as root, and wait until it has ended; 127 where there is none such.
+
+        Raises OperationFailed if the instance does not run, or if it did not end in time: then it runs on.
+        RuntimeUnreachable.
+        """
 
     async def close(self) -> None:
         """Give back threads and connections."""

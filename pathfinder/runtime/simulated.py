@@ -7,10 +7,15 @@ instance, so one process can play thousands of nodes.
 import asyncio
 import hashlib
 import random
+import re
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
-from pathfinder.domain.instances import Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
+from pathfinder.domain.bootstrapping import File
+from pathfinder.domain.instances import ExecResult, Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
 from pathfinder.domain.resources import Resources
 from pathfinder.runtime.port import (
     ImageNotFound,
@@ -24,6 +29,9 @@ from pathfinder.runtime.port import (
     RuntimeUnreachable,
 )
 from pathfinder.runtime.simulated_journal import Journal
+
+#: What commands and files may tell the simulation to do.
+_TOLD = re.compile(r"simulated:(exit|seconds)=([0-9.]+)")
 
 DEFAULT_CAPACITY = Resources(cpu_millicores=8000, memory_bytes=32 << 30, disk_bytes=500 << 30)
 
@@ -81,6 +89,7 @@ class SimulatedRuntime:
         self._instances: dict[str, Instance] = self._journal.load() if self._journal else {}
         self._mute: set[str] = set()
         self._images: set[str] = set()
+        self._files: dict[tuple[str, str], str] = {}
         #: Set to make every call answer RuntimeUnreachable, as a dead daemon would.
         self.unreachable = False
 
@@ -167,8 +176,34 @@ class SimulatedRuntime:
             return
         await self._take(self._pace.stop_seconds)
         self._mute.discard(hostname)
+        self._files = {key: content for key, content in self._files.items() if key[0] != hostname}
         if self._instances.pop(hostname, None) and self._journal:
             self._journal.removed(hostname)
+
+    async def push(self, hostname: str, file: File) -> None:
+        """Keep a file, for the commands that name it."""
+        self._require(hostname)
+        self._files[hostname, file.path] = file.content
+
+    async def execute(
+        self,
+        hostname: str,
+        command: Sequence[str],
+        *,
+        timeout_seconds: float,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> ExecResult:
+        """Succeed, unless the command, or a file that it names, says `simulated:exit=N` or `simulated:seconds=N`."""
+        if not self._require(hostname).running:
+            raise OperationFailed(f"Container {hostname!r} does not run.")
+        said = "\n".join([*command, *(self._files.get((hostname, each), "") for each in command)])
+        told = {name: float(value) for name, value in _TOLD.findall(said)}
+        if (seconds := told.get("seconds", 0.0)) > timeout_seconds:
+            await asyncio.sleep(timeout_seconds)
+            raise OperationFailed(f"{command[0]!r} did not end within {timeout_seconds:g} s.")
+        await asyncio.sleep(seconds)
+        self._require_reachable()
+        return ExecResult(int(told.get("exit", 0)), f"{shlex.join(command)} (simulated)\n")
 
     async def close(self) -> None:
         """Close the journal."""

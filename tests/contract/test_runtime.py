@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from pathfinder.domain.bootstrapping import File
 from pathfinder.domain.instances import Fault, InstanceOrder, Stage
 from pathfinder.runtime.port import (
     ImageNotHere,
@@ -236,3 +237,41 @@ async def test_facts_and_usage_are_those_of_a_machine(runtime: Runtime) -> None:
     assert facts.capacity.disk_bytes > usage.disk_used_bytes >= 0
     assert facts.capacity.memory_bytes > usage.memory_used_bytes >= 0
     assert facts.machine_id == (await runtime.facts()).machine_id
+
+
+async def test_a_command_is_run_and_tells_how_it_ended(runtime: Runtime, order: MakeOrder) -> None:
+    """A script that was pushed, here; its directories are made, and pushing it again replaces it."""
+    wanted = order()
+    await run(runtime, wanted)
+    path = "/var/lib/pathfinder-test/deep/script"
+    await runtime.push(wanted.hostname, File(path=path, content="exit 1\n"))
+    # A shell does what the last line says, the simulation what it reads in the one before.
+    script = "echo to-$WHOM\n# simulated:exit=3\nexit 3\n"
+    await runtime.push(wanted.hostname, File(path=path, content=script, mode="0700"))
+
+    result = await runtime.execute(
+        wanted.hostname, ["/bin/sh", path], timeout_seconds=20, environment={"WHOM": "somebody"}
+    )
+    well = await runtime.execute(wanted.hostname, ["/bin/true"], timeout_seconds=20)
+
+    assert (result.exit_code, well.exit_code) == (3, 0)
+    assert runtime.kind == "simulated" or result.output == "to-somebody\n"
+
+
+async def test_a_command_that_does_not_end_in_time_is_given_up(runtime: Runtime, order: MakeOrder) -> None:
+    wanted = order()
+    await run(runtime, wanted)
+
+    with pytest.raises(OperationFailed, match="did not end within 1 s"):
+        await runtime.execute(wanted.hostname, ["/bin/sh", "-c", "sleep 5 # simulated:seconds=5"], timeout_seconds=1)
+
+
+async def test_nothing_is_run_in_an_instance_that_does_not_run(runtime: Runtime, order: MakeOrder) -> None:
+    """But files can be written into it."""
+    wanted = order()
+    await runtime.create(wanted, ignore)
+
+    await runtime.push(wanted.hostname, File(path="/etc/pathfinder-test", content="x"))
+
+    with pytest.raises(OperationFailed):
+        await runtime.execute(wanted.hostname, ["/bin/true"], timeout_seconds=10)

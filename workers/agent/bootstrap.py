@@ -33,13 +33,23 @@ DIRECTORY = "/var/lib/pathfinder"
 KILL_SECONDS = 10.0
 
 #: Ends what an agent that died left running of the same step, then becomes the command: an instance runs on without
-#: its agent, and two at once of one script do what neither would.
+#: its agent, and two at once of one script do what neither would. A process is known by its number and start time:
+#: numbers are used again.
 GUARD = (
     "/bin/sh",
     "-c",
-    'pid=$1; shift; mkdir -p "${pid%/*}"; if [ -f "$pid" ]; then kill -9 -- "-$(cat "$pid")" 2>/dev/null; fi; '
-    'if command -v setsid >/dev/null; then exec setsid -w /bin/sh -c \'echo $$ > "$0"; exec "$@"\' "$pid" "$@"; fi; '
-    'exec "$@"',
+    """
+    note=$1; shift; mkdir -p "${note%/*}"
+    since() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+    if [ -f "$note" ] && read -r pid start < "$note" && [ -n "$start" ] && [ "$(since "$pid")" = "$start" ]; then
+        kill -9 "-$pid"
+    fi
+    rm -f "$note"
+    command -v setsid >/dev/null || exec "$@"
+    exec setsid /bin/sh -c '
+        echo "$$ $(sed "s/.*) //" /proc/$$/stat | cut -d " " -f 20)" > "$0"; exec "$@"
+    ' "$note" "$@"
+    """,
     "pathfinder",
 )
 
@@ -134,7 +144,7 @@ class Bootstraps:
             await self._note(run, place, status=StepStatus.RUNNING, attempts=attempt, started_at=started)
             point("agent.bootstrap.step")
             result = await self._try(run.command, place, spec)
-            ended = {"exit_code": result.exit_code, "output": result.output[-OUTPUT_LENGTH:]}
+            ended: dict[str, Any] = {"exit_code": result.exit_code, "output": result.output[-OUTPUT_LENGTH:]}
             if result.exit_code == 0:
                 await self._note(run, place, status=StepStatus.DONE, ended_at=datetime.now(UTC), **ended)
                 return True

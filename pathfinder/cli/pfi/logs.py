@@ -54,7 +54,7 @@ async def _show(client: Client, name: str, *, every: bool, follow: bool) -> None
     said = _say([step for step in steps if every or step.run == last], {})
     if not follow or (steps and _ended([step for step in steps if step.run == last])):
         return
-    selection = EventSelection(subject=one.id, kinds=list(KINDS))
+    selection = EventSelection(subject=one.id, kinds=KINDS)
     async with aclosing(client.events.follow(selection, listener=Notices())) as events:
         async for event in events:
             said = _say(await client.containers.bootstraps(name) if event.kind != "container.deleted" else (), said)
