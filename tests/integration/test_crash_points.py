@@ -33,7 +33,7 @@ import workers.relay
 import workers.scheduler
 from pathfinder.bootstrap import Process
 from pathfinder.embedded.ports import free_port
-from pathfinder.store import tokens
+from pathfinder.store import listing, tokens
 from pathfinder.store.clusters import Cluster
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +65,9 @@ POINTS = {
 #: Points that only a message nobody can process comes by; `test_dead_letters.py` dies there.
 POISON_POINTS = ("aside.published", "aside.acknowledged", "dead_letters.written", "dead_letters.committed")
 
+#: A point that only a container with bootstrappers comes by.
+BOOTSTRAP_POINT = "agent.bootstrap.step"
+
 ROLES: dict[str, Callable[[Process], Awaitable[None]]] = {
     "api": api.serve.run,
     "relay": workers.relay.run,
@@ -90,6 +93,7 @@ def test_every_point_in_the_code_is_died_at() -> None:
     assert {name for path in sources for name in re.findall(r'\bpoint\("([^"]+)"\)', path.read_text())} == {
         *POINTS,
         *POISON_POINTS,
+        BOOTSTRAP_POINT,
     }
 
 
@@ -255,6 +259,27 @@ async def test_a_process_that_dies_at_a_point_costs_nothing(
             await eventually(sound, 60)
         except TimeoutError:
             pytest.fail(f"after a death at {point}: {check(await evidence())}")
+    assert (tmp_path / "marker").exists()
+    await channel.queue_delete(f"pathfinder.node.{made.node}")
+
+
+async def test_an_agent_that_dies_while_it_bootstraps_goes_on_with_it(
+    process: Process,
+    cluster: Cluster,
+    make_process: MakeProcess,
+    broker_url: str,
+    channel: AbstractChannel,
+    tmp_path: Path,
+) -> None:
+    """Its next inventory knows of no run, so it is told again; nothing is called done before it is."""
+    async with place("agent", BOOTSTRAP_POINT, process, make_process, broker_url, tmp_path) as (made, http):
+        scripts = [{"type": "script", "name": name, "script": "true"} for name in ("one", "two")]
+        await ask(made, http, "POST", "/containers", json={"hostname": "web", "bootstrappers": scripts})
+        await until_statuses(process, {"web": "BOOTSTRAPPED"})
+        async with process.database.begin() as tx:
+            steps = await listing.bootstraps(tx, "default", "web")
+
+    assert [(one.run, one.name, one.status) for one in steps] == [(1, "one", "DONE"), (1, "two", "DONE")]
     assert (tmp_path / "marker").exists()
     await channel.queue_delete(f"pathfinder.node.{made.node}")
 
