@@ -35,8 +35,8 @@ CONFLICT_TRIES = 5
 @dataclass(slots=True)
 class Outcome:
     """What one transaction did. `last` and `full` are of the page that it took; `conflicts` is how many of it are still
-    to be decided, `claims_lost` how often one was to be decided again. `supply` is the least supply of the fleet that
-    unplaceable containers were judged on; `crowded` are the policies of those for which others may have to go.
+    to be decided, `claims_lost` how often one was to be decided again. `supply` is the fleet's before anything was
+    looked at; `crowded` are the policies of those for which others may have to go.
     `failed` are the nodes where containers failed before. Once it is `holding` nodes, it must not wait for others.
     `faults` are those of plugins that were left out.
     """
@@ -89,10 +89,10 @@ async def place_batch(
     outcome = Outcome()
     if (found := await clusters.standing(tx, cluster_id)) is None:
         return outcome
-    usual, supply = found
-    if supply != known.offered:
+    usual, outcome.supply = found
+    if outcome.supply != known.offered:
         # The hint of that room is still on its way: whoever is new must not take it before those who wait.
-        news, known.offered = SUPPLY.union(news), supply
+        news, known.offered = SUPPLY.union(news), outcome.supply
     page = await containers.take_pending(tx, cluster_id, news=news, after=after, limit=limit)
     pending, outcome.last, outcome.full = page.containers, page.last, page.full
     if not pending:
@@ -131,7 +131,6 @@ async def _decide(
     first, outcome.holding = not outcome.holding, True
     await known.refresh(tx, cluster_id)
     states = known.states
-    outcome.supply = known.supply if outcome.supply is None else min(known.supply, outcome.supply)
     seed = pending[0].id.int & 0xFFFF_FFFF
     asks, labels = {asking.of(one) for one in pending}, (one.labels for one in pending)
     there = await known.company.of(tx, cluster_id, states, asks, keep=first, labels=labels)

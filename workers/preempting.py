@@ -71,7 +71,7 @@ async def _look(process: Process, company: Tallies, cluster_id: UUID, policy: Po
         waiting = await containers.waiting(tx, cluster_id, policy.name, MOST_WAITING)
         if not waiting:
             return None
-        states, _ = await nodes.snapshot(tx, cluster_id)
+        states = await nodes.snapshot(tx, cluster_id)
         row_of = {one.id: row for row, one in enumerate(states)}
         budgets = await preemption.budgets(tx, cluster_id)
         below = max(one.priority for one in waiting)

@@ -160,13 +160,6 @@ _CHANGE = text("""
 """)
 
 
-# Whoever decides now does so on what was; whoever lets something wait must look again.
-_TOUCH = text("""
-    WITH held AS (SELECT id FROM nodes WHERE cluster_id = :id ORDER BY id FOR UPDATE)
-    UPDATE nodes AS n SET generation = n.generation + 1, supply = n.supply + 1 FROM held WHERE n.id = held.id
-""")
-
-
 async def change(tx: AsyncConnection, name: str, patch: ClusterPatch, usual: Rhythm, actor: str, trace_id: str) -> None:
     """Change what is given. `usual` holds where a cluster has no rhythm of its own. Raises NotFound, Invalid."""
     overcommit = patch.overcommit.model_dump(include=patch.overcommit.model_fields_set)
@@ -184,8 +177,8 @@ async def change(tx: AsyncConnection, name: str, patch: ClusterPatch, usual: Rhy
     if patch.heartbeat_seconds is not None or patch.lease_seconds is not None:
         members = await nodes.of_cluster(tx, row.id)
         told = {node.hostname: [commands.rejoin(str(row.id), str(node.id))] for node in members}
-    if overcommit:
-        await tx.execute(_TOUCH, {"id": row.id})
+    if overcommit or patch.policy is not None:
+        await nodes.touch(tx, [row.id])
     plain = patch.model_dump(exclude_none=True, exclude=set(merged))
     body = {**plain, **{part: value for part, value in merged.items() if value}}
     body |= {"policy": row.policy, "default_image": row.default_image}

@@ -28,8 +28,8 @@ _LOWER_HALF = (1 << 32) - 1
 
 
 class KnownFleet:
-    """The nodes of one cluster. `states` and `fleet` have the same rows, by hostname. `supply` is the nodes' sum of it,
-    `company` what is known of who is where, `offered` the supply that those who wait were last offered.
+    """The nodes of one cluster. `states` and `fleet` have the same rows, by hostname. `company` is what is known
+    of who is where, `offered` the sum of the nodes' `supply` that those who wait were last offered.
 
     Hold `deciding` from a refresh to the end of its transaction: what is read there may be undone with it.
     """
@@ -38,7 +38,6 @@ class KnownFleet:
         self.deciding = asyncio.Lock()
         self.states: list[NodeState] = []
         self.fleet = Fleet.of([])
-        self.supply = 0
         self.offered: int | None = None
         self.company = Tallies()
         self._row_of: dict[str, int] = {}
@@ -68,7 +67,7 @@ class KnownFleet:
             self._used_at = time.monotonic()
         elif time.monotonic() - self._used_at > USAGE_SECONDS:
             self._use((await tx.execute(USAGE, {"cluster_id": cluster_id})).all())
-        self.supply, self._horizon, self._overcommit = rows[0].supplied, rows[0].horizon, rows[0].ratios
+        self._horizon, self._overcommit = rows[0].horizon, rows[0].ratios
         self._doubtful = set()
 
     def _take_in(self, read: Sequence[Any]) -> bool:

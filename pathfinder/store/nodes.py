@@ -1,6 +1,6 @@
 """Nodes: registration, leases, cordons, and the snapshot the scheduler decides on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -32,14 +32,13 @@ class Node:
     down: bool = False
 
 
-async def snapshot(tx: AsyncConnection, cluster_id: UUID) -> tuple[list[NodeState], int]:
-    """Every node of a cluster as the scheduler sees it, and the sum of their `supply`."""
-    rows = (await tx.execute(SNAPSHOT, {"cluster_id": cluster_id})).all()
-    return [state(row) for row in rows], sum(row.supply for row in rows)
+async def snapshot(tx: AsyncConnection, cluster_id: UUID) -> list[NodeState]:
+    """Every node of a cluster as the scheduler sees it."""
+    return [state(row) for row in await tx.execute(SNAPSHOT, {"cluster_id": cluster_id})]
 
 
 async def supply(tx: AsyncConnection, cluster_id: UUID) -> int:
-    """The sum of the nodes' `supply`: it differs from a snapshot's if room may have appeared since."""
+    """The sum of the nodes' `supply`: it moves when room or other rules come."""
     result = await tx.execute(
         text("SELECT COALESCE(sum(supply), 0)::bigint FROM nodes WHERE cluster_id = :cluster_id"),
         {"cluster_id": cluster_id},
@@ -305,7 +304,8 @@ async def expired(tx: AsyncConnection) -> list[Node]:
 async def mark_down(tx: AsyncConnection, ids: set[UUID]) -> None:
     """Nodes whose lease has ended take no more placements, and what they were told is void.
 
-    Looked at once more, in case a heartbeat just came; locked in the order in which claims are taken.
+    Looked at once more, in case a heartbeat just came; locked in the order in which claims are taken. Their `supply`
+    moves, too: an even share need not have them any more.
     """
     result = await tx.execute(
         text(f"""
@@ -314,8 +314,8 @@ async def mark_down(tx: AsyncConnection, ids: set[UUID]) -> None:
                 WHERE n.id = ANY(:ids) AND {_SILENT} ORDER BY n.id FOR UPDATE OF n
             )
             UPDATE nodes AS n
-            SET status = 'DOWN', generation = n.generation + 1, epoch = n.epoch + 1, down_at = now(), fenced_at = NULL,
-                reboot_until = NULL
+            SET status = 'DOWN', generation = n.generation + 1, supply = n.supply + 1, epoch = n.epoch + 1,
+                down_at = now(), fenced_at = NULL, reboot_until = NULL
             FROM silent WHERE n.id = silent.id
             RETURNING n.id, n.cluster_id, n.hostname
         """),  # noqa: S608 - the text is put together from the constant above
@@ -329,12 +329,12 @@ async def set_schedulable(
 ) -> None:
     """Cordon or uncordon; nothing is recorded when it was so already.
 
-    With `reboot_seconds` the node may be silent for so long before it counts as DOWN.
+    With `reboot_seconds` the node may be silent for so long before it counts as DOWN. Its `supply` moves either way:
+    an even share need not have a node that is cordoned.
     """
     result = await tx.execute(
         text("""
-            UPDATE nodes SET schedulable = :schedulable, generation = generation + 1,
-                             supply = supply + CAST(:schedulable AS int),
+            UPDATE nodes SET schedulable = :schedulable, generation = generation + 1, supply = supply + 1,
                              reboot_until = now() + make_interval(secs => CAST(:reboot_seconds AS double precision))
             WHERE id = :id AND (schedulable <> :schedulable OR reboot_until IS NOT NULL
                                 OR CAST(:reboot_seconds AS double precision) IS NOT NULL)
@@ -345,6 +345,18 @@ async def set_schedulable(
         kind = Kind.NODE_UNCORDONED if schedulable else Kind.NODE_CORDONED
         body = {"reboot_within_seconds": reboot_seconds} if reboot_seconds is not None else {}
         await record(tx, [fact(kind, node, actor, trace_id, body)])
+
+
+# Whoever decides now does so on what was; whoever lets something wait must look again.
+_TOUCH = text("""
+    WITH held AS (SELECT id FROM nodes WHERE cluster_id = ANY(:ids) ORDER BY id FOR UPDATE)
+    UPDATE nodes AS n SET generation = n.generation + 1, supply = n.supply + 1 FROM held WHERE n.id = held.id
+""")
+
+
+async def touch(tx: AsyncConnection, clusters: Collection[UUID]) -> None:
+    """Note that other rules hold for placements on the nodes of these clusters."""
+    await tx.execute(_TOUCH, {"ids": list(clusters)})
 
 
 async def delete(tx: AsyncConnection, node: Node, actor: str, trace_id: str) -> None:

@@ -125,7 +125,7 @@ async def _without(
     seed: int,
     rules: Rules,
 ) -> views.Plan:
-    states, _ = await nodes.snapshot(tx, cluster.id)
+    states = await nodes.snapshot(tx, cluster.id)
     rows = _rows(states, hostnames, zone)
     found = (
         await tx.execute(
@@ -184,7 +184,7 @@ async def _ground(
     tx: AsyncConnection, cluster_id: UUID, asks: Sequence[Ask], states: list[NodeState] | None = None
 ) -> _Ground:
     if states is None:
-        states, _ = await nodes.snapshot(tx, cluster_id)
+        states = await nodes.snapshot(tx, cluster_id)
     there = await Tallies().of(tx, cluster_id, states, set(asks), keep=False)
     return _Ground(states, Fleet.of(states, there.tallies, there.averse), there.keys)
 

@@ -19,6 +19,7 @@ from pathfinder.domain.errors import Conflict, Invalid, NotFound
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.policies import USUAL, Change, PolicyDocument
 from pathfinder.scheduling.policy import BUILT_IN, POLICIES, Policy, Rules, compiled, unknown
+from pathfinder.store import nodes
 from pathfinder.store.journal import Fact, record
 
 
@@ -195,6 +196,7 @@ async def apply(
     version = await _append(tx, document.name, wanted, actor)
     body = {"version": version, "description": document.description}
     await _tell(tx, Kind.POLICY_APPLIED, document.name, actor, trace_id, body)
+    await nodes.touch(tx, await _concerned(tx, document.name))
     return Change.CREATED if latest is None else Change.CHANGED
 
 

@@ -84,7 +84,7 @@ async def recorded(tx: AsyncConnection, cluster_id: UUID, cluster: str, since: d
     until = datetime.now(UTC)
     if since >= until:
         raise Invalid(f"{since.isoformat()} is in the future: there is nothing to replay yet.")
-    states, _ = await nodes.snapshot(tx, cluster_id)
+    states = await nodes.snapshot(tx, cluster_id)
     first = await _first(tx, since - _SKEW)
     given = {"cluster_id": cluster_id, "since": since, "first": first, "limit": MOST_CONTAINERS + 1}
     there = (await tx.execute(_THERE, given)).all()

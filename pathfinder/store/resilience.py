@@ -51,7 +51,7 @@ class Surveys:
             last = self._last.get(cluster_id)
             if last is not None and last[0] == version:
                 return last[1]
-            states, _ = await nodes.snapshot(tx, cluster_id)
+            states = await nodes.snapshot(tx, cluster_id)
             residents = await _residents(tx, cluster_id)
             usual = row.policy if row else USUAL
             chosen, _ = (await policies.usable(tx, [usual], usual, self._rules))[usual]

@@ -14,7 +14,7 @@ from pathfinder.scheduling.fleet import UNLIMITED, NodeState, Overcommit
 # A node that is set aside gets nothing; once its time is over, one container at a time: until that one has ended.
 _STATE = """
     SELECT n.id, n.hostname, n.status, n.schedulable, n.cpu_millicores, n.memory_bytes, n.disk_bytes, n.cpu_claimed,
-           n.memory_claimed, n.disk_claimed, n.containers, n.stateful, n.generation, n.supply, n.epoch, n.aside_reason,
+           n.memory_claimed, n.disk_claimed, n.containers, n.stateful, n.generation, n.epoch, n.aside_reason,
            n.pool, n.max_containers, n.max_stateful, CAST(n.labels || n.own_labels AS text) AS labels, n.architecture,
            n.runtime, n.runtime_version, n.pool_driver, CAST(n.capabilities AS text) AS capabilities,
            CAST(n.images AS text) AS images, CAST(n.taints AS text) AS taints,
@@ -33,7 +33,7 @@ SNAPSHOT = text(f"{_STATE} ORDER BY n.hostname")
 _WHOLE = """
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
            (SELECT overcommit::text FROM clusters WHERE id = :cluster_id) AS ratios,
-           count(*) AS nodes, COALESCE(sum(supply), 0)::bigint AS supplied
+           count(*) AS nodes
     FROM nodes WHERE cluster_id = :cluster_id
 """
 WHOLE = text(_WHOLE)

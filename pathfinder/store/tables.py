@@ -71,8 +71,8 @@ class Cluster(SQLModel, table=True):
 class Node(SQLModel, table=True):
     """A machine with its capacity and what its placements claim.
 
-    `generation` grows with every change of the claims and guards them; `supply` grows when room appears, so that a
-    scheduler that is about to let a container wait can see that it looked too early.
+    `generation` grows with every change of the claims and guards them; `supply` grows when room appears or
+    other rules hold, so that a scheduler that is about to let a container wait can see that it looked too early.
 
     `epoch` grows each time it goes DOWN: what it was told before that is void. `down_at` is set while it is DOWN,
     but for one that never was READY; `fenced_at` once somebody else has made sure that nothing runs there. Until

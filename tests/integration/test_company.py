@@ -213,6 +213,40 @@ async def test_who_waits_for_an_even_share_goes_on_when_a_zone_is_closed(
     assert await where(fleet) == {"web-1": "a-0", "web-2": "a-0"}
 
 
+@pytest.mark.parametrize("kind", [Kind.NODE_CORDONED, Kind.NODE_DOWN])
+async def test_who_is_let_wait_at_the_very_moment_a_zone_is_closed_is_looked_at_again(
+    fleet: Fleet, process: Process, make_process: MakeProcess, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    """The hint of it finds nobody waiting yet, so whoever judged looks once more."""
+    await zones(fleet, a=1)
+    await fleet.node("b-0", labels={"zone": "b"}, cpu_millicores=1000)
+    wishes = {"cpu": 2, **WEB, "spread": [{"of": "app=web", "over": "zone"}]}
+    await fleet.ask("web-1", **wishes)
+    await place_pending(process, fleet.cluster_id)
+    await fleet.ask("web-2", **wishes)
+    refresh, other = KnownFleet.refresh, make_process()
+    to_be_closed = True
+
+    async def and_then_it_is_closed(known: KnownFleet, tx: AsyncConnection, cluster_id: UUID) -> None:
+        nonlocal to_be_closed
+        await refresh(known, tx, cluster_id)
+        if to_be_closed:
+            to_be_closed = False
+            async with other.database.begin() as elsewhere:
+                node = await nodes.find(elsewhere, fleet.cluster_id, "b-0")
+                if kind == Kind.NODE_CORDONED:
+                    await nodes.set_schedulable(elsewhere, node, False, "test", "")
+                else:
+                    await elsewhere.execute(text("UPDATE leases SET until = now() - interval '1 hour'"))
+                    await nodes.mark_down(elsewhere, {node.id})
+
+    monkeypatch.setattr(KnownFleet, "refresh", and_then_it_is_closed)
+    await place_pending(process, fleet.cluster_id)
+
+    assert kind in await fleet.kinds()
+    assert await where(fleet) == {"web-1": "a-0", "web-2": "a-0"}
+
+
 async def test_who_wants_to_be_apart_goes_where_its_kind_gave_way(fleet: Fleet, process: Process) -> None:
     """What leaves is nobody's company from the moment it was told to."""
     await zones(fleet, a=1)
@@ -414,7 +448,7 @@ async def test_counts_that_are_kept_are_what_counting_anew_gives(fleet: Fleet, p
     for step in range(12):
         await _something(dice, step, fleet, process)
         async with process.database.begin() as tx:
-            states, _ = await nodes.snapshot(tx, fleet.cluster_id)
+            states = await nodes.snapshot(tx, fleet.cluster_id)
             asked = {
                 asking.ask(*_ASKED, {"spread": [{"of": "app=web", "over": "zone"}]}),
                 asking.ask(*_ASKED, {"affinity": [{"to": f"tier={step % 3}"}]}),
@@ -437,7 +471,7 @@ async def test_only_dislikes_that_somebody_in_the_batch_may_meet_are_counted(fle
 
     async def told(*labels: dict[str, str]) -> set[str]:
         async with process.database.begin() as tx:
-            states, _ = await nodes.snapshot(tx, fleet.cluster_id)
+            states = await nodes.snapshot(tx, fleet.cluster_id)
             there = await Tallies().of(tx, fleet.cluster_id, states, (), keep=False, labels=labels)
         assert all(counts.sum() == 1 for counts in there.averse.values())
         return {str(selector) for selector, _ in there.averse}
@@ -459,7 +493,7 @@ async def test_labels_that_nobody_chooses_by_any_more_are_forgotten(
 
     for key in ("app", "once", "app", "app", "app"):
         async with process.database.begin() as tx:
-            states, _ = await nodes.snapshot(tx, fleet.cluster_id)
+            states = await nodes.snapshot(tx, fleet.cluster_id)
             wanted = asking.ask(*_ASKED, {"affinity": [{"to": f"{key}=web"}]})
             there = await kept.of(tx, fleet.cluster_id, states, [wanted], keep=True)
         assert [int(counts.sum()) for counts in there.tallies.values()] == [key == "app"]

@@ -4,12 +4,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from workbench import Fleet
+from sqlalchemy.ext.asyncio import AsyncConnection
+from workbench import Fleet, MakeProcess
 
 from pathfinder.bootstrap import Process
 from pathfinder.domain.errors import Conflict, Invalid, NeverFits, NotFound
 from pathfinder.domain.policies import Change, PolicyDocument
-from pathfinder.domain.specs import ContainerSpec
+from pathfinder.domain.specs import ClusterPatch, ContainerSpec
 from pathfinder.store import clusters, policies, requests
 from workers.scheduler import place_pending
 
@@ -101,6 +102,37 @@ async def test_a_gang_whose_containers_name_several_policies_is_placed_whole(pro
 
     await fleet.node("node-02", cpu_millicores=1000)
     await place_pending(process, fleet.cluster_id, news={"node.registered"})
+    assert set((await fleet.statuses()).values()) == {"SCHEDULED"}
+
+
+@pytest.mark.parametrize("what", ["its policy", "its cluster"])
+async def test_who_is_let_wait_at_the_very_moment_its_rules_change_is_looked_at_again(
+    process: Process, fleet: Fleet, make_process: MakeProcess, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """By the new version, or the cluster's new policy; the hint of it finds nobody waiting yet."""
+    await apply(process, overcommit={"cpu": 1.0})
+    await apply(process, "other", overcommit={"cpu": 2.0})
+    await fleet.rows("UPDATE clusters SET policy = 'mine' RETURNING id")
+    await fleet.node("node-1", cpu_millicores=1000)
+    usable, other, to_change = policies.usable, make_process(), True
+
+    async def and_then_it_changes(tx: AsyncConnection, *given: Any) -> Any:
+        nonlocal to_change
+        found = await usable(tx, *given)
+        if to_change:
+            to_change = False
+            if what == "its policy":
+                await apply(other, overcommit={"cpu": 2.0})
+            else:
+                async with other.database.begin() as elsewhere:
+                    patch = ClusterPatch(policy="other")
+                    await clusters.change(elsewhere, "default", patch, clusters.Rhythm(5, 15), "test", "")
+        return found
+
+    await fleet.ask("a", "b", cpu=1)
+    monkeypatch.setattr(policies, "usable", and_then_it_changes)
+    await place_pending(process, fleet.cluster_id)
+
     assert set((await fleet.statuses()).values()) == {"SCHEDULED"}
 
 
