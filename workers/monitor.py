@@ -19,7 +19,7 @@ from pathfinder.controllers import healing as decide
 from pathfinder.controllers import liveness
 from pathfinder.controllers.liveness import Calls, Clocks
 from pathfinder.domain import commands
-from pathfinder.domain.errors import Unavailable
+from pathfinder.domain.errors import Contended, TooSlow, Unavailable
 from pathfinder.domain.messages import Envelope, encode
 from pathfinder.domain.resources import Resources
 from pathfinder.store import capacity, healing, journal, nodes
@@ -106,6 +106,8 @@ class Monitor:
             try:
                 await self._look(channel)
                 failures = 0
+            except (Contended, TooSlow) as error:  # the store is there, and the next look may go through
+                log.warning("not looked at everything", reason=str(error))
             except Unavailable as error:
                 log.warning("waiting", reason=str(error))
                 self._clocks = None  # while the database was away no lease could be renewed
@@ -121,10 +123,11 @@ class Monitor:
             log.warning("every node gets a fresh lease", why="start" if before is None else "the clock was set")
             async with self._lead.begin() as tx:
                 await nodes.renew_all(tx, self._lease_seconds)
+            self._clocks = clocks
         else:
+            self._clocks = clocks
             await self._judge(channel)
         await self._heal()
-        self._clocks = clocks
 
     async def _read_clocks(self) -> Clocks:
         async with self._lead.begin() as tx:

@@ -6,7 +6,7 @@ import structlog
 
 from pathfinder import telemetry
 from pathfinder.bootstrap import Process
-from pathfinder.domain.errors import Unavailable
+from pathfinder.domain.errors import Contended, Unavailable
 from pathfinder.store import pruning
 
 log = structlog.get_logger()
@@ -36,6 +36,8 @@ class Tidy:
                 async with self._process.database.begin() as tx:
                     await pruning.hurry(tx)
                     removed = await prune(tx)
+            except Contended:
+                continue  # somebody is at work there: the next time, then
             except Unavailable:
                 return
             except Exception:

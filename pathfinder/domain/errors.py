@@ -13,6 +13,7 @@ PathfinderError
 ├── Forbidden          the token may not do this                               403
 └── Unavailable        a part Pathfinder needs does not answer                 503
     ├── DatabaseAway   no PostgreSQL of all there are takes writes             503
+    ├── Contended      others held or changed the same things meanwhile        503
     ├── Overloaded     too much work is waiting to take on more                503
     └── TooSlow        PostgreSQL took it, and did not finish it in time       503
 
@@ -133,6 +134,10 @@ class Unavailable(PathfinderError):
 
 class TooSlow(Unavailable):
     """A statement was not finished in time, by a PostgreSQL that had taken it: that may be the statement's doing."""
+
+
+class Contended(Unavailable):
+    """Others held or changed the same things, and a change gave way to theirs. PostgreSQL itself is well."""
 
 
 class DatabaseAway(Unavailable):

@@ -17,11 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from pathfinder import telemetry
-from pathfinder.domain.errors import Invalid, TooSlow, Unavailable
+from pathfinder.domain.errors import Contended, Invalid, TooSlow, Unavailable
 from pathfinder.store.servers import BROKEN, Servers
 
 #: A statement without an answer for so long is over, and so is its connection.
 STATEMENT_SECONDS = 10.0
+
+#: One that waits for others for so long gives way to them, which is told from one that is slow itself.
+LOCK_SECONDS = 8.0
 
 #: A connection that was idle this long is asked for a sign of life before it is used, or again and again while it
 #: listens; and how long it may take to give one.
@@ -33,6 +36,7 @@ PING_SECONDS = 3.0
 _SETTINGS = {
     "application_name": "pathfinder",
     "idle_in_transaction_session_timeout": "15s",
+    "lock_timeout": f"{LOCK_SECONDS}s",
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "3",
     "tcp_keepalives_count": "3",
@@ -44,6 +48,7 @@ _SETTINGS = {
 #: What SQLSTATE classes mean that say "not now" rather than "wrong".
 _PASSING = {
     "40": "Others were changing the same things, and PostgreSQL undid this change for theirs",
+    "55P03": "Others held for too long what this needs",
     "53": "PostgreSQL has no room for this",
     "25006": "This PostgreSQL takes no writes; the one that does is looked for",
     "25P": "The transaction took too long and PostgreSQL ended it",
@@ -119,9 +124,11 @@ class Database:
         """A connection of its own, outside the pool, for what lives with a session, as locks do.
 
         `name` is its `application_name`, `settings` are PostgreSQL's for this session. A statement that takes longer
-        than `timeout_seconds` fails. Left, it is closed, within two seconds even if the server does not answer.
+        than `timeout_seconds` fails, whether it works or waits for others. Left, it is closed, within two seconds even
+        if the server does not answer.
         """
-        engine = self._engine({"application_name": name, **settings}, timeout_seconds, poolclass=NullPool)
+        own = {"application_name": name, "lock_timeout": "0", **settings}
+        engine = self._engine(own, timeout_seconds, poolclass=NullPool)
         with translated():
             connection = await engine.connect()
         try:
@@ -220,7 +227,9 @@ def translated() -> Iterator[None]:
         telemetry.DATABASE_FAILED.inc()
         # A connection that cannot be made is Unavailable already, so what timed out here is a statement.
         slow = state == "57014" or (isinstance(error, TimeoutError) and error.errno is None)
-        raise (TooSlow if slow else Unavailable)(f"{words}; the same request may work in a moment.") from error
+        contended = state.startswith("40") or state == "55P03"
+        kind = TooSlow if slow else Contended if contended else Unavailable
+        raise kind(f"{words}; the same request may work in a moment.") from error
 
 
 def _sqlstate(error: BaseException) -> str:

@@ -31,9 +31,15 @@ PROOF_SECONDS = 5.0
 #: How long PostgreSQL hears nothing before it ends the session.
 IDLE_SECONDS = 10
 
+#: How long a transaction of the leader's waits for others.
+LOCK_SECONDS = 3
+
 _SETTINGS = {
     "idle_session_timeout": f"{IDLE_SECONDS}s",
     "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+    # What cannot be done now costs its transaction, not the lead: PostgreSQL ends it before this side gives it up.
+    "lock_timeout": f"{LOCK_SECONDS}s",
+    "statement_timeout": f"{IDLE_SECONDS - 2}s",
     # The same for a machine that vanished while it was sent something.
     "tcp_keepalives_idle": "4",
     "tcp_keepalives_interval": "2",
@@ -70,11 +76,17 @@ class Leadership:
         """
         async with self._turn:
             self._check()
-            with translated():
-                async with self._session.begin():
-                    yield self._session
-                    asked = _now()
-            self._proven = asked
+            asked = self._proven
+            try:
+                with translated():
+                    async with self._session.begin():
+                        try:
+                            yield self._session
+                        finally:
+                            asked = _now()
+            finally:
+                # Committed or rolled back, it was answered; what was not answered takes the session with it.
+                self._proven = asked
 
     async def prove(self) -> None:
         """Ask the session for a sign of life. Raises Unavailable when it gives none in time."""

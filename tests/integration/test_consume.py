@@ -19,8 +19,9 @@ import pathfinder.broker.consume as consuming
 from pathfinder.broker import topology
 from pathfinder.broker.connection import Broker
 from pathfinder.broker.consume import Delivery, Handler, consume, consume_each
-from pathfinder.domain.errors import MalformedMessage, TooSlow, Unavailable
+from pathfinder.domain.errors import Contended, MalformedMessage, TooSlow, Unavailable
 from pathfinder.domain.messages import Envelope, Exchange, encode
+from pathfinder.store import database
 from pathfinder.store.database import translated
 
 
@@ -236,6 +237,24 @@ async def test_a_statement_that_takes_too_long_is_told_from_a_postgresql_that_is
         async with nowhere.begin():
             pass
     assert not isinstance(away.value, TooSlow)
+
+
+async def test_a_statement_that_waits_for_others_is_told_from_one_that_is_slow(
+    make_process: MakeProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no message's fault, whatever PostgreSQL calls it: a lock held for too long, or a deadlock."""
+    monkeypatch.setitem(database._SETTINGS, "lock_timeout", "100ms")
+    holding, waiting = make_process().database, make_process().database
+    take = text("SELECT pg_advisory_xact_lock(:key)")
+    async with holding.begin() as tx:
+        await tx.execute(take, {"key": 1})
+        with pytest.raises(Contended, match="held for too long"):
+            async with waiting.begin() as other:
+                await other.execute(take, {"key": 1})
+    with pytest.raises(Contended, match="undid this change"):
+        async with waiting.begin() as other:
+            await other.execute(text("DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$"))
+    assert database.LOCK_SECONDS < database.STATEMENT_SECONDS
 
 
 async def _count(channel: AbstractChannel, queue: topology.Queue) -> int:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from workbench import Fleet, MakeProcess, administer, eventually
 
 from pathfinder.bootstrap import Process
-from pathfinder.domain.errors import Unavailable
+from pathfinder.domain.errors import Contended, TooSlow, Unavailable
 from pathfinder.store import leadership, nodes
 from pathfinder.store.leadership import IDLE_SECONDS, PROOF_SECONDS, Leadership, LeadershipLost
 from workers.leadership import while_leading
@@ -132,6 +132,29 @@ async def test_only_one_leads_and_the_lock_ends_with_its_session(
         assert await leadership.take(sessions[1], "test") is None
         assert await leadership.take(sessions[1], "another") is not None
     assert await leadership.take(sessions[1], "test") is not None
+
+
+async def test_a_transaction_that_gives_way_to_others_does_not_cost_the_lead(
+    process: Process, sessions: tuple[AsyncConnection, AsyncConnection]
+) -> None:
+    """PostgreSQL answered, and so the session lives: nothing is begun anew for it."""
+    lead = await leadership.take(sessions[0], "test")
+    assert lead is not None
+    async with process.database.begin() as tx:
+        await tx.execute(text("SELECT pg_advisory_xact_lock(1)"))
+        with pytest.raises(Contended):
+            async with lead.begin() as mine:
+                await mine.execute(text("SELECT pg_advisory_xact_lock(1)"))
+    async with lead.begin() as mine:
+        await mine.execute(text("SET statement_timeout = '50ms'"))
+    with pytest.raises(TooSlow):
+        async with lead.begin() as mine:
+            await mine.execute(text("SELECT pg_sleep(60)"))
+
+    assert lead.held
+    await lead.prove()
+    assert await leadership.take(sessions[1], "test") is None
+    assert leadership.LOCK_SECONDS < PROOF_SECONDS
 
 
 async def test_a_transaction_of_a_leader_whose_session_ended_does_not_commit(

@@ -14,6 +14,7 @@ from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.consume import Delivery
 from pathfinder.controllers.liveness import Clocks
+from pathfinder.domain.errors import Contended, TooSlow, Unavailable
 from pathfinder.domain.messages import Envelope, Report, encode
 from pathfinder.store import leadership
 from workers.monitor import Monitor
@@ -109,6 +110,58 @@ async def test_a_database_whose_clock_was_set_ends_no_lease(
 
         async def looked() -> bool:
             return ahead > 0 and (await leased(fleet) or await judged(fleet))
+
+        await eventually(looked)
+
+    assert not await judged(fleet)
+
+
+@pytest.mark.parametrize("error", [Contended, TooSlow])
+async def test_what_could_not_be_done_now_puts_no_judgement_off(
+    fleet: Fleet, broker_url: str, channel: AbstractChannel, monkeypatch: pytest.MonkeyPatch, error: type[Unavailable]
+) -> None:
+    """However often it happens: PostgreSQL was there all the time, and heartbeats were written."""
+    await fleet.node("silent")
+    heal, failed = Monitor._heal, 0
+
+    async def cannot(monitor: Monitor) -> None:
+        nonlocal failed
+        await heal(monitor)
+        failed += 1
+        raise error("not now")
+
+    monkeypatch.setattr(Monitor, "_heal", cannot)
+    async with watching(fleet.process, broker_url):
+
+        async def looked() -> bool:
+            return failed > 0
+
+        await eventually(looked)
+        await fleet.rows(ENDED)
+        await eventually(lambda: judged(fleet))
+
+
+async def test_who_was_silent_while_the_store_was_away_is_not_judged_for_it(
+    fleet: Fleet, broker_url: str, channel: AbstractChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An API may have taken no heartbeat either: each node gets a fresh lease first."""
+    await fleet.node("silent")
+    heal, to_fail = Monitor._heal, False
+
+    async def away_once(monitor: Monitor) -> None:
+        nonlocal to_fail
+        await heal(monitor)
+        if to_fail:
+            to_fail = False
+            await fleet.rows(ENDED)
+            raise Unavailable("PostgreSQL is being stopped or started")
+
+    monkeypatch.setattr(Monitor, "_heal", away_once)
+    async with watching(fleet.process, broker_url):
+        to_fail = True
+
+        async def looked() -> bool:
+            return not to_fail and (await leased(fleet) or await judged(fleet))
 
         await eventually(looked)
 

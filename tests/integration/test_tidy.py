@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
-from workbench import Fleet
+from workbench import Fleet, MakeProcess
 
 from pathfinder.bootstrap import Process
 from pathfinder.domain.errors import IdempotencyMismatch
@@ -212,6 +212,31 @@ async def test_a_table_that_cannot_be_tidied_does_not_keep_the_others_from_it(
     await Tidy(fleet.process).run()
 
     assert await count(fleet, "idempotency_keys") == 0
+
+
+async def test_a_table_in_which_others_are_at_work_does_not_keep_the_others_from_it(
+    fleet: Fleet, make_process: MakeProcess
+) -> None:
+    """Nobody is waited for."""
+    await do(
+        fleet.process,
+        "INSERT INTO idempotency_keys (cluster_id, key, request_sha256, created_at) "
+        "VALUES (:c, 'old', '', now() - interval '2 days')",
+        c=fleet.cluster_id,
+    )
+    await do(
+        fleet.process,
+        "INSERT INTO roles (id, role, host, pid, version, seen_at) "
+        "VALUES (:id, 'api', 'h', 1, '3', now() - interval '99 days')",
+        id=uuid4(),
+    )
+
+    async with make_process().database.begin() as tx:
+        await tx.execute(text("LOCK TABLE idempotency_keys IN ACCESS EXCLUSIVE MODE"))
+        await Tidy(fleet.process).run()
+
+    assert await count(fleet, "idempotency_keys") == 1
+    assert await fleet.rows("SELECT id FROM roles WHERE role = 'api'") == []
 
 
 async def test_a_key_whose_container_was_forgotten_is_refused(fleet: Fleet) -> None:
