@@ -22,7 +22,7 @@ from pathfinder.domain import commands
 from pathfinder.domain.errors import Contended, TooSlow, Unavailable
 from pathfinder.domain.messages import Envelope, encode
 from pathfinder.domain.resources import Resources
-from pathfinder.store import capacity, healing, journal, nodes
+from pathfinder.store import capacity, healing, journal, leases, nodes
 from pathfinder.store.healing import DownNode
 from pathfinder.store.leadership import Leadership
 from workers.agent.lease import now as steady_now
@@ -81,7 +81,7 @@ class Monitor:
         try:
             async with self._lead.begin() as tx:
                 await capacity.note(tx, sizes)  # nodes before leases, as whoever registers: neither waits for the other
-                await nodes.renew(tx, latest, self._lease_seconds, said)
+                await leases.renew(tx, latest, self._lease_seconds, said)
                 await self._call_back(tx, set(latest))
         except BaseException:
             self._calls.forget()
@@ -122,7 +122,7 @@ class Monitor:
         if before is None or liveness.jumped(before, clocks):
             log.warning("every node gets a fresh lease", why="start" if before is None else "the clock was set")
             async with self._lead.begin() as tx:
-                await nodes.renew_all(tx, self._lease_seconds)
+                await leases.renew_all(tx, self._lease_seconds, clock_was_set=before is not None)
             self._clocks = clocks
         else:
             self._clocks = clocks
@@ -136,15 +136,15 @@ class Monitor:
 
     async def _judge(self, channel: AbstractChannel) -> None:
         async with self._lead.begin() as tx:
-            if not await nodes.expired(tx):
+            if not await leases.expired(tx):
                 return
         if not await self._all_heard(channel):
             log.warning("nobody is judged: heartbeats wait to be read")
             return
         async with self._lead.begin() as tx:
-            if down := await nodes.expired(tx):
-                log.warning("nodes down", nodes=[node.hostname for node in down])
-                await nodes.mark_down(tx, {node.id for node in down})
+            if down := await leases.expired(tx):
+                log.warning("nodes down", nodes=list(down.values()))
+                await nodes.mark_down(tx, set(down))
 
     async def _all_heard(self, channel: AbstractChannel) -> bool:
         """Whether every heartbeat that RabbitMQ has by now is written: a mark that was queued behind them came by.

@@ -15,7 +15,7 @@ from pathfinder.domain.errors import Forbidden
 from pathfinder.domain.lifecycle import NodeStatus
 from pathfinder.domain.patches import NodePatch
 from pathfinder.domain.specs import NodeRegistration
-from pathfinder.store import clusters, journal, listing, nodes, standing, tokens, upkeep
+from pathfinder.store import clusters, journal, leases, listing, nodes, standing, tokens, upkeep
 
 router = APIRouter(prefix="/nodes", tags=["nodes"])
 
@@ -59,7 +59,7 @@ async def heartbeat(process: ProcessDep, asking: Joining) -> None:
     if asking.node_id is None:
         raise Forbidden("Only a node may renew its lease; this token is not a node's.")
     async with process.database.begin() as tx:
-        await nodes.extend(tx, asking.node_id, process.settings.lease_seconds)
+        await leases.extend(tx, asking.node_id, process.settings.lease_seconds)
 
 
 @router.get("", responses=documented(404))

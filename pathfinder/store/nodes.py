@@ -1,6 +1,6 @@
-"""Nodes: registration, leases, cordons, and the snapshot the scheduler decides on."""
+"""Nodes: registration, cordons, and the snapshot the scheduler decides on."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,12 +13,12 @@ from pathfinder.controllers.liveness import Caller
 from pathfinder.domain.errors import AlreadyExists, Conflict, NotFound
 from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
-from pathfinder.domain.resources import Resources
 from pathfinder.domain.specs import NodeRegistration
 from pathfinder.scheduling.fleet import NodeState
-from pathfinder.store import bulk, outbox
+from pathfinder.store import leases, outbox
 from pathfinder.store.journal import Fact, record
-from pathfinder.store.states import SNAPSHOT, promised, state
+from pathfinder.store.leases import SILENT
+from pathfinder.store.states import SNAPSHOT, state
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,57 +44,6 @@ async def supply(tx: AsyncConnection, cluster_id: UUID) -> int:
         {"cluster_id": cluster_id},
     )
     return int(result.scalar_one())
-
-
-#: A policy's overcommit: of cpu, memory and disk.
-Ratios = tuple[float, float, float]
-
-_SIZE: bulk.Columns = {"cpu": "bigint", "memory": "bigint", "disk": "bigint"}
-
-
-_CPU, _MEMORY, _DISK = (
-    promised(column, part, f"CAST(:{part}_ratio AS float8)")
-    for column, part in (("cpu_millicores", "cpu"), ("memory_bytes", "memory"), ("disk_bytes", "disk"))
-)
-_OF_CLUSTER = "nodes AS n JOIN clusters AS k ON k.id = n.cluster_id WHERE k.id = :cluster_id"
-_TOO_LARGE = text(f"""
-    SELECT w.cpu, w.memory, w.disk FROM {bulk.rows(_SIZE, "w")}
-    WHERE NOT EXISTS (
-        SELECT FROM {_OF_CLUSTER} AND {_CPU} >= w.cpu AND {_MEMORY} >= w.memory AND {_DISK} >= w.disk
-    )
-""")  # noqa: S608 - the text is put together from the constants above
-
-
-async def too_large(
-    tx: AsyncConnection, cluster_id: UUID, sizes: Iterable[Resources], overcommit: Ratios
-) -> set[Resources]:
-    """Those of these sizes that no node of a cluster could promise, even empty, under a policy with this overcommit;
-    each is looked for only until found.
-    """
-    items = [
-        {"cpu": one.cpu_millicores, "memory": one.memory_bytes, "disk": one.disk_bytes}
-        for one in sizes
-        if one != Resources()  # which fits anywhere
-    ]
-    if not items:
-        return set()
-    result = await tx.execute(
-        _TOO_LARGE, {"cluster_id": cluster_id, **_ratios(overcommit), **bulk.parameters(_SIZE, items)}
-    )
-    return {Resources(*row) for row in result}
-
-
-async def sizes(tx: AsyncConnection, cluster_id: UUID, overcommit: Ratios) -> list[Resources]:
-    """The different sizes that nodes of a cluster have, as far as they may be promised under such a policy."""
-    result = await tx.execute(
-        text(f"SELECT DISTINCT {_CPU}, {_MEMORY}, {_DISK} FROM {_OF_CLUSTER}"),  # noqa: S608 - constants
-        {"cluster_id": cluster_id, **_ratios(overcommit)},
-    )
-    return [Resources(*row) for row in result]
-
-
-def _ratios(overcommit: Ratios) -> dict[str, float]:
-    return dict(zip(("cpu_ratio", "memory_ratio", "disk_ratio"), overcommit, strict=True))
 
 
 _IDENTITY = "SELECT id, cluster_id, hostname, epoch, status = 'DOWN' AS down FROM nodes"
@@ -195,7 +144,7 @@ async def register(
     given = node.model_dump() | documents
     result = await tx.execute(_REGISTER, {**given, "id": uuid7(), "cluster_id": cluster_id, "replaced": replaced})
     admitted = Node(*result.one())
-    await renew(tx, {admitted.id: {}}, lease_seconds)
+    await leases.renew(tx, {admitted.id: {}}, lease_seconds)
     body = {"runtime": node.runtime, "ipaddress": node.ipaddress, "machine_id": node.machine_id}
     body["status"] = "DOWN" if admitted.down else "READY"
     facts = [fact(Kind.NODE_REGISTERED, admitted, "agent", trace_id, body)]
@@ -211,55 +160,6 @@ async def note_images(tx: AsyncConnection, node_id: UUID, images: list[str]) -> 
         text("UPDATE nodes SET images = CAST(:images AS jsonb) WHERE id = :id AND images <> CAST(:images AS jsonb)"),
         {"id": node_id, "images": orjson.dumps(images).decode()},
     )
-
-
-_LEASE: bulk.Columns = {"node_id": "uuid", "usage": "text", "said": "double precision"}
-# A lease is never cut short: its node may not have heard yet that new ones are shorter, and run on for the old one.
-_RENEW = text(f"""
-    INSERT INTO leases (node_id, until, usage, seconds)
-    SELECT h.node_id, now() + make_interval(secs => GREATEST(COALESCE(k.lease_seconds, :seconds), h.said)),
-           h.usage::jsonb, h.said
-    FROM {bulk.rows(_LEASE, "h")} JOIN nodes AS n ON n.id = h.node_id JOIN clusters AS k ON k.id = n.cluster_id
-    ORDER BY h.node_id
-    ON CONFLICT (node_id) DO UPDATE SET until = GREATEST(EXCLUDED.until, leases.until), usage = EXCLUDED.usage,
-                                        seconds = COALESCE(EXCLUDED.seconds, leases.seconds)
-""")  # noqa: S608 - the text is put together from the constants above
-
-
-async def renew(
-    tx: AsyncConnection,
-    usage: Mapping[UUID, Mapping[str, Any]],
-    lease_seconds: float,
-    said: Mapping[UUID, float] | None = None,
-) -> None:
-    """Renew the leases of these nodes, and note how busy they are.
-
-    For `lease_seconds` or what their cluster says, or for what they `said` that they count on, if that is more.
-    """
-    said = said or {}
-    items = [
-        {"node_id": node_id, "usage": orjson.dumps(one).decode(), "said": said.get(node_id)}
-        for node_id, one in usage.items()
-    ]
-    await tx.execute(_RENEW, {"seconds": lease_seconds, **bulk.parameters(_LEASE, items)})
-
-
-# All at once they are renewed where the database's clock was set, too, so one that is too long is no reason to stay so.
-_EXTEND = """
-    UPDATE leases AS l
-    SET until = now() + make_interval(secs => GREATEST(COALESCE(k.lease_seconds, :seconds), l.seconds))
-    FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id WHERE n.id = l.node_id
-"""
-
-
-async def extend(tx: AsyncConnection, node_id: UUID, lease_seconds: float) -> None:
-    """Renew the lease of a node that was heard without saying how busy it is."""
-    await tx.execute(text(f"{_EXTEND} AND n.id = :id"), {"seconds": lease_seconds, "id": node_id})
-
-
-async def renew_all(tx: AsyncConnection, lease_seconds: float) -> None:
-    """Grant every READY node a fresh lease: we were away, not they."""
-    await tx.execute(text(f"{_EXTEND} AND n.status = 'READY'"), {"seconds": lease_seconds})
 
 
 async def hold_back(tx: AsyncConnection, node: Node, words: str) -> None:
@@ -287,20 +187,6 @@ async def mark_ready(tx: AsyncConnection, node: Node) -> None:
         await record(tx, [fact(Kind.NODE_READY, node, "recorder")])
 
 
-_SILENT = "n.status = 'READY' AND GREATEST(l.until, n.reboot_until) < now()"
-
-
-async def expired(tx: AsyncConnection) -> list[Node]:
-    """READY nodes whose lease has ended, and whose silence nobody announced."""
-    result = await tx.execute(
-        text(f"""
-            SELECT n.id, n.cluster_id, n.hostname FROM nodes AS n JOIN leases AS l ON l.node_id = n.id
-            WHERE {_SILENT} ORDER BY n.id
-        """)  # noqa: S608 - the text is put together from the constant above
-    )
-    return [Node(*row) for row in result]
-
-
 async def mark_down(tx: AsyncConnection, ids: set[UUID]) -> None:
     """Nodes whose lease has ended take no more placements, and what they were told is void.
 
@@ -311,7 +197,7 @@ async def mark_down(tx: AsyncConnection, ids: set[UUID]) -> None:
         text(f"""
             WITH silent AS (
                 SELECT n.id FROM nodes AS n JOIN leases AS l ON l.node_id = n.id
-                WHERE n.id = ANY(:ids) AND {_SILENT} ORDER BY n.id FOR UPDATE OF n
+                WHERE n.id = ANY(:ids) AND {SILENT} ORDER BY n.id FOR UPDATE OF n
             )
             UPDATE nodes AS n
             SET status = 'DOWN', generation = n.generation + 1, supply = n.supply + 1, epoch = n.epoch + 1,

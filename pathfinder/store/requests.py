@@ -28,7 +28,7 @@ from pathfinder.domain.messages import Kind
 from pathfinder.domain.resources import Resources, format_bytes, format_cpu
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules
-from pathfinder.store import bootstraps, claims, containers, journal, nodes, policies, quotas
+from pathfinder.store import bootstraps, capacity, claims, containers, journal, policies, quotas
 from pathfinder.store.clusters import Cluster
 
 
@@ -111,9 +111,9 @@ async def check_sizes(
     """Whether each of these containers would fit somewhere, were it empty. Raises NeverFits."""
     for overcommit in {policy.overcommit for policy in by.values()}:
         same = {index: spec for index, spec in enumerate(specs) if by[spec.policy].overcommit == overcommit}
-        too_large = await nodes.too_large(tx, cluster.id, {spec.resources for spec in same.values()}, overcommit)
+        too_large = await capacity.too_large(tx, cluster.id, {spec.resources for spec in same.values()}, overcommit)
         # Without any node yet, anything may come to fit.
-        if too_large and (there := await nodes.sizes(tx, cluster.id, overcommit)):
+        if too_large and (there := await capacity.sizes(tx, cluster.id, overcommit)):
             index = next(index for index, spec in same.items() if spec.resources in too_large)
             raise _never_fits(cluster, there, specs[index], _field(specs, index))
 

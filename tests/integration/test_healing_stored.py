@@ -19,7 +19,7 @@ from pathfinder.domain.errors import AlreadyExists, Conflict, Invalid
 from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.messages import Command, Envelope, Exchange, Report, decode, encode
 from pathfinder.domain.specs import ClusterPatch
-from pathfinder.store import clusters, healing, nodes, outbox, requests
+from pathfinder.store import clusters, healing, leases, nodes, outbox, requests
 from pathfinder.store.requests import Asker
 from workers.fencing import fence
 from workers.recorder import record_inventory, record_reports
@@ -140,7 +140,7 @@ async def test_a_node_that_is_heard_again_just_in_time_loses_nothing_more(bench:
     node = await bench.fall_silent()
     async with bench.process.database.begin() as tx:
         await healing.lose(tx, node)
-        await nodes.renew(tx, {bench.node_id: {}}, 60)
+        await leases.renew(tx, {bench.node_id: {}}, 60)
         assert await healing.replace(tx, node, takeovers=False) == 0
 
     await bench.show(1, ("web", 1, False), ("db", 1, True))
@@ -301,7 +301,7 @@ async def test_a_cluster_has_a_rhythm_of_its_own_and_its_nodes_hear_of_it(bench:
     usual = clusters.Rhythm(5, 15)
     async with bench.process.database.begin() as tx:
         await clusters.change(tx, "default", ClusterPatch(lease_seconds=600), usual, "test", "")
-        await nodes.renew(tx, {bench.node_id: {}}, 15)
+        await leases.renew(tx, {bench.node_id: {}}, 15)
     (left,) = await bench.fleet.rows(
         "SELECT extract(epoch FROM l.until - now())::int FROM leases AS l JOIN nodes AS n ON n.id = l.node_id "
         "WHERE n.hostname = 'node-01'"
@@ -324,22 +324,70 @@ async def test_a_lease_is_not_shorter_than_its_node_believes(bench: Bench) -> No
 
     async def renew(said: dict[UUID, float]) -> int:
         async with bench.process.database.begin() as tx:
-            await nodes.renew(tx, {bench.node_id: {}}, 10, said)
+            await leases.renew(tx, {bench.node_id: {}}, 10, said)
         return await left()
 
     assert await renew({bench.node_id: 900.0}) > 800
     async with bench.process.database.begin() as tx:
-        await nodes.renew_all(tx, 10)
+        await leases.renew_all(tx, 10)
     assert await left() > 800
     async with bench.process.database.begin() as tx:
-        await nodes.extend(tx, bench.node_id, 10)
+        await leases.extend(tx, bench.node_id, 10)
     assert await left() > 800
 
     assert await renew({bench.node_id: 10.0}) > 800  # it may have counted on the longer one a moment ago
     async with bench.process.database.begin() as tx:
-        await nodes.renew_all(tx, 10)
+        await leases.renew_all(tx, 10)
     assert await left() <= 10
     assert await renew({}) <= 10
+
+
+async def test_a_node_that_went_down_before_the_clock_was_set_back_is_healed_all_the_same(bench: Bench) -> None:
+    """Its lease, and the moment of its death, lie in the future then; neither is waited for."""
+    await bench.fall_silent()
+    await bench.fleet.rows("UPDATE leases SET until = until + interval '1 hour' RETURNING node_id")
+    await bench.fleet.rows("UPDATE nodes SET down_at = down_at + interval '1 hour' WHERE status = 'DOWN' RETURNING id")
+
+    async with bench.process.database.begin() as tx:
+        await leases.renew_all(tx, 15)
+        ((node,)) = await healing.down_nodes(tx)
+
+    assert node.down_for >= timedelta(0)
+    ((left,),) = await bench.fleet.rows(
+        "SELECT extract(epoch FROM until - now())::int FROM leases WHERE node_id = :id", id=bench.node_id
+    )
+    assert int(str(left)) <= 15
+
+
+async def test_whose_lease_ended_by_a_clock_that_was_set_is_not_taken_for_silent(bench: Bench) -> None:
+    """Also not who is DOWN, but about to come back, and may run what is LOST."""
+    await bench.fall_silent()
+    for clock_was_set in (False, True):
+        async with bench.process.database.begin() as tx:
+            await leases.renew_all(tx, 15, clock_was_set=clock_was_set)
+            (node,) = await healing.down_nodes(tx)
+        assert node.alive == clock_was_set
+
+
+async def test_leases_are_locked_in_one_order_whoever_renews_them(bench: Bench, make_process: MakeProcess) -> None:
+    """Heartbeats are written while every node gets a fresh lease: neither waits for the other."""
+    low, high = sorted(row[0] for row in await bench.fleet.rows("SELECT node_id FROM leases"))
+    await bench.fleet.rows("UPDATE leases SET usage = '{}' WHERE node_id = :id RETURNING node_id", id=low)  # now last
+    other = make_process()
+
+    async def renew_all() -> None:
+        async with other.database.begin() as tx:
+            await leases.renew_all(tx, 15)
+
+    async def waits() -> bool:
+        return bool(await bench.fleet.rows("SELECT pid FROM pg_locks WHERE NOT granted"))
+
+    async with bench.process.database.begin() as tx:
+        await leases.renew(tx, {low: {}}, 15)
+        renewing = asyncio.create_task(renew_all())
+        await eventually(waits)
+        await leases.renew(tx, {high: {}}, 15)
+    await renewing
 
 
 @pytest.mark.parametrize("works", [True, False])

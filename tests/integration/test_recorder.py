@@ -12,7 +12,7 @@ from workbench import Fleet
 from pathfinder.bootstrap import Process
 from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.messages import SUPPLY, Command, Envelope, Exchange, Kind, Report, decode
-from pathfinder.store import due, nodes, outbox, requests
+from pathfinder.store import due, leases, nodes, outbox, requests
 from pathfinder.store.requests import Asker
 from workers.recorder import record_inventory, record_reports
 from workers.scheduler import ANYTHING, place_pending
@@ -468,13 +468,13 @@ async def test_freed_room_is_told_to_whoever_waits(node: Node) -> None:
 async def test_a_silent_node_goes_down_once(node: Node) -> None:
     """A lease that was renewed meanwhile is respected."""
     async with node.process.database.begin() as tx:
-        assert await nodes.expired(tx) == []
+        assert await leases.expired(tx) == {}
         await nodes.mark_down(tx, {node.node_id})  # a decision on what was true a moment ago
     assert await node.fleet.rows("SELECT status, epoch FROM nodes") == [("READY", 0)]
 
     async with node.process.database.begin() as tx:
         await tx.execute(text("UPDATE leases SET until = now() - interval '1 s'"))
         for _ in range(2):
-            await nodes.mark_down(tx, {one.id for one in await nodes.expired(tx)} | {node.node_id})
+            await nodes.mark_down(tx, {*await leases.expired(tx), node.node_id})
     assert await node.fleet.rows("SELECT status, epoch FROM nodes") == [("DOWN", 1)]
     assert (await node.fleet.kinds()).count("node.down") == 1
