@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from operator import itemgetter
 from uuid import UUID
 
 import structlog
@@ -59,23 +58,27 @@ class Alarm:
         self._changed.clear()
         async with self._process.database.read() as tx:
             found, now = await due.next_due(tx, self._since)
-        found = self._sooner(found)
+        ahead = self._ahead(found)
+        wait = max(min(one.seconds for one in ahead), least) if ahead else None
         try:
-            async with asyncio.timeout(None if found is None else max(found.seconds, least)):
+            async with asyncio.timeout(wait):
                 await self._changed.wait()
         except TimeoutError:
-            if found is not None:
-                if found.waiting:
-                    self._soon.pop(found.cluster_id, None)
-                await self._ring(self, found)
-                self._since = now
-                return AGAIN_SECONDS
+            # All that are due: one that stays due, in whoever's hands, keeps none of the others from it.
+            for one in ahead:
+                if wait is not None and one.seconds <= wait:
+                    if one.waiting:
+                        self._soon.pop(one.cluster_id, None)
+                    await self._ring(self, one)
+            self._since = now
+            return AGAIN_SECONDS
         self._since = now
         return 0.0
 
-    def _sooner(self, found: Due | None) -> Due | None:
-        if not self._soon:
-            return found
-        cluster_id, at = min(self._soon.items(), key=itemgetter(1))
-        seconds = at - asyncio.get_running_loop().time()
-        return found if found is not None and found.seconds < seconds else Due(cluster_id, True, seconds)
+    def _ahead(self, found: Due | None) -> list[Due]:
+        """What the store said is due next, and every cluster that is to be looked at soon, each once."""
+        now = asyncio.get_running_loop().time()
+        soon = [Due(cluster_id, True, at - now) for cluster_id, at in self._soon.items()]
+        if found is None:
+            return soon
+        return [found, *(one for one in soon if not found.waiting or one.cluster_id != found.cluster_id)]

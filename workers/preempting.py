@@ -50,7 +50,7 @@ async def make_room(process: Process, company: Tallies, cluster_id: UUID, policy
     They are placed when the room is reported free: whoever is most urgent goes first then. Victims are chosen in a
     thread, and no transaction is open meanwhile: whoever moved, or found a node by then, is left alone.
     """
-    async with preemption.alone(process.database, cluster_id):
+    async with preemption.alone(process.database, cluster_id) as begin:
         seen = await _look(process, company, cluster_id, policy)
         if seen is None:
             return 0
@@ -58,7 +58,7 @@ async def make_room(process: Process, company: Tallies, cluster_id: UUID, policy
         evictions = await asyncio.to_thread(
             preempt, seen.fleet, tenants, seen.requests, policy, seen.leaving, seen.budgets
         )
-        evicted = await _evict(process, seen, evictions) if evictions else 0
+        evicted = await _evict(begin, seen, evictions) if evictions else 0
     if evicted:
         telemetry.PREEMPTIONS.inc(evicted)
         log.info("made room", cluster=str(cluster_id), evicted=evicted, policy=policy.name)
@@ -101,9 +101,9 @@ async def _tenants(process: Process, cluster_id: UUID, seen: _Seen, policy: Poli
         return await preemption.tenants(connection, cluster_id, seen.below, row_of, seen.keys)
 
 
-async def _evict(process: Process, seen: _Seen, evictions: Sequence[Eviction]) -> int:
+async def _evict(begin: preemption.Alone, seen: _Seen, evictions: Sequence[Eviction]) -> int:
     """Only for those that still wait."""
-    async with process.database.begin() as tx:
+    async with begin() as tx:
         still = await containers.still_pending(tx, {UUID(one.request.id) for one in evictions})
         victims = {
             UUID(victim.id): preemption.Going(

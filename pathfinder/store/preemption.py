@@ -1,7 +1,7 @@
 """Containers that give way to more urgent ones: who could, what is on its way out already, and how they go."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -71,15 +71,30 @@ class Going:
     name: str
 
 
+#: One transaction that can only commit while nobody else makes room. Raises Unavailable.
+Alone = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+
+
 @asynccontextmanager
-async def alone(database: Database, cluster_id: UUID) -> AsyncIterator[None]:
-    """Wait until nobody else makes room in this cluster; then nobody does until this is left. Raises Unavailable."""
+async def alone(database: Database, cluster_id: UUID) -> AsyncIterator[Alone]:
+    """Wait until nobody else makes room in this cluster; then nobody does until this is left. Raises Unavailable.
+
+    What is written through what this gives is written in the session that holds the lock: whoever thought for too long,
+    and was taken to hang, writes nothing.
+    """
     settings = {"idle_session_timeout": f"{WAIT_SECONDS}s"}
     async with database.session("pathfinder preemption", WAIT_SECONDS, settings) as session:
         with translated():
             async with session.begin():
                 await session.execute(_ALONE, {"cluster_id": str(cluster_id)})
-        yield
+
+        @asynccontextmanager
+        async def begin() -> AsyncIterator[AsyncConnection]:
+            with translated():
+                async with session.begin():
+                    yield session
+
+        yield begin
 
 
 async def lots(

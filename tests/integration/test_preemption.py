@@ -5,10 +5,11 @@ import asyncio
 import pytest
 from simulated_site import Site
 from test_company import ASKER, where
-from workbench import Fleet, MakeProcess
+from workbench import Fleet, MakeProcess, eventually
 
 import workers.scheduler
 from pathfinder.bootstrap import Process
+from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.messages import REQUESTS, Command, Exchange, Kind, decode
 from pathfinder.domain.policies import Preemption
 from pathfinder.domain.specs import ContainerSpec
@@ -240,6 +241,29 @@ async def test_two_schedulers_evict_no_more_than_one_would(
     assert {statuses["high-1"], statuses["high-2"]} == {"SCHEDULED"}
     assert (await fleet.kinds()).count(Kind.CONTAINER_PREEMPTED) == 2
     await fleet.assert_claims_add_up()
+
+
+async def test_a_scheduler_that_thinks_for_too_long_evicts_nobody(
+    fleet: Fleet, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was taken to hang, and another makes room by then: PostgreSQL ended its session, and its lock with that."""
+    await full(fleet, process)
+    await fleet.ask("high", cpu=2, priority=10, policy="urgent")
+    loop = asyncio.get_running_loop()
+
+    async def session_ended() -> bool:
+        return not await fleet.rows("SELECT pid FROM pg_stat_activity WHERE application_name = 'pathfinder preemption'")
+
+    def thinking(*given: object) -> list[Eviction]:
+        asyncio.run_coroutine_threadsafe(eventually(session_ended), loop).result(60)
+        return preempt(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(preempting, "preempt", thinking)
+    monkeypatch.setattr(preemption, "WAIT_SECONDS", 1)
+    with pytest.raises(Unavailable):
+        await place_pending(process, fleet.cluster_id)
+
+    assert Kind.CONTAINER_PREEMPTED not in await fleet.kinds()
 
 
 async def test_an_urgent_container_runs_where_another_ran_which_then_runs_elsewhere(site: Site) -> None:
