@@ -15,6 +15,7 @@ from workers.agent import lease
 from workers.agent.admission import Admission, Membership
 from workers.agent.fences import Fences
 from workers.agent.lease import Lease
+from workers.agent.listing import Lister
 from workers.agent.worklist import Worklist
 
 CLUSTER, CONTAINER = str(uuid4()), str(uuid4())
@@ -92,24 +93,62 @@ async def test_a_start_that_ends_after_the_lease_leaves_nothing_running(there: b
 async def test_a_fence_that_the_disk_does_not_take_fails_the_command_and_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A delete waits for the next inventory, its instance untouched; a provision says so besides its reason."""
+    """A provision says so besides its reason."""
+    works = worklist(tmp_path, SimulatedRuntime(pace=Pace(0, 0, 0, 0)))
+    monkeypatch.setattr(Fences, "_append", full)
+
+    ((kind, body),) = await carried_out(works, hostname="other", image="local:broken")
+
+    assert kind == Report.PROVISION_FAILED
+    assert "cannot be unpacked" in body["reason"]
+    assert "No space left on device" in body["reason"]
+
+
+async def test_a_delete_on_a_full_disk_makes_the_room_that_its_fence_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing would ever be deleted there, and no room come."""
     runtime = SimulatedRuntime(pace=Pace(0, 0, 0, 0))
     works = worklist(tmp_path, runtime)
     await carried_out(works)
+    append, remove = Fences._append, runtime.remove
 
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    async def removes(hostname: str) -> None:
+        await remove(hostname)
+        monkeypatch.setattr(Fences, "_append", append)
+
+    monkeypatch.setattr(Fences, "_append", full)
+    monkeypatch.setattr(runtime, "remove", removes)
+
+    assert [kind for kind, _ in await carried_out(works, Command.DELETE)] == [Report.DELETED]
+    assert worklist(tmp_path, runtime)._fences.of("web") == 2
+
+
+async def test_nobody_hears_that_an_instance_is_gone_before_its_fence_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By no report and by no list: a late copy of its provision could bring it back once the agent started anew."""
+    runtime = SimulatedRuntime(pace=Pace(0, 0, 0, 0))
+    works = worklist(tmp_path, runtime)
+    lister = Lister(works, works._membership, 60)
+    await carried_out(works)
 
     with monkeypatch.context() as disk:
         disk.setattr(Fences, "_append", full)
         assert await carried_out(works, Command.DELETE) == []
-        ((kind, body),) = await carried_out(works, hostname="other", image="local:broken")
+        said = await lister._list()
+        ((kind, body),) = await carried_out(works)
 
-    assert await runtime.instance("web") is not None
-    assert kind == Report.PROVISION_FAILED
-    assert "cannot be unpacked" in body["reason"]
-    assert "No space left on device" in body["reason"]
-    assert [kind for kind, _ in await carried_out(works, Command.DELETE)] == [Report.DELETED]
+    assert await runtime.instance("web") is None
+    assert (said["instances"], said["busy"]) == ([], [CONTAINER])
+    assert (kind, body["looked"]) == (Report.PROVISION_FAILED, True)
+    assert (await lister._list())["busy"] == []
+    assert worklist(tmp_path, runtime)._fences.of("web") == 2
+
+
+def full(*_: object) -> None:
+    """What a full disk does."""
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.parametrize("generation", [1, 2])

@@ -44,6 +44,7 @@ class Lister:
     async def _list(self) -> dict[str, Any]:
         """The list, and the containers whose entries may be out of date because they were worked on meanwhile."""
         epoch = self._membership.now.epoch
+        await self._worklist.keep_fences()
         with self._worklist.watching() as touched:
             instances = await self._worklist.runtime.instances(self._worklist.cluster_id)
         now = time.monotonic()

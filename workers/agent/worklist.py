@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import structlog
 
@@ -59,6 +59,8 @@ class Worklist:
         self._deletions: set[asyncio.Event] = set()
         self.bootstraps = Bootstraps(runtime)
         self._fences = Fences(settings.state_dir / "fences.jsonl", self.cluster_id)
+        #: Of deleted containers whose fence the disk did not take: their hostnames, by their ids.
+        self._unfenced: dict[str, str] = {}
 
     @property
     def cluster_id(self) -> str:
@@ -84,8 +86,11 @@ class Worklist:
 
     @contextmanager
     def watching(self) -> Iterator[set[str]]:
-        """The ids of containers that are worked on at any time while the context is open."""
-        touched = set(self._busy)
+        """The ids of containers that are worked on at any time while the context is open.
+
+        One that is deleted counts until its fence is kept: else the list would tell of what is not reported yet.
+        """
+        touched = {*self._busy, *self._unfenced}
         self._watchers.append(touched)
         try:
             yield touched
@@ -241,16 +246,31 @@ class Worklist:
             return False
         return True
 
+    async def keep_fences(self) -> None:
+        """Try once more to keep the fences of what was deleted while the disk was full."""
+        for hostname in set(self._unfenced.values()):
+            with suppress(FenceNotKept):
+                await self._keep_fence(hostname, self._fences.of(hostname))
+
+    async def _keep_fence(self, hostname: str, generation: int) -> None:
+        await self._fences.put(hostname, generation)
+        self._unfenced = {id_: name for id_, name in self._unfenced.items() if name != hostname}
+
     async def _delete(self, reporter: Reporter, command: Envelope, hostname: str) -> None:
         try:
-            await self._fences.put(hostname, command.generation)
+            with suppress(FenceNotKept):  # it holds while this agent runs
+                await self._keep_fence(hostname, command.generation)
             found = await self.runtime.instance(hostname)
             point("agent.delete.found")
             if provisioning.deletes(found, self.cluster_id, command.generation):
                 self.bootstraps.cancel(command.subject)
                 await self.runtime.remove(hostname)
+            # Removing it may have made the room its fence needs. Nobody hears that it is gone before that is kept.
+            self._unfenced[command.subject] = hostname
+            await self._keep_fence(hostname, command.generation)
         except RuntimeFailure as error:
-            # Not reported: the container stays SCHEDULE_DELETION, and the next inventory brings the command again.
+            # Not reported: the container stays SCHEDULE_DELETION until an inventory brings the command again, or tells
+            # that its instance is gone.
             log.warning("delete failed", hostname=hostname, error=str(error))
             return
         point("agent.delete.removed")
