@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import aio_pika
+import aiormq
 import pytest
 from aio_pika.abc import AbstractConnection
 from proxy import Proxy, proxying
@@ -16,22 +17,27 @@ from workbench import eventually
 from yarl import URL
 
 from pathfinder.bootstrap import Process, process
-from pathfinder.broker import topology
+from pathfinder.broker import connection, topology
 from pathfinder.broker.connection import Broker
 from pathfinder.broker.consume import Delivery, consume
 from pathfinder.broker.publish import Publisher
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.messages import Envelope, Exchange, Report, encode
 from pathfinder.settings import Settings
-from pathfinder.store import leadership
+from pathfinder.store import database, leadership
 from pathfinder.store.leadership import Leadership
-from workers.leadership import while_leading
+from workers.leadership import ASK_SECONDS, while_leading
 
 # aiormq forgets a connection that was stuck without closing it; whoever's turn it is when it is collected hears of it.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
-#: What is promised, and a little for the machine of the tests.
-NOTICED_SECONDS = 15 + 15
+#: What is promised of a connection that falls silent: noticed and replaced. At a load of 20 it took 8 to 12.2 s.
+PROMISED_SECONDS = 15
+#: The rest is for a machine that has a lot else to do.
+NOTICED_SECONDS = PROMISED_SECONDS + 3
+
+#: SQLAlchemy lets a connection that is broken have so long to close in good order.
+GIVEN_UP_SECONDS = 2
 
 
 @asynccontextmanager
@@ -78,9 +84,9 @@ async def a_silent_connection_to_rabbitmq_is_replaced_and_its_message_delivered_
         async with asyncio.timeout(30):
             assert await taken.get() == 1
         proxy.silence()
-        await eventually(down, NOTICED_SECONDS)
-        async with asyncio.timeout(60):  # RabbitMQ's own notice, another connection, and a busy machine
-            assert await taken.get() == 2
+        async with asyncio.timeout(NOTICED_SECONDS):
+            await eventually(down, NOTICED_SECONDS)
+            assert await taken.get() == 2  # RabbitMQ has noticed, too
         stopping.set()
         await running
 
@@ -100,8 +106,8 @@ async def a_transaction_over_a_connection_that_falls_silent_fails_and_the_next_o
         async with asyncio.timeout(NOTICED_SECONDS):
             with pytest.raises(Unavailable):
                 await write()
-        async with asyncio.timeout(NOTICED_SECONDS), cut_off.database.begin() as tx:
-            await tx.execute(text("SELECT 1"))
+            async with cut_off.database.begin() as tx:
+                await tx.execute(text("SELECT 1"))
 
 
 async def a_silent_listener_is_replaced(database_url: str, _: str) -> None:
@@ -135,7 +141,7 @@ async def a_leader_whose_connection_falls_silent_stops_and_another_takes_over(da
         second = asyncio.create_task(while_leading(follower, "test", partial(work, "second")))
         proxy.silence()
         # The first may come back over a new connection, but not while it holds the lock with the old one.
-        async with asyncio.timeout(leadership.IDLE_SECONDS + NOTICED_SECONDS):
+        async with asyncio.timeout(NOTICED_SECONDS):
             await led.get()
         assert order == ["first stops"]
         for task in (first, second):
@@ -175,6 +181,18 @@ async def scenes(fresh_url: str, broker_url: str) -> AsyncIterator[dict[Scene, "
 async def test_half_dead(scene: Scene, scenes: dict[Scene, "asyncio.Future[None]"]) -> None:
     """What its name says."""
     await scenes[scene]
+
+
+def test_what_is_set_adds_up_to_less_than_what_is_promised() -> None:
+    """At the worst, each with the time until the next look and until a broken connection is given up."""
+    heard, look = connection.HEARTBEAT_SECONDS, connection.HEARTBEAT_SECONDS / 2
+    rabbitmq = (heard + 1) * aiormq.Connection.HEARTBEAT_GRACE_MULTIPLIER + look  # the library allows a second more
+    in_use = database.STATEMENT_SECONDS + GIVEN_UP_SECONDS
+    listening = database.IDLE_SECONDS + database.PING_SECONDS
+    led = leadership.IDLE_SECONDS + ASK_SECONDS
+
+    assert max(rabbitmq, in_use, listening, led) < PROMISED_SECONDS
+    assert leadership.PROOF_SECONDS + ASK_SECONDS < leadership.IDLE_SECONDS
 
 
 async def test_a_pool_of_silent_connections_is_replaced_before_it_is_used(
