@@ -29,7 +29,7 @@ from pathfinder.embedded.image import TINY
 from pathfinder.embedded.lab_network import LabNetwork, create_network
 from pathfinder.embedded.lab_node import LabNode, lab_cgroup, remove_cgroups
 from pathfinder.embedded.machine import read_facts, why_no_lxd
-from pathfinder.embedded.postgres import PRIMARY
+from pathfinder.embedded.postgres import PRIMARY, STANDBY
 from pathfinder.embedded.program import Program
 from pathfinder.embedded.progress import Progress, Silent
 from pathfinder.embedded.rabbitmq import node_name
@@ -185,6 +185,10 @@ class Lab:
         """The primary PostgreSQL of an `ha` lab is gone at once, as after a crash, and stays so: `promote_standby`."""
         self.supervisor.signal(PRIMARY, "QUIT")  # its immediate shutdown
         wait_until("the primary's end", lambda: not self.supervisor.is_running(PRIMARY), READY_SECONDS)
+
+    def kill_standby(self) -> None:
+        """The standby PostgreSQL of an `ha` lab crashes. supervisord starts it again, and until then commits wait."""
+        self.supervisor.signal(STANDBY, "QUIT")
 
     def promote_standby(self) -> None:
         """The standby of an `ha` lab takes writes from now on. Not while the primary runs: there would be two."""

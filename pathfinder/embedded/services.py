@@ -83,8 +83,9 @@ class Services:
         return self._postgres(postgres.STANDBY, postgres.PORT + 1)
 
     def _run_postgres(self, server: Postgres) -> None:
-        # Of two, one that died may have been replaced meanwhile; it is not for supervisord to decide that it goes on.
-        program = replace(server.program(), restart=not self._ha)
+        # A primary that died may have been replaced meanwhile; it is not for supervisord to decide that it goes on.
+        # Its standby is started again: without it nothing is accepted.
+        program = replace(server.program(), restart=not (self._ha and server.name == postgres.PRIMARY))
         self._supervisor.define([program])
         self._supervisor.start(program.name)
         self._supervisor.wait(program.name, server.is_ready, postgres.READY_SECONDS)

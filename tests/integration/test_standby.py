@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import make_url, text
 from workbench import administer, eventually
 
-from pathfinder.domain.errors import Unavailable
+from pathfinder.domain.errors import TooSlow, Unavailable
 from pathfinder.embedded.ports import free_port
 from pathfinder.embedded.postgres import Postgres, running, start_pair
-from pathfinder.store.database import Database
+from pathfinder.store.database import Database, translated
 from pathfinder.store.servers import Servers
 
 #: From the promotion on, on a busy machine; on a quiet one it takes about a second.
@@ -60,6 +60,18 @@ async def connected_to(servers: Servers, url: str) -> int:
         return int(await connection.fetchval("SELECT inet_server_port()"))
     finally:
         await connection.close()
+
+
+async def test_nothing_is_told_while_the_synchronous_standby_is_away(pair: Pair) -> None:
+    """It was asked for: what was told is on both. Once it is back, work goes on without anybody's help."""
+    _, standby, database = pair
+    await crash(standby)
+    async with database.session("test", 1.0, {}) as session:
+        with pytest.raises(TooSlow), translated():
+            async with session.begin():
+                await session.execute(text("INSERT INTO numbers VALUES (1)"))
+    with running(standby):
+        await write(database, 2)
 
 
 async def test_work_goes_on_after_a_promotion_and_everything_that_was_told_is_there(pair: Pair) -> None:

@@ -65,6 +65,15 @@ async def test_one_of_each_role_does_the_work_when_the_others_are_dead(available
             lab.start_role(role)
 
 
+async def test_requests_are_accepted_again_soon_after_the_standby_died(available: Harness) -> None:
+    """Commits wait for it, and it is started again by itself."""
+    await asyncio.to_thread(available.lab.kill_standby)
+    await available.ask_stubbornly("after-the-standby")
+
+    await available.settled("after-the-standby")
+    await available.exactly("after-the-standby")
+
+
 async def test_every_accepted_request_survives_the_promotion_of_the_standby(available: Harness) -> None:
     """A commit is told only when the standby has it. What was refused meanwhile is asked for again."""
     lab = available.lab

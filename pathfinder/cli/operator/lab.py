@@ -69,6 +69,12 @@ def kill_primary() -> None:
     Lab().kill_primary()
 
 
+@group.command("kill-standby")
+def kill_standby() -> None:
+    """The standby database of an --ha lab crashes and is started again; nothing is accepted in between."""
+    Lab().kill_standby()
+
+
 @group.command("promote-standby")
 def promote_standby() -> None:
     """The standby database of an --ha lab takes the place of the primary that died."""
