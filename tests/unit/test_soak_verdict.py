@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from benchmarks.soak import EVERY_SECONDS, FLAT, GROWING, WARM_UP_SECONDS, judge
+from benchmarks.soak import EVERY_SECONDS, FLAT, GROWING, SETTINGS, WARM_UP_SECONDS, judge
+from pathfinder.settings import Settings
 
 TIMES = [EVERY_SECONDS * number for number in range(180)]
 
@@ -43,3 +44,10 @@ def test_rows_that_are_pruned_now_and_then_are_flat() -> None:
     values = [1000 + 100 * (at // EVERY_SECONDS % 6) + (130 if at > 1200 else 0) for at in TIMES]
 
     assert judge("events", "rows", TIMES, values).figures[-1] == FLAT
+
+
+def test_a_soak_shortens_every_time_for_which_rows_are_kept() -> None:
+    """Else a table would grow all the while, as it should, and be called growing."""
+    kept = {name for name in Settings.model_fields if name.startswith("keep_") and name.endswith("_days")}
+
+    assert {f"PATHFINDER_{name.upper()}" for name in kept} <= SETTINGS.keys()
