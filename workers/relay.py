@@ -12,7 +12,7 @@ from pathfinder import telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import backoff, pause
-from pathfinder.broker.publish import Publisher, QueueFull, Unroutable
+from pathfinder.broker.publish import Parcel, Publisher, QueueFull, Unroutable
 from pathfinder.controllers.holding import Holding, Way
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.messages import Exchange, join
@@ -28,10 +28,7 @@ MAX_BODY_BYTES = 1 << 20
 #: After so many rows at once the relay rests: for twice as long as they took, but not long. What comes meanwhile and
 #: goes the same way travels as one message, and a message costs more than a placement.
 MANY = 1_000
-MAX_REST_SECONDS = 2.0
-
-#: An exchange, a routing key and a body.
-Parcel = tuple[str, str, bytes]
+MAX_REST_SECONDS = 5.0
 
 
 async def run(process: Process) -> None:
@@ -108,7 +105,8 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
             point("relay.taken")
         retired = {row.routing_key for row in rows if row.exchange == outbox.RETIREMENT}
         parcels = _joined([row for row in rows if row.exchange != outbox.RETIREMENT])
-        results = await asyncio.gather(*(_publish(publisher, *parcel) for parcel in parcels))
+        # An event that no queue wants is no mistake; a command without a queue is.
+        results = await publisher.publish_all(parcels, mandatory=(Exchange.COMMANDS,))
         homeless = [parcel for parcel, result in zip(parcels, results, strict=True) if isinstance(result, Unroutable)]
         full = {parcel[:2] for parcel, result in zip(parcels, results, strict=True) if isinstance(result, QueueFull)}
         if retired or homeless:
@@ -131,31 +129,20 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
     return len(rows)
 
 
-async def _publish(publisher: Publisher, exchange: str, key: str, body: bytes) -> Unroutable | QueueFull | None:
-    """What kept the message from its queue, if anything did that concerns it alone."""
-    try:
-        # An event that no queue wants is no mistake; a command without a queue is.
-        await publisher.publish(exchange, key, body, mandatory=exchange == Exchange.COMMANDS)
-    except (Unroutable, QueueFull) as refusal:
-        return refusal
-    return None
-
-
 async def _house(publisher: Publisher, homeless: Sequence[Parcel], known: set[str]) -> set[Way]:
     """Commands whose node's queue is gone wait in a new one: its agent, if it comes, declares the same.
 
     The ways that were refused all the same: a queue without its leader yet, just after the broker came back.
     """
-    refused = set()
+    housed = []
     for parcel in homeless:
-        way = parcel[:2]
-        if way[1] not in known:
-            log.info("commands to a node that was deleted are dropped", node=way[1])
+        if parcel[1] not in known:
+            log.info("commands to a node that was deleted are dropped", node=parcel[1])
             continue
-        await topology.declare(publisher.channel, topology.node_queue(way[1]))
-        if await _publish(publisher, *parcel) is not None:
-            refused.add(way)
-    return refused
+        await topology.declare(publisher.channel, topology.node_queue(parcel[1]))
+        housed.append(parcel)
+    results = await publisher.publish_all(housed, mandatory=(Exchange.COMMANDS,))
+    return {parcel[:2] for parcel, result in zip(housed, results, strict=True) if result is not None}
 
 
 async def _retire(publisher: Publisher, hostnames: set[str]) -> None:

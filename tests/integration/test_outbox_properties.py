@@ -10,11 +10,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from sqlalchemy import text
-from workbench import eventually
+from workbench import OneByOne, eventually
 
 import workers.relay
 from pathfinder.bootstrap import Process
-from pathfinder.broker.publish import Publisher, QueueFull
+from pathfinder.broker.publish import QueueFull
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.messages import Command, Envelope, Exchange, decode, encode
 from pathfinder.store import outbox
@@ -23,7 +23,7 @@ T = TypeVar("T")
 HOSTS = st.sampled_from(["node-a", "node-b"])
 
 
-class Gated(Publisher):
+class Gated(OneByOne):
     """A publisher of one batch: nothing is published before it is told how that ends."""
 
     def __init__(self, published: list[int]) -> None:

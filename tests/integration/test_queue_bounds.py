@@ -6,17 +6,18 @@ from contextlib import asynccontextmanager
 from functools import partial
 from uuid import uuid4
 
+import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from aio_pika.exceptions import ChannelNotFoundEntity
 from sqlalchemy import text
-from workbench import Fleet, eventually, member
+from workbench import Fleet, OneByOne, eventually, member
 
 import workers.agent.reporting
 import workers.relay
 from pathfinder.bootstrap import Process
-from pathfinder.broker import topology
-from pathfinder.broker.connection import Broker
+from pathfinder.broker import publish, topology
+from pathfinder.broker.connection import Broker, BrokerLost
 from pathfinder.broker.publish import Publisher, QueueFull, Unroutable
 from pathfinder.controllers.holding import Holding
 from pathfinder.domain.errors import NotFound
@@ -120,7 +121,7 @@ async def test_a_relay_whose_held_messages_went_elsewhere_sleeps_again(
 ) -> None:
     """Another relay published them, or they were removed: nothing is left to come back for."""
 
-    class Full(Publisher):
+    class Full(OneByOne):
         """Refuses everything."""
 
         async def publish(self, *_: object, **__: object) -> None:
@@ -337,7 +338,7 @@ async def test_a_new_queue_that_refuses_at_first_does_not_end_the_relay(
     await put(process, "node-new", "first")
     refusals = [Unroutable("no queue"), QueueFull("no leader yet")]
 
-    class Reluctant(Publisher):
+    class Reluctant(OneByOne):
         """Refuses twice."""
 
         async def publish(self, *_: object, **__: object) -> None:
@@ -352,3 +353,41 @@ async def test_a_new_queue_that_refuses_at_first_does_not_end_the_relay(
     await workers.relay.publish_some(process, publisher)
     assert await waiting(process) == []
     await channel.queue_delete(topology.node_queue("node-new").name)
+
+
+async def test_of_many_messages_each_is_told_what_kept_it(
+    channel: AbstractChannel, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that a full queue refuses and one without a queue: all others are taken, in their order."""
+    monkeypatch.setattr(topology, "NODE_LENGTH", 1)
+    await topology.declare(channel, topology.node_queue("node-full"))
+    monkeypatch.undo()
+    queue = await topology.declare(channel, topology.node_queue("node-free"))
+    body = encode([command("late")])
+    await fill(channel, Exchange.COMMANDS, "node-full", body)
+    wanted = [str(number) for number in range(2 * publish.AT_ONCE + 1)]
+    free = [(Exchange.COMMANDS, "node-free", encode([command(one)])) for one in wanted]
+    others = [(Exchange.COMMANDS, "node-full", body), (Exchange.COMMANDS, "gone", body), (Exchange.EVENTS, "x", body)]
+
+    async with await aio_pika.connect(broker_url) as connection:
+        publisher = await Publisher.open(connection)
+        refusals = await publisher.publish_all([*free, *others], mandatory=(Exchange.COMMANDS,))
+
+    assert [type(one) for one in refusals[len(free) :]] == [QueueFull, Unroutable, type(None)]
+    assert not any(refusals[: len(free)])
+    found: list[str] = []
+    while not await drained(queue, found):
+        pass
+    assert found == wanted
+    for name in ("node-full", "node-free"):
+        await channel.queue_delete(topology.node_queue(name).name)
+
+
+async def test_a_broker_that_goes_while_many_are_published_is_lost_not_refusing(broker_url: str) -> None:
+    """Nobody may take what was not confirmed for published."""
+    connection = await aio_pika.connect(broker_url)
+    publisher = await Publisher.open(connection)
+    await connection.close()
+
+    with pytest.raises(BrokerLost):
+        await publisher.publish_all([(Exchange.EVENTS, "x", b"[]")])

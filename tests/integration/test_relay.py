@@ -9,19 +9,18 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
 from sqlalchemy import text
-from workbench import Fleet, eventually
+from workbench import Fleet, OneByOne, eventually
 
 import workers.relay
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
-from pathfinder.broker.publish import Publisher
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.messages import Command, Envelope, Exchange, decode, encode
 from pathfinder.store import journal, outbox
 from pathfinder.store.clusters import Cluster
 
 
-class Recorder(Publisher):
+class Recorder(OneByOne):
     """A publisher that keeps what it is given; `fails` makes it raise before that many messages are through."""
 
     def __init__(self, published: list[str], fails_after: int | None = None) -> None:

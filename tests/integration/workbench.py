@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import httpx2
 from sqlalchemy import make_url, text
 
 from pathfinder.bootstrap import Process
+from pathfinder.broker.publish import Parcel, Publisher, QueueFull, Refusal, Unroutable
 from pathfinder.domain.specs import ContainerSpec, NodeRegistration
 from pathfinder.embedded.ports import free_port
 from pathfinder.settings import Settings
@@ -50,6 +51,22 @@ async def administer(url: str, *statements: str) -> None:
             await connection.execute(statement)
     finally:
         await connection.close()
+
+
+class OneByOne(Publisher):
+    """A publisher for tests that only say what becomes of a single message."""
+
+    async def publish_all(self, parcels: Sequence[Parcel], mandatory: Collection[str] = ()) -> list[Refusal | None]:
+        """All at once, each by `publish`."""
+
+        async def one(exchange: str, key: str, body: bytes) -> Refusal | None:
+            try:
+                await self.publish(exchange, key, body, mandatory=exchange in mandatory)
+            except (Unroutable, QueueFull) as refusal:
+                return refusal
+            return None
+
+        return await asyncio.gather(*(one(*parcel) for parcel in parcels))
 
 
 class Fleet:
