@@ -1,16 +1,10 @@
 """The commands a node is given."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from operator import attrgetter
 from typing import Any
 
 from pathfinder.domain.containers import Container
-from pathfinder.domain.instances import InstanceOrder
 from pathfinder.domain.messages import Command, Envelope
-
-_ORDER = [field.name for field in fields(InstanceOrder)]
-_values = attrgetter(*_ORDER)
 
 
 def provision(container: Container, epoch: int) -> Envelope:
@@ -24,7 +18,7 @@ def provision(container: Container, epoch: int) -> Envelope:
         subject=str(container.id),
         generation=container.generation,
         trace_id=container.trace_id,
-        body={**dict(zip(_ORDER, _values(container.order), strict=True)), "epoch": epoch},
+        body={**container.order, "epoch": epoch},
     )
 
 

@@ -130,7 +130,8 @@ SUPPLY = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, which would make each three times as dear: a scheduler makes thousands a second. Nobody changes one.
+@dataclass(slots=True)
 class Envelope:
     """One message.
 

@@ -127,6 +127,7 @@ def _text(document: Mapping[str, Any]) -> str:
     return orjson.dumps(document).decode()
 
 
+# In this order `_container` takes them.
 _STATE = """
     SELECT c.id, c.cluster_id, c.hostname, c.image, c.type, c.status, c.generation, c.node_id, n.hostname AS node,
            c.ipaddress, c.cpu_millicores, c.memory_bytes, c.disk_bytes, CAST(c.spec AS text) AS spec,
@@ -248,35 +249,43 @@ _shared = lru_cache(10_000)(orjson.loads)
 
 
 def _container(row: Any) -> Container:
+    # Columns by their names are looked up one by one, which costs more than all else of it.
+    # fmt: off
+    (
+        id_, cluster_id, hostname, image, type_, status, generation, node_id, node, ipaddress, cpu, memory, disk, spec,
+        waiting, wakes, message, decision_id, trace_id, status_at, attempts, retry_at, takeover, priority, policy,
+        labels, gang, deployment_id, revision, bootstrapped,
+    ) = row
+    # fmt: on
     return Container(
-        id=row.id,
-        cluster_id=row.cluster_id,
-        hostname=row.hostname,
-        image=row.image,
-        type=ContainerType(row.type),
-        status=Status(row.status),
-        generation=row.generation,
-        node_id=row.node_id,
-        node=row.node,
-        ipaddress=row.ipaddress,
-        resources=Resources(row.cpu_millicores, row.memory_bytes, row.disk_bytes),
-        spec=_shared(row.spec),
-        waiting=row.waiting,
-        wakes=frozenset(row.wakes),
-        message=row.message,
-        decision_id=row.decision_id,
-        trace_id=row.trace_id,
-        status_at=row.status_at,
-        attempts=row.attempts,
-        retry_at=row.retry_at,
-        takeover=row.takeover,
-        priority=row.priority,
-        policy=row.policy,
-        labels=_shared(row.labels),
-        gang=row.gang,
-        deployment_id=row.deployment_id,
-        revision=row.revision,
-        bootstrapped=row.bootstrapped,
+        id=id_,
+        cluster_id=cluster_id,
+        hostname=hostname,
+        image=image,
+        type=ContainerType(type_),
+        status=Status(status),
+        generation=generation,
+        node_id=node_id,
+        node=node,
+        ipaddress=ipaddress,
+        resources=Resources(cpu, memory, disk),
+        spec=_shared(spec),
+        waiting=waiting,
+        wakes=frozenset(wakes),
+        message=message,
+        decision_id=decision_id,
+        trace_id=trace_id,
+        status_at=status_at,
+        attempts=attempts,
+        retry_at=retry_at,
+        takeover=takeover,
+        priority=priority,
+        policy=policy,
+        labels=_shared(labels),
+        gang=gang,
+        deployment_id=deployment_id,
+        revision=revision,
+        bootstrapped=bootstrapped,
     )
 
 

@@ -24,6 +24,9 @@ MOST_ANSWERS = 1000
 #: How old may be what is known of the nodes' live use. They tell it as often themselves.
 USAGE_SECONDS = 5.0
 
+#: So many columns tell of the whole, before those of each node.
+_OF_WHOLE = 4
+
 _LOWER_HALF = (1 << 32) - 1
 
 
@@ -74,7 +77,7 @@ class KnownFleet:
         """Take in the rows that changed; whether it is still the same nodes, called and carrying the same."""
         if (read[0].nodes, read[0].ratios) != (len(self.states), self._overcommit):
             return False
-        found = [state(row) for row in read if row.id is not None]
+        found = [state(row[_OF_WHOLE:]) for row in read if row.id is not None]
         rows = {self._row_of.get(one.id, -1): one for one in found}
         if -1 in rows or any(not one.alike(self.states[row]) for row, one in rows.items()):
             return False

@@ -1,9 +1,11 @@
 """What a node is told to make."""
 
+from dataclasses import fields
 from datetime import UTC, datetime
 from uuid import UUID
 
 from pathfinder.domain.containers import Container
+from pathfinder.domain.instances import InstanceOrder
 from pathfinder.domain.lifecycle import ContainerType, Status
 from pathfinder.domain.resources import Resources
 
@@ -35,9 +37,14 @@ def container(**spec: object) -> Container:
 
 def test_an_instance_is_held_to_what_was_asked_for_unless_limits_say_more() -> None:
     """What it claims stays what was asked for."""
-    assert container().order.resources == REQUEST
+    assert container().order["resources"] == REQUEST
 
     generous = container(limits={"cpu": 4000, "disk": 1 << 34})
 
-    assert generous.order.resources == Resources(4000, 1 << 28, 1 << 34)
+    assert generous.order["resources"] == Resources(4000, 1 << 28, 1 << 34)
     assert generous.resources == REQUEST
+
+
+def test_a_node_is_told_all_that_an_order_has() -> None:
+    """Field by field, so that the agent can make one of it."""
+    assert list(container().order) == [field.name for field in fields(InstanceOrder)]
