@@ -13,7 +13,7 @@ def document(decisions: Sequence[Decision], policy: Policy, nodes: int, skipped:
     """Why the containers of one kind went where they went, as plain JSON; `nodes` were looked at.
 
     Every number is kept whole, so that `recompute` finds the same node. Where nodes stood in `line`, each is told with
-    its turn and its rungs, and `placed` says which container was the how-manieth; otherwise `seen` has the best nodes
+    its turn and its rungs, and `order` says which container was the how-manieth; otherwise `seen` has the best nodes
     of each container, with their turns. `rejections` tell of the fleet before the first of them, and where `others` has
     one for a container, of what it found. `skipped` are the plugins that failed, in words.
     """
@@ -29,7 +29,11 @@ def document(decisions: Sequence[Decision], policy: Policy, nodes: int, skipped:
     }
     if line is not None:
         told["line"] = [[one.node, one.turn, one.rungs] for one in line.stands]
-        told["placed"] = {one.request.id: one.position for one in decisions}
+        # Not an object by their ids: PostgreSQL would sort them.
+        order: list[str | None] = [None] * (1 + max(one.position for one in decisions))
+        for one in decisions:
+            order[one.position] = one.request.id
+        told["order"] = order
     else:
         told["seen"] = {
             one.request.id: [[it.node, it.turn, list(it.scores.values())] for it in one.seen]
@@ -49,7 +53,9 @@ def candidates(stored: Mapping[str, Any], container_id: str) -> tuple[Candidate,
     weights: Weights = tuple((name, weight) for name, weight in stored.get("weights", ()))
     if "line" in stored:
         line = Line(weights, [Stand(node, turn, rungs) for node, turn, rungs in stored["line"]])
-        return line.candidates(stored["placed"][container_id])
+        # Documents that were written before there was an `order` tell each one's position.
+        position = stored["order"].index(container_id) if "order" in stored else stored["placed"][container_id]
+        return line.candidates(position)
     seen = (candidate(weights, node, turn, parts) for node, turn, parts in stored.get("seen", {}).get(container_id, ()))
     return tuple(sorted(seen, key=lambda one: (-one.score, one.turn)))
 
