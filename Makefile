@@ -15,15 +15,15 @@ WORKERS ?= 3
 STOP := [ ! -x $(BIN)/pathfinder ] || $(BIN)/pathfinder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down clean lab lab-down test lint bench bench-c1m bench-steady bench-engine bench-failover soak chaos install lock
+.PHONY: help demo up down clean lab lab-down test lint bench bench-c1m bench-steady bench-engine bench-failover soak chaos install lock console
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: install ## From nothing to a running container: install, start everything, create one, show it.
+demo: install console ## From nothing to a running container: install, start everything, create one, show it.
 	@$(BIN)/pathfinder demo
 
-up: install ## Start everything that does not run yet.
+up: install console ## Start everything that does not run yet.
 	@$(BIN)/pathfinder up
 
 down: ## Stop everything that `make up` started; data stays.
@@ -32,20 +32,21 @@ down: ## Stop everything that `make up` started; data stays.
 clean: ## Stop everything, and remove its data and the containers it made; nothing else.
 	@$(STOP) clean
 
-lab: install ## Start a lab of several real LXD nodes: make lab NODES=3; HA=1: two of everything.
+lab: install console ## Start a lab of several real LXD nodes: make lab NODES=3; HA=1: two of everything.
 	@$(BIN)/pathfinder lab up --nodes $(NODES) $(if $(HA),--ha)
 
 lab-down: ## Remove the lab without a trace.
 	@$(STOP) lab down
 
-test: install ## Every test, real services included.
+test: install console ## Every test, real services included.
 	@$(BIN)/pytest -n $(WORKERS)
 
-lint: install ## Style, types and layers.
+lint: install console ## Style, types and layers.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@packaging/check-console $(BIN)/python
 
 bench: install ## Measure, and print the numbers as a table.
 	@$(BIN)/python -m benchmarks
@@ -68,6 +69,9 @@ soak: install ## Constant churn, and whether anything grows: make soak MINUTES=3
 chaos: install ## Break everything at random, then check that nothing is lost or doubled: make chaos SEED=1 MINUTES=5
 	@cd tests && ../$(BIN)/python -m chaos --seed $(SEED) --minutes $(MINUTES) --fleet $(FLEET)
 
+console: install ## Build the web console, where the npm registry can be reached; else it says so.
+	@packaging/build-console $(PYTHON) $(VENV)
+
 install: ## Install what is missing: Debian packages (as root), the virtual environment.
 	@packaging/install-packages $(PYTHON)
 	@packaging/install-python $(PYTHON) $(VENV)
@@ -75,5 +79,5 @@ install: ## Install what is missing: Debian packages (as root), the virtual envi
 lock: install ## Choose the newest allowed version of every dependency anew.
 	@$(VENV)/uv/bin/uv pip compile pyproject.toml --group dev --generate-hashes --no-header --no-annotate \
 		--upgrade --quiet --output-file requirements.lock
-	@$(VENV)/uv/bin/uv pip compile packaging/uv.in --generate-hashes --no-header --no-annotate \
-		--upgrade --quiet --output-file packaging/uv.lock
+	@for tool in uv node; do $(VENV)/uv/bin/uv pip compile packaging/$$tool.in --generate-hashes --no-header --no-annotate \
+		--upgrade --quiet --output-file packaging/$$tool.lock || exit; done

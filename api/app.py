@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from api import errors
+from api import errors, web
 from api.gauge import Gauge
 from api.middleware import BodyLimit, Measured, TraceIds
 from api.overview import Overview
@@ -59,6 +59,7 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> Fast
         resilience,
     ):
         app.include_router(noun.router, prefix=PREFIX)
+    app.router.default = web.Console(app.router.default, web.DIST)
     errors.install(app)
     app.add_middleware(BodyLimit, limit=process.settings.max_body_bytes)
     app.add_middleware(TraceIds)

@@ -1,6 +1,6 @@
 """Whether this process lives, and whether it can work."""
 
-from typing import Any, cast
+from typing import cast
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -42,9 +42,3 @@ async def metrics(process: ProcessDep, request: Request) -> Response:
 async def version() -> dict[str, str]:
     """The version of this API's software."""
     return {"version": __version__}
-
-
-@router.get("/", include_in_schema=False)
-async def root(request: Request) -> dict[str, Any]:
-    """A signpost."""
-    return {"pathfinder": __version__, "api": "/api/v3", "docs": "/api/v3/docs"}

@@ -1,0 +1,20 @@
+/** Every page: its path, its name, how one gets there. A new page is a line here. */
+import type { FunctionComponent } from "preact";
+import type { IconName } from "../ui/icon";
+import { Overview } from "./overview";
+
+export interface PageEntry {
+  path: string;
+  name: string;
+  /** Pages with an icon are in the navigation. */
+  icon?: IconName;
+  /** What is counted beside its name. */
+  tally?: "nodes" | "containers";
+  /** The letter that leads there after `g`. */
+  key?: string;
+  view: FunctionComponent<Record<string, string>>;
+}
+
+export const PAGES: readonly PageEntry[] = [
+  { path: "/", name: "Overview", icon: "overview", key: "o", view: Overview },
+];

@@ -1,0 +1,2 @@
+import "./fleet";
+import "./buckets";
