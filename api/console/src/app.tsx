@@ -7,6 +7,7 @@ import { halt, start } from "./live/live";
 import { PAGES } from "./pages";
 import { Login } from "./pages/login";
 import { match, path } from "./router";
+import { Confirmation } from "./ui/confirm";
 import { Frame } from "./ui/frame";
 import { State } from "./ui/parts";
 import { Toasts } from "./ui/toast";
@@ -42,6 +43,7 @@ export function App(): JSX.Element {
   return (
     <>
       {session.value ? <Frame><Here /></Frame> : <Login />}
+      <Confirmation />
       <Toasts />
     </>
   );

@@ -1,6 +1,7 @@
 /** What statuses and events are called, and how they look: one tone for all that means the same to whoever looks. */
 import type { ContainerStatus, Event } from "./api/types";
 import { clock } from "./format";
+import { progressOf } from "./live/fleet";
 
 export type Tone = "good" | "busy" | "wait" | "idle" | "bad" | "lost" | "plain";
 
@@ -93,8 +94,7 @@ export function details(event: Event): string {
     case "container.provisioned": return said("ipaddress");
     case "container.rescheduled": return said("from", "from ");
     case "container.preempted": return said("for", "for ");
-    case "container.progress":
-      return said("stage") + (typeof body["percent"] === "number" ? ` ${body["percent"]}%` : "");
+    case "container.progress": return progressOf(body);
     case "container.provision_failed":
       return said("reason") + (body["retry_at"] ? `; again at ${clock(String(body["retry_at"]))}` : "");
     case "policy.applied": return said("version", "version ");

@@ -106,7 +106,7 @@ function messageOf(event: Event, before: string | null): string | null {
   return event.kind === "container.provisioned" || event.kind === "container.scheduled" ? null : before;
 }
 
-function progressOf(body: Event["body"]): string {
+export function progressOf(body: Event["body"]): string {
   const percent = body["percent"];
   const stage = STAGES[text(body["stage"]) ?? ""] ?? text(body["stage"]) ?? "";
   return typeof percent === "number" ? `${stage} ${percent}%` : stage;

@@ -1,6 +1,11 @@
 /** Every page: its path, its name, how one gets there. A new page is a line here. */
 import type { FunctionComponent } from "preact";
 import type { IconName } from "../ui/icon";
+import { ContainerPage } from "./container";
+import { Containers } from "./containers";
+import { Create } from "./create";
+import { NodePage } from "./node";
+import { Nodes } from "./nodes";
 import { Overview } from "./overview";
 
 export interface PageEntry {
@@ -17,4 +22,9 @@ export interface PageEntry {
 
 export const PAGES: readonly PageEntry[] = [
   { path: "/", name: "Overview", icon: "overview", key: "o", view: Overview },
+  { path: "/nodes", name: "Nodes", icon: "nodes", tally: "nodes", key: "n", view: Nodes },
+  { path: "/nodes/:name", name: "Node", view: NodePage },
+  { path: "/containers", name: "Containers", icon: "containers", tally: "containers", key: "c", view: Containers },
+  { path: "/containers/:name", name: "Container", view: ContainerPage },
+  { path: "/create", name: "Create", view: Create },
 ];
