@@ -131,8 +131,9 @@ class Publisher:
                 properties = _properties()
                 confirm = wire.create_future()
                 wire.confirmations[wire.delivery_tag] = confirm
-                wire.message_id_delivery_tag[properties.message_id] = wire.delivery_tag
-                confirm.add_done_callback(partial(_forget, wire, properties.message_id))
+                name = properties.message_id or ""
+                wire.message_id_delivery_tag[name] = wire.delivery_tag
+                confirm.add_done_callback(partial(_forget, wire, name))
                 confirms.append(confirm)
                 frames += [
                     spec.Basic.Publish(exchange=exchange, routing_key=key, mandatory=exchange in mandatory),
