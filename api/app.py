@@ -10,6 +10,7 @@ from api.routes import (
     clusters,
     containers,
     dead,
+    deployments,
     events,
     health,
     nodes,
@@ -46,6 +47,7 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> Fast
     app.include_router(health.router)
     for noun in (
         containers,
+        deployments,
         plans,
         policies,
         replays,

@@ -7,12 +7,13 @@ from typing import TypeVar
 from uuid import UUID
 
 from pathfinder.domain import views
+from pathfinder.domain.deployment_views import Deployment
 from pathfinder.domain.errors import FieldProblem, Invalid
 
 BEGINNING = ("", UUID(int=0))
 
 
-Row = TypeVar("Row", views.Container, views.Node)
+Row = TypeVar("Row", views.Container, views.Node, Deployment)
 
 
 def after(cursor: str | None) -> tuple[str, UUID]:
@@ -33,4 +34,5 @@ def page(rows: Sequence[Row], limit: int) -> views.Page[Row]:
     if len(rows) <= limit:
         return views.Page(items=shown)
     last = shown[-1]
-    return views.Page(items=shown, next_cursor=base64.urlsafe_b64encode(f"{last.hostname}/{last.id}".encode()).decode())
+    name = last.name if isinstance(last, Deployment) else last.hostname
+    return views.Page(items=shown, next_cursor=base64.urlsafe_b64encode(f"{name}/{last.id}".encode()).decode())

@@ -3,9 +3,11 @@
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from pathfinder.domain.errors import FieldProblem, Invalid
 from pathfinder.domain.fields import Body, Hostname, Labels
+from pathfinder.domain.names import MAX_HOSTNAME
 
 #: Replicas are numbered from 1, with two digits at least: NAME-01.
 MOST_REPLICAS = 9999
@@ -50,22 +52,41 @@ class DeploymentSpec(Body):
 
     name: Hostname
     labels: Labels = Field(default_factory=dict)
-    replicas: Count = 1
+    replicas: Count = Field(1, description="Left as they are if left out.")
     min_available_replicas: Count = Field(0, description="So many stay well whatever we do ourselves.")
     template: dict[str, Any] = Field(description="As in POST /containers, without a hostname.")
     strategy: Strategy = Field(default_factory=Strategy)
     autoscaling: dict[str, Any] | None = None
 
-    @model_validator(mode="after")
-    def _reachable(self) -> "DeploymentSpec":
-        if self.min_available_replicas > self.replicas and self.autoscaling is None:
-            raise ValueError("min_available_replicas is above replicas")
-        longest = replica_name(self.name, max(self.replicas, 1))
-        if len(longest) > 63:
-            raise ValueError(f"name is too long once replicas are numbered: {longest!r} has more than 63 characters")
-        return self
-
 
 def replica_name(deployment: str, number: int) -> str:
     """`NAME-01` for the first."""
     return f"{deployment}-{number:02d}"
+
+
+def check_size(deployment: str, replicas: int, least: int) -> None:
+    """Whether a deployment may have so many replicas, where `least` are to stay available. Raises Invalid."""
+    problems = []
+    if replicas < least:
+        words = f"{replicas} would be fewer than min_available_replicas, which is {least}"
+        problems.append(FieldProblem("replicas", words))
+    last = replica_name(deployment, max(replicas, 1))
+    if len(last) > MAX_HOSTNAME:
+        words = f"is too long once replicas are numbered: {last!r} has more than {MAX_HOSTNAME} characters"
+        problems.append(FieldProblem("name", words))
+    if problems:
+        raise Invalid(f"The deployment {deployment!r} cannot have {replicas} replicas.", problems)
+
+
+class Scale(Body):
+    """How many replicas a deployment shall have."""
+
+    replicas: Count
+
+
+class Undo(Body):
+    """Which revision a deployment goes back to."""
+
+    revision: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="The last that was rolled out whole if left out, or else the one before."
+    )

@@ -17,6 +17,7 @@ _USED = text("""
            COALESCE(sum(memory_bytes), 0)::bigint AS memory_bytes,
            COALESCE(sum(disk_bytes), 0)::bigint AS disk_bytes, count(*) AS containers
     FROM containers WHERE cluster_id = :id AND status <> 'DELETED'
+      AND (CAST(:without AS uuid) IS NULL OR deployment_id IS DISTINCT FROM :without)
 """)
 _PARTS: Mapping[str, tuple[str, Callable[[int], str]]] = {
     "cpu_millicores": ("cpu", format_cpu),
@@ -26,15 +27,21 @@ _PARTS: Mapping[str, tuple[str, Callable[[int], str]]] = {
 }
 
 
-async def used(tx: AsyncConnection, cluster_id: UUID) -> Mapping[str, int]:
-    """What the living containers of a cluster ask for, by the names of a quota's parts."""
-    return dict((await tx.execute(_USED, {"id": cluster_id})).one()._mapping)
+async def used(tx: AsyncConnection, cluster_id: UUID, without: UUID | None = None) -> Mapping[str, int]:
+    """What the living containers of a cluster ask for, by the names of a quota's parts; those of the deployment
+    `without` left out.
+    """
+    return dict((await tx.execute(_USED, {"id": cluster_id, "without": without})).one()._mapping)
 
 
-async def admit(tx: AsyncConnection, cluster_id: UUID, name: str, specs: Sequence[ContainerSpec]) -> None:
-    """Hold the cluster until the transaction ends, and see that its quota leaves room. Raises QuotaExceeded."""
+async def admit(
+    tx: AsyncConnection, cluster_id: UUID, name: str, specs: Sequence[ContainerSpec], *, without: UUID | None = None
+) -> None:
+    """Hold the cluster until the transaction ends, and see that its quota leaves room; for all of a deployment's
+    replicas `without` is that deployment. Raises QuotaExceeded.
+    """
     quota: Mapping[str, int] = (await tx.execute(_LOCK, {"id": cluster_id})).scalar_one() or {}
-    there = await used(tx, cluster_id)
+    there = await used(tx, cluster_id, without)
     asked = {
         "cpu_millicores": sum(spec.resources.cpu_millicores for spec in specs),
         "memory_bytes": sum(spec.resources.memory_bytes for spec in specs),

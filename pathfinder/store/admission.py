@@ -1,0 +1,143 @@
+"""Whether a deployment can be as it is declared: checked before anything of it is written."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.domain import meta
+from pathfinder.domain.deployed import spec_of
+from pathfinder.domain.deployments import replica_name
+from pathfinder.domain.errors import AlreadyExists, FieldProblem, Invalid
+from pathfinder.domain.fields import field_path
+from pathfinder.domain.meta import Facts
+from pathfinder.scheduling.policy import BUILT_IN, Rules
+from pathfinder.store import quotas, requests
+from pathfinder.store.clusters import Cluster
+
+#: Stands for addresses that nobody has yet (RFC 5737), so that what is made of them can be checked.
+_EXAMPLE = ("192.0.2.1",)
+
+
+async def check_reads(tx: AsyncConnection, cluster: Cluster, name: str, template: Mapping[str, Any]) -> list[str]:
+    """The deployments whose addresses this template of the deployment `name` reads, if it may.
+
+    Raises Invalid for functions that are not right, deployments that are not there, and circles.
+    """
+    try:
+        found = meta.reads(template)
+        meta.check_own(name, found)
+    except Invalid as error:
+        raise _within(error, "template.") from error
+    rows = await tx.execute(
+        text("""
+            SELECT name, ARRAY(SELECT jsonb_array_elements_text(document->'reads')) AS reads FROM deployments
+            WHERE cluster_id = :cluster_id AND NOT leaving
+        """),
+        {"cluster_id": cluster.id},
+    )
+    edges = {row.name: frozenset(row.reads) for row in rows}
+    wrong = [
+        FieldProblem(field_path(("template", *call.path)), f"there is no deployment {read!r} in {cluster.name!r}")
+        for read, calls in found.items()
+        for call in calls
+        if read not in edges and read != name
+    ]
+    if wrong:
+        raise Invalid(f"The template of {name!r} reads the addresses of deployments that are not there.", wrong)
+    circle = meta.cycle(name, {**edges, name: frozenset(found)})
+    if circle:
+        call = found[circle[1]][0]
+        words = f"goes round in a circle: {' reads '.join(circle)}"
+        raise Invalid(
+            "Deployments may not depend on each other.", [FieldProblem(field_path(("template", *call.path)), words)]
+        )
+    return sorted(found)
+
+
+async def check(
+    tx: AsyncConnection,
+    cluster: Cluster,
+    name: str,
+    template: Mapping[str, Any],
+    replicas: int,
+    *,
+    id_: UUID | None,
+    grows: bool,
+    rules: Rules = BUILT_IN,
+) -> None:
+    """Whether the deployment `name`, if it is there that of `id_`, can have so many replicas of this template. Only if
+    it `grows` the quota is looked at.
+
+    Raises Invalid, NeverFits, QuotaExceeded, AlreadyExists.
+    """
+    known = await addresses(tx, cluster.id, meta.reads(template))
+    facts = Facts(replicas, {one: found or _EXAMPLE for one, found in known.items()})
+    first, _ = (spec_of(name, template, number, facts) for number in (1, max(replicas, 1)))
+    try:
+        await requests.check(tx, cluster, [first])
+        await requests.check_sizes(tx, cluster, [first], await requests.policies_of(tx, cluster, [first], rules))
+    except Invalid as error:
+        raise _within(error, "template.") from error
+    await _free(tx, cluster.id, [replica_name(name, one) for one in range(1, replicas + 1)], id_)
+    if grows and cluster.quota is not None:
+        await quotas.admit(tx, cluster.id, cluster.name, [first] * replicas, without=id_)
+
+
+async def readers(tx: AsyncConnection, cluster_id: UUID, name: str) -> list[str]:
+    """The deployments whose wanted templates read the addresses of the deployment `name`."""
+    rows = await tx.execute(
+        text("""
+            SELECT name FROM deployments
+            WHERE cluster_id = :cluster_id AND NOT leaving AND document->'reads' ? :name ORDER BY name
+        """),
+        {"cluster_id": cluster_id, "name": name},
+    )
+    return list(rows.scalars())
+
+
+async def addresses(tx: AsyncConnection, cluster_id: UUID, names: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The addresses of these deployments' wanted replicas, as far as they have some, in the order of their numbers."""
+    found: dict[str, list[str]] = {name: [] for name in names}
+    if not found:
+        return {}
+    rows = await tx.execute(
+        text("""
+            SELECT d.name, c.ipaddress
+            FROM deployments AS d
+            JOIN containers AS c ON c.deployment_id = d.id
+            CROSS JOIN LATERAL CAST(substr(c.hostname, length(d.name) + 2) AS bigint) AS number
+            WHERE d.cluster_id = :cluster_id AND d.name = ANY(:names) AND number <= d.replicas
+              AND c.ipaddress IS NOT NULL AND c.status NOT IN ('DELETED', 'SCHEDULE_DELETION', 'LOST')
+            ORDER BY number
+        """),
+        {"cluster_id": cluster_id, "names": list(found)},
+    )
+    for row in rows:
+        found[row.name].append(row.ipaddress)
+    return {name: tuple(there) for name, there in found.items()}
+
+
+async def _free(tx: AsyncConnection, cluster_id: UUID, names: Collection[str], id_: UUID | None) -> None:
+    """Raise AlreadyExists where a container that is no replica of the deployment `id_` has one of these names."""
+    rows = await tx.execute(
+        text("""
+            SELECT hostname FROM containers
+            WHERE cluster_id = :cluster_id AND hostname = ANY(:names) AND status <> 'DELETED'
+              AND (deployment_id IS NULL OR deployment_id IS DISTINCT FROM CAST(:id AS uuid)) ORDER BY hostname LIMIT 6
+        """),
+        {"cluster_id": cluster_id, "names": list(names), "id": id_},
+    )
+    taken = list(rows.scalars())
+    if taken:
+        raise AlreadyExists(
+            f"{', '.join(taken[:5])}{' …' if len(taken) > 5 else ''}: replicas would be called so, and containers "
+            "of others are. Give the deployment another name, or delete those."
+        )
+
+
+def _within(error: Invalid, prefix: str) -> Invalid:
+    """The same error, of fields within another."""
+    return type(error)(error.message, [FieldProblem(prefix + one.field, one.message) for one in error.problems])

@@ -1,0 +1,119 @@
+"""Deployments as clients see them: one or a page, ordered by name, and their revisions."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.domain import deployment_views as views
+from pathfinder.domain.deployed import Deployment
+from pathfinder.domain.errors import NotFound
+
+# Well: fit to serve. One with bootstrappers is once they were carried out, one with checks once they say so.
+_WELL = """
+    (c.status = 'BOOTSTRAPPED' OR c.status = 'PROVISIONED' AND NOT c.spec ? 'bootstrappers')
+    AND (c.health = 'HEALTHY' OR c.health = 'UNKNOWN' AND NOT c.spec ? 'checks')
+"""
+_VIEW = f"""
+    SELECT d.*, k.name AS cluster, r.template, n.existing, n.available, n.updated
+    FROM deployments AS d
+    JOIN clusters AS k ON k.id = d.cluster_id
+    JOIN revisions AS r ON r.deployment_id = d.id AND r.revision = d.revision
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS existing, count(*) FILTER (WHERE {_WELL}) AS available,
+               count(*) FILTER (WHERE c.revision = d.revision) AS updated
+        FROM containers AS c WHERE c.deployment_id = d.id AND c.status <> 'DELETED'
+    ) AS n
+    WHERE d.cluster_id = :cluster_id
+"""  # noqa: S608 - only constants are put into the text
+
+
+async def page(
+    tx: AsyncConnection,
+    cluster_id: UUID,
+    *,
+    prefix: str = "",
+    labels: Mapping[str, str] | None = None,
+    after: str = "",
+    limit: int = 200,
+) -> list[views.Deployment]:
+    """Deployments of a cluster by name, those after `after`; only those with these labels."""
+    rows = await tx.execute(
+        text(f"""
+            {_VIEW} AND d.name > :after AND starts_with(d.name, :prefix) AND d.labels @> CAST(:labels AS jsonb)
+            ORDER BY d.name LIMIT :limit
+        """),
+        {
+            "cluster_id": cluster_id,
+            "prefix": prefix,
+            "labels": orjson.dumps(labels or {}).decode(),
+            "after": after,
+            "limit": limit,
+        },
+    )
+    return [_view(row) for row in rows]
+
+
+async def one(tx: AsyncConnection, cluster_id: UUID, name: str) -> views.Deployment:
+    """The deployment of that name. Raises NotFound."""
+    row = (
+        await tx.execute(text(f"{_VIEW} AND d.name = :name"), {"cluster_id": cluster_id, "name": name})
+    ).one_or_none()
+    if row is None:
+        raise NotFound("deployment", name, "`pfi get deployments` lists those there are.")
+    return _view(row)
+
+
+def revisions(deployment: Deployment) -> list[views.Revision]:
+    """Its revisions that are kept, the latest first."""
+    return [
+        views.Revision(
+            revision=one.revision,
+            wanted=one.revision == deployment.revision,
+            stable=one.revision == deployment.stable,
+            cause=one.cause,
+            actor=one.actor,
+            created_at=one.created_at,
+            template=one.template,
+        )
+        for _, one in sorted(deployment.revisions.items(), reverse=True)
+    ]
+
+
+def document(deployment: Mapping[str, Any], template: Mapping[str, Any]) -> dict[str, Any]:
+    """What is declared, as it could be applied again."""
+    kept = deployment["document"]
+    return {
+        "name": deployment["name"],
+        "labels": deployment["labels"],
+        "replicas": deployment["replicas"],
+        "min_available_replicas": kept.get("min_available_replicas", 0),
+        "template": template,
+        "strategy": kept.get("strategy", {}),
+        "autoscaling": kept.get("autoscaling"),
+    }
+
+
+def _view(row: Any) -> views.Deployment:
+    return views.Deployment(
+        id=row.id,
+        name=row.name,
+        cluster=row.cluster,
+        labels=row.labels,
+        replicas=row.replicas,
+        counts=views.Counts(existing=row.existing, available=row.available, updated=row.updated),
+        image=row.template.get("image"),
+        version=row.version,
+        revision=row.revision,
+        stable=row.stable,
+        paused=row.paused,
+        leaving=row.leaving,
+        rollout=row.rollout,
+        message=row.message,
+        document=document(row._mapping, row.template),
+        created_at=row.created_at,
+        changed_at=row.changed_at,
+    )

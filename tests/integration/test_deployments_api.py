@@ -1,0 +1,275 @@
+"""Deployments as they are declared, through the API and on a real store: what is written, and what is refused."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import httpx2
+import pytest
+from workbench import Fleet
+
+from pathfinder.bootstrap import Process
+from pathfinder.domain.deployed import replica_spec
+from pathfinder.store import deployments
+
+
+def web(**changes: Any) -> dict[str, Any]:
+    """A deployment of three, but for `changes`."""
+    return {"name": "web", "replicas": 3, "template": {"memory": "64MiB"}} | changes
+
+
+async def put(api: httpx2.AsyncClient, document: dict[str, Any], **params: Any) -> httpx2.Response:
+    """Declare a deployment."""
+    return await api.put(f"/deployments/{document['name']}", json=document, params=params)
+
+
+async def act(api: httpx2.AsyncClient, action: str, **body: Any) -> httpx2.Response:
+    """Ask something of the rollout of `web`."""
+    return await api.post(f"/deployments/web/rollout/{action}", json=body or None)
+
+
+def fields(answer: httpx2.Response) -> list[str]:
+    """The fields that a 422 names."""
+    assert answer.status_code == 422, answer.text
+    return [one["field"] for one in answer.json()["errors"]]
+
+
+async def touched(fleet: Fleet) -> list[object]:
+    """Forget who is to be looked at; their names."""
+    names = await fleet.rows("SELECT d.name FROM touches AS t JOIN deployments AS d ON d.id = t.deployment_id")
+    await fleet.rows("DELETE FROM touches RETURNING id")
+    return [row[0] for row in names]
+
+
+async def test_a_deployment_is_declared_changed_and_deleted(api: httpx2.AsyncClient, fleet: Fleet) -> None:
+    """Each change is a version, an event and a look; each other template a revision; no change is nothing at all."""
+    made = (await put(api, web(labels={"app": "web"}), cause="first")).json()
+    assert (made["change"], made["version"], made["revision"], made["stable"]) == ("created", 1, 1, None)
+    assert await touched(fleet) == ["web"]
+    assert (await put(api, web(labels={"app": "web"}))).json()["change"] == "unchanged"
+    assert await touched(fleet) == []
+    changed = (await put(api, web(labels={"app": "web"}, min_available_replicas=2))).json()
+    assert (changed["change"], changed["version"], changed["revision"]) == ("changed", 2, 1)
+    changed = (await put(api, web(template={"memory": "65MiB"}), expected_version=2)).json()
+    assert (changed["version"], changed["revision"], changed["labels"]) == (3, 2, {})
+
+    assert (await put(api, web(), expected_version=2)).status_code == 409
+    listed = (await api.get("/deployments")).json()["items"]
+    assert [one["name"] for one in listed] == ["web"]
+    assert listed[0]["counts"] == {"existing": 0, "available": 0, "updated": 0}
+    revisions = (await api.get("/deployments/web/revisions")).json()["items"]
+    assert [(one["revision"], one["wanted"], one["cause"]) for one in revisions] == [(2, True, ""), (1, False, "first")]
+
+    gone = await api.delete("/deployments/web")
+    assert (gone.status_code, gone.json()["leaving"]) == (202, True)
+    assert (await api.delete("/deployments/web")).status_code == 202
+    assert (await put(api, web())).status_code == 409
+    kinds = [one for one in await fleet.kinds() if one.startswith("deployment.")]
+    assert kinds == ["deployment.applied"] * 3 + ["deployment.deletion_scheduled"]
+
+
+async def test_what_was_declared_can_be_declared_again(api: httpx2.AsyncClient, fleet: Fleet) -> None:
+    """The document of a deployment is one that changes nothing."""
+    template = {"memory": "64MiB", "environment": {"N": "$pf-meta:container_id"}}
+    made = (await put(api, web(template=template, strategy={"type": "canary"}))).json()
+
+    assert (await put(api, made["document"])).json()["change"] == "unchanged"
+
+
+async def test_replicas_that_are_left_out_stay_as_they_are(api: httpx2.AsyncClient, fleet: Fleet) -> None:
+    """Whoever scales by hand is not undone by the next apply that says nothing of it; nor is autoscaling by any."""
+    await put(api, web())
+    scaled = (await api.post("/deployments/web/scale", json={"replicas": 5})).json()
+    assert (scaled["replicas"], scaled["version"], scaled["revision"]) == (5, 2, 1)
+    assert (await api.post("/deployments/web/scale", json={"replicas": 5})).json()["version"] == 2
+
+    without = {key: value for key, value in web().items() if key != "replicas"}
+    assert (await put(api, without)).json()["replicas"] == 5
+    assert (await put(api, web())).json()["replicas"] == 3
+
+
+async def test_ten_who_declare_at_once_do_so_one_after_another(api: httpx2.AsyncClient, fleet: Fleet) -> None:
+    """No version is lost, and no revision made twice."""
+    answers = await asyncio.gather(*(put(api, web(template={"memory": f"{64 + one}MiB"})) for one in range(10)))
+
+    assert {one.status_code for one in answers} == {200}
+    (state,) = await fleet.rows("SELECT version, revision FROM deployments")
+    assert state == (10, 10)
+
+
+async def test_rollouts_are_undone_paused_promoted_and_restarted(api: httpx2.AsyncClient, fleet: Fleet) -> None:
+    """Each only changes what is wanted; what makes no sense is refused."""
+    await put(api, web(strategy={"type": "canary"}))
+    assert (await act(api, "undo")).status_code == 409
+    assert (await act(api, "promote")).status_code == 409
+    await fleet.rows("UPDATE deployments SET stable = 1 RETURNING id")
+    await put(api, web(strategy={"type": "canary"}, template={"memory": "65MiB"}))
+    await put(api, web(strategy={"type": "canary"}, template={"memory": "66MiB"}))
+
+    assert (await act(api, "promote")).json()["rollout"] == {"promoted": 3}
+    assert (await act(api, "pause")).json()["paused"] is True
+    assert (await act(api, "resume")).json()["paused"] is False
+    assert (await act(api, "undo")).json()["revision"] == 1
+    assert (await act(api, "undo", revision=2)).json()["revision"] == 2
+    assert (await act(api, "undo", revision=9)).status_code == 404
+    assert fields(await act(api, "pause", revision=2)) == ["revision"]
+    assert (await act(api, "restart")).json()["revision"] == 4
+    assert (await act(api, "explode")).status_code == 422
+    revisions = (await api.get("/deployments/web/revisions")).json()["items"]
+    assert revisions[0]["template"] == {"memory": "65MiB"}
+
+
+async def test_a_restart_makes_anew_what_is_older_than_it(
+    api: httpx2.AsyncClient, fleet: Fleet, process: Process
+) -> None:
+    """And not what is of it, nor what is gone back from."""
+    await put(api, web())
+    await act(api, "restart")
+    async with process.database.begin() as tx:
+        restarted = await deployments.load(tx, fleet.cluster_id, "web")
+    assert [restarted.must_rebuild(one) for one in (1, 2)] == [True, False]
+
+    await act(api, "undo", revision=1)
+    async with process.database.begin() as tx:
+        undone = await deployments.load(tx, fleet.cluster_id, "web")
+    assert [undone.must_rebuild(one) for one in (1, 2)] == [False, False]
+
+
+async def test_old_revisions_are_forgotten_unless_a_replica_is_of_one(api: httpx2.AsyncClient, fleet: Fleet) -> None:
+    """So many are kept that nothing that is looked at grows for ever."""
+    for number in range(deployments.KEPT_REVISIONS + 5):
+        await put(api, web(template={"memory": f"{64 + number}MiB"}))
+    kept = [row[0] for row in await fleet.rows("SELECT revision FROM revisions ORDER BY revision")]
+    assert kept == list(range(6, 26))
+
+    (replica,) = await fleet.ask("web-01")
+    of_it = "UPDATE containers SET deployment_id = (SELECT id FROM deployments), revision = 6 RETURNING id"
+    assert await fleet.rows(of_it) == [(replica,)]
+    await put(api, web(template={"memory": "1GiB"}))
+    assert (await fleet.rows("SELECT min(revision) FROM revisions")) == [(6,)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": "a" * 61}, "name"),
+        ({"name": "a" * 60, "replicas": 100}, "name"),
+        ({"min_available_replicas": 4}, "replicas"),
+        ({"replicas": -1}, "replicas"),
+        ({"template": {"memory": "1"}}, "template.memory"),
+        ({"template": {"hostname": "x"}}, "template.hostname"),
+        ({"template": {"labels": {"deployment": "db"}}}, "template.labels.deployment"),
+        ({"template": {"policy": "nobody-wrote-it"}}, "template.policy"),
+        ({"template": {"memory": "1TiB"}}, "template.memory"),
+        ({"template": {"cpu": "$pf-meta:cores"}}, "template.cpu"),
+        ({"template": {"config": {"user.x": "$pf-meta:container_id?x=1"}}}, "template.config.user.x"),
+        ({"template": {"files": [{"path": "/x", "content": "$pf-meta:passthrough"}]}}, "template.files[0].content"),
+        ({"template": {"image": "$pf-meta:container_id"}}, "template.image"),
+        (
+            {"template": {"environment": {"DB": "$pf-meta:deployment_ip_addresses?deployment_name=db"}}},
+            "template.environment.DB",
+        ),
+        (
+            {"template": {"environment": {"ME": "$pf-meta:deployment_ip_addresses?deployment_name=web"}}},
+            "template.environment.ME",
+        ),
+        (
+            {"template": {"bootstrappers": [{"type": "script", "script": "x", "timeout_seconds": 0}]}},
+            "template.bootstrappers[0].timeout_seconds",
+        ),
+    ],
+)
+async def test_a_deployment_that_cannot_be_is_refused_with_its_field(
+    api: httpx2.AsyncClient, fleet: Fleet, changes: dict[str, Any], field: str
+) -> None:
+    """And nothing is written."""
+    await fleet.node("node-1")
+
+    assert fields(await put(api, web(**changes))) == [field]
+    assert await fleet.rows("SELECT name FROM deployments") == []
+    assert await fleet.rows("SELECT 1 FROM touches") == []
+
+
+async def test_replicas_beyond_the_quota_are_refused(api: httpx2.AsyncClient, fleet: Fleet) -> None:
+    """However few there are yet; fewer of them may always be asked for."""
+    await api.patch("/clusters/default", json={"quota": {"memory": "256MiB"}})
+    await fleet.ask("other", memory="64MiB")
+
+    assert (await put(api, web(replicas=4))).status_code == 409
+    assert (await put(api, web())).status_code == 200
+    assert (await api.post("/deployments/web/scale", json={"replicas": 4})).json()["type"].endswith("quota-exceeded")
+    assert (await put(api, web(template={"memory": "100MiB"}))).status_code == 409
+    await api.patch("/clusters/default", json={"quota": {"memory": "64MiB"}})
+    assert (await api.post("/deployments/web/scale", json={"replicas": 2})).status_code == 200
+    assert (await fleet.rows("SELECT replicas, revision FROM deployments")) == [(2, 1)]
+
+
+async def test_names_that_others_have_are_not_taken(api: httpx2.AsyncClient, fleet: Fleet) -> None:
+    """A container that was there before stays what it is."""
+    await fleet.ask("web-02")
+
+    refused = await put(api, web())
+    assert (refused.status_code, "web-02" in refused.json()["detail"]) == (409, True)
+    assert (await put(api, web(replicas=1))).status_code == 200
+    assert (await api.post("/deployments/web/scale", json={"replicas": 2})).status_code == 409
+
+
+def reading(other: str) -> dict[str, Any]:
+    """A template that reads the addresses of another deployment."""
+    return {"environment": {"OTHERS": f"$pf-meta:deployment_ip_addresses?deployment_name={other}"}}
+
+
+async def test_deployments_do_not_read_each_other_in_a_circle(api: httpx2.AsyncClient, fleet: Fleet) -> None:
+    """However long it is; and nobody goes who is read."""
+    await put(api, web(name="a"))
+    await put(api, web(name="b", template=reading("a")))
+    await put(api, web(name="c", template=reading("b")))
+
+    refused = await put(api, web(name="a", template=reading("c")))
+    assert fields(refused) == ["template.environment.OTHERS"]
+    assert "a reads c reads b reads a" in refused.json()["errors"][0]["message"]
+    assert "of b reads" in (await api.delete("/deployments/a")).json()["detail"]
+    assert (await api.delete("/deployments/c")).status_code == 202
+    assert (await put(api, web(name="b"))).status_code == 200
+    assert (await api.delete("/deployments/a")).status_code == 202
+
+
+async def test_a_replica_is_made_of_what_its_functions_read(
+    api: httpx2.AsyncClient, fleet: Fleet, process: Process
+) -> None:
+    """The addresses of the wanted replicas of another, in the order of their numbers; its readers are looked at."""
+    await put(api, web(name="db", replicas=2))
+    await put(api, web(template=reading("db")))
+    await fleet.ask("db-01", "db-02", "db-03", "db-10")
+    await fleet.rows(
+        "UPDATE containers SET deployment_id = (SELECT id FROM deployments WHERE name = 'db'),"
+        " ipaddress = '10.0.0.' || right(hostname, 1), status = 'PROVISIONED' RETURNING id"
+    )
+    await touched(fleet)
+
+    async with process.database.begin() as tx:
+        reader = await deployments.lock_named(tx, fleet.cluster_id, "web")
+        assert reader is not None
+        facts = await deployments.facts(tx, reader)
+        await deployments.touch_readers(tx, await deployments.load(tx, fleet.cluster_id, "db"))
+    spec = replica_spec(reader, reader.revision, 7, facts)
+    assert (spec.hostname, spec.labels) == ("web-07", {"deployment": "web"})
+    assert spec.environment == {"OTHERS": "10.0.0.1,10.0.0.2"}
+    assert await touched(fleet) == ["web"]
+
+
+async def test_how_far_a_rollout_is_is_kept_beside_what_is_wanted(
+    api: httpx2.AsyncClient, fleet: Fleet, process: Process
+) -> None:
+    """Nothing of what is wanted changes by it; and a deployment is forgotten with its revisions."""
+    await put(api, web())
+    async with process.database.begin() as tx:
+        (found,) = await fleet.rows("SELECT id FROM deployments")
+        (locked,) = (await deployments.lock(tx, found)).values()
+        await deployments.save(tx, replace(locked, stable=1, rollout={"step": 2}, message="waits"))
+    told = (await api.get("/deployments/web")).json()
+    assert (told["version"], told["stable"], told["rollout"], told["message"]) == (1, 1, {"step": 2}, "waits")
+
+    async with process.database.begin() as tx:
+        await deployments.forget(tx, locked.id)
+    assert await fleet.rows("SELECT 1 FROM revisions") == []
