@@ -111,7 +111,7 @@ async def apply(
     check_size(spec.name, replicas, 0 if spec.autoscaling is not None else spec.min_available_replicas)
     grows = not same_template or replicas > (before.replicas if before else 0)
     await admission.check(
-        tx, cluster, spec.name, spec.template, replicas, id_=before and before.id, grows=grows, rules=rules
+        tx, cluster, spec.name, spec.template, replicas, id_=before.id if before else None, grows=grows, rules=rules
     )
     id_ = uuid7() if before is None else before.id
     if before is None:
