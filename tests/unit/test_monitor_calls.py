@@ -40,7 +40,7 @@ async def test_a_call_that_was_undone_is_made_with_the_next_try(monkeypatch: pyt
     """Else the node would stay DOWN until the call, which nobody made, counts as lost."""
     record = AsyncMock()
     monkeypatch.setattr(workers.monitor.capacity, "note", AsyncMock())
-    monkeypatch.setattr(workers.monitor.nodes, "renew", AsyncMock())
+    monkeypatch.setattr(workers.monitor.leases, "renew", AsyncMock())
     monkeypatch.setattr(workers.monitor.nodes, "down", AsyncMock(return_value=[(NODE, Caller(NODE.id, 3, new=False))]))
     monkeypatch.setattr(workers.monitor.journal, "record", record)
     stopping = asyncio.Event()

@@ -13,6 +13,10 @@ BOUNDED = {
     "outbox": "until RabbitMQ has it; creates are refused beyond a bound",
     "policies": "a version for each change by an operator",
     "tokens": "one for each user who was given one; a node's former ones are revoked",
+    "deployments": "by who declares them",
+    "revisions": "the newest of each deployment, and those that a replica is of",
+    "touches": "one for each replica that changed, until its deployment is looked at",
+    "bootstraps": "the last runs of each container, and they go with it",
     "webhooks": "by who makes them",
     "deliveries": "two at most for each problem and webhook, and they go with them",
 }
