@@ -4,6 +4,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chaos.wiring import database_link
+
 #: Agents' heartbeats come every 5 s and leases last 15: this long a silence must not cost a lease,
 BRIEF_SECONDS = (0.5, 3.0)
 #: and this long a one must.
@@ -37,6 +39,8 @@ KINDS: Kinds = {
     "freeze agents": (1, 15),
     "cut role": (3, 4),
     "tear role": (3, 0),
+    "cut database": (3, 4),
+    "tear database": (3, 0),
     "delay nodes": (4, 2),
     "tear nodes": (3, 2),
     "make nodes sick": (2, 6),
@@ -101,7 +105,7 @@ def _spoils_the_guard(kind: str, at: float, faults: Sequence[Fault]) -> bool:
 def _length(draw: random.Random, kind: str) -> float:
     if kind.startswith(("freeze", "delay")):
         return draw.uniform(*BRIEF_SECONDS)
-    if kind == "cut role":
+    if kind in ("cut role", "cut database"):
         return draw.uniform(2, 25)
     if kind == "make nodes sick":
         return draw.uniform(5, 15)
@@ -120,6 +124,8 @@ def _targets(
         return (draw.choice((*shared, *(f"pathfinder.node.{node}" for node in draw.sample(nodes, 2)))),)
     if "role" in kind:
         return (draw.choice(roles),)
+    if "database" in kind:
+        return (database_link(draw.choice(roles)),)
     if "agents" in kind:
         return (draw.choice(hosts),)
     if "nodes" in kind:

@@ -167,6 +167,8 @@ _HOW: dict[str, Callable[[Simulated, Fault], Awaitable[None]]] = {
     "freeze agents": Simulated._freeze,
     "cut role": Simulated._cut,
     "tear role": Simulated._tear,
+    "cut database": Simulated._cut,
+    "tear database": Simulated._tear,
     "delay nodes": Simulated._cut,
     "tear nodes": Simulated._tear,
     "make nodes sick": Simulated._make_sick,

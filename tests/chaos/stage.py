@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import chaos
-from chaos.wiring import Plan, node_address, node_name, role_address
+from chaos.wiring import Plan, database_address, database_link, node_address, node_name, role_address
 from pathfinder.embedded import orphans, roles
 from pathfinder.embedded.account import remove_data_elsewhere
 from pathfinder.embedded.control_plane import ControlPlane
@@ -84,18 +84,22 @@ class Stage:
         names = [*ROLES]
         links = {name: node_address(number) for number, name in enumerate(self.nodes, start=1)}
         links |= {name: role_address(number) for number, name in enumerate(names)}
-        scheme, rest = self.broker_url.split("@")
-        _, vhost = rest.split("/")
-        wire_port = self._port("wire", WIRE_PORT)
+        links |= {database_link(name): database_address(number) for number, name in enumerate(names)}
+        wire_port, database_port = self._port("wire", WIRE_PORT), self._port("wire.database", WIRE_PORT)
+        broker_url, broker_upstream = _through_the_wire(self.broker_url, wire_port)
+        database_url, database_upstream = _through_the_wire(self.database_url, database_port)
         self.plan = Plan(
             nodes=len(self.nodes),
             hosts=len(self.hosts),
             links=links,
             broker_port=wire_port,
             api_port=self._port("wire.api", WIRE_PORT),
-            broker_upstream=int(rest.split(":")[1].split("/")[0]),
+            database_port=database_port,
+            broker_upstream=broker_upstream,
             api_upstreams=ports,
-            broker_url=f"{scheme}@{{host}}:{wire_port}/{vhost}",
+            database_upstream=database_upstream,
+            broker_url=broker_url,
+            database_url=database_url,
             join_token=roles.token(self.supervisor.home, {}, "join"),
             settings={"inventory_seconds": float(self._settings["PATHFINDER_INVENTORY_SECONDS"])},
         )
@@ -108,7 +112,8 @@ class Stage:
         programs = []
         for name in ROLES:
             role, number = name.split("-")
-            mine = settings | {roles.BROKER_URL: self.plan.broker_of(name)}
+            own = {roles.BROKER_URL: self.plan.broker_of(name), roles.DATABASE_URL: self.plan.database_of(name)}
+            mine = settings | own
             if role == "api":
                 mine["PATHFINDER_API_LISTEN"] = self.apis[int(number) - 1].removeprefix("http://")
             programs.append(roles.role_program(name, (role,), mine))
@@ -155,3 +160,10 @@ class Stage:
     def end_fault(self, kind: str, name: str) -> None:
         """Undo it."""
         (self.root / "faults" / kind / name).unlink(missing_ok=True)
+
+
+def _through_the_wire(url: str, port: int) -> tuple[str, int]:
+    """A service's URL with a `{host}` that listens on `port` in its place, and the port it listens on itself."""
+    begin, end = url.split("@")
+    address, name = end.split("/")
+    return f"{begin}@{{host}}:{port}/{name}", int(address.split(":")[1])

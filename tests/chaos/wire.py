@@ -1,5 +1,7 @@
 """`python -m chaos.wire`: the network of the simulated stage, as a TCP proxy with one link for each node and role.
 
+Each role has another one, to PostgreSQL.
+
 A file in `faults/cut/` named like a link holds up everything on that link, both ways, without closing anything: bytes
 wait, new connections get no answer. Short, that is a delay of messages; long, a partition. When the file is gone what
 waited goes on, in its order. A file in `faults/torn/` closes the connections of the link at once.
@@ -47,6 +49,7 @@ class Wire:
         addresses = list(self._links)
         await asyncio.start_server(self._broker, addresses, self._plan.broker_port, backlog=64)
         await asyncio.start_server(self._api, addresses, self._plan.api_port, backlog=64)
+        await asyncio.start_server(self._database, addresses, self._plan.database_port, backlog=64)
         (self._faults.parent / "wire.ready").touch()
         while True:
             cut = set(os.listdir(self._faults / "cut"))
@@ -65,6 +68,9 @@ class Wire:
 
     async def _api(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._carry(reader, writer, self._plan.api_upstreams)
+
+    async def _database(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._carry(reader, writer, [self._plan.database_upstream])
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ports: list[int]) -> None:
         link = self._links[writer.get_extra_info("sockname")[0]]

@@ -9,7 +9,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Plan:
-    """The stage. Every node and role reaches RabbitMQ, and nodes the API, through an address of its own on the wire.
+    """The stage. Every node and role reaches RabbitMQ, and nodes the API, through an address of its own on the wire;
+    every role reaches PostgreSQL through another one.
 
     `links` maps a name to its loopback address; URLs hold `{host}` where that belongs.
     """
@@ -19,9 +20,12 @@ class Plan:
     links: dict[str, str]
     broker_port: int
     api_port: int
+    database_port: int
     broker_upstream: int
     api_upstreams: list[int]
+    database_upstream: int
     broker_url: str
+    database_url: str
     join_token: str
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -54,6 +58,10 @@ class Plan:
         """RabbitMQ as that node or role reaches it."""
         return self.broker_url.replace("{host}", self.links[link])
 
+    def database_of(self, role: str) -> str:
+        """PostgreSQL as that role reaches it."""
+        return self.database_url.replace("{host}", self.links[database_link(role)])
+
     def agent_settings(self, root: Path, number: int) -> dict[str, Any]:
         """The settings of one agent."""
         name = self.node(number)
@@ -82,3 +90,13 @@ def node_address(number: int) -> str:
 def role_address(number: int) -> str:
     """A role's own loopback address."""
     return f"127.78.0.{number + 1}"
+
+
+def database_link(role: str) -> str:
+    """What a role's link to PostgreSQL is called."""
+    return f"{role}.database"
+
+
+def database_address(number: int) -> str:
+    """The loopback address of a role's link to PostgreSQL."""
+    return f"127.79.0.{number + 1}"
