@@ -11,6 +11,7 @@ PathfinderError
 │   └── IdempotencyMismatch
 ├── Unauthenticated    no token, or one that is not known                      401
 ├── Forbidden          the token may not do this                               403
+├── RateLimited        too many of these came from there                       429
 └── Unavailable        a part Pathfinder needs does not answer                 503
     ├── DatabaseAway   no PostgreSQL of all there are takes writes             503
     ├── Contended      others held or changed the same things meanwhile        503
@@ -122,6 +123,16 @@ class Forbidden(PathfinderError):
     """The token is good, but not for this."""
 
     slug = "forbidden"
+
+
+class RateLimited(PathfinderError):
+    """Whoever asks did so too often; the same request may be answered later."""
+
+    slug = "rate-limited"
+
+    def __init__(self, words: str, retry_after_seconds: int) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(words)
 
 
 class Unavailable(PathfinderError):

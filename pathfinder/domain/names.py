@@ -8,6 +8,7 @@ MAX_HOSTNAME = 63
 _LABEL_1123 = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _KEY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
 _VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
+_USER = re.compile(r"[a-z0-9]([a-z0-9._@-]{0,61}[a-z0-9])?")
 _IMAGE = re.compile(r"([a-z0-9][a-z0-9-]{0,62}:)?[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
 
 
@@ -37,6 +38,15 @@ def label_value(text: str) -> str:
     if not _VALUE.fullmatch(text):
         raise ValueError(
             f"{text[:80]!r} is not a label value; use at most 63 letters, digits and . _ - between two of the former"
+        )
+    return text
+
+
+def user(text: str) -> str:
+    """`text` if it may be the name of a user, a token or a secret; ValueError with the rule otherwise."""
+    if not _USER.fullmatch(text):
+        raise ValueError(
+            f"{text[:80]!r} is not a name; use 1 to 63 lower-case letters, digits and . _ @ - between two of the former"
         )
     return text
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, DateTime, Double, ForeignKey, Index, LargeBinary, MetaData, Text, text
+from sqlalchemy import BigInteger, Column, DateTime, Double, ForeignKey, Index, LargeBinary, MetaData, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -471,8 +471,53 @@ class Outbox(SQLModel, table=True):
     created_at: datetime = _now()
 
 
+class User(SQLModel, table=True):
+    """A person. `password` is an argon2id hash; `clusters` are those the role is for, None: all."""
+
+    __tablename__ = "users"
+
+    id: UUID = Field(primary_key=True)
+    name: str = Field(sa_type=Text, unique=True)
+    password: str = _words()
+    role: str = _words()
+    clusters: list[UUID] | None = Field(default=None, sa_type=ARRAY(Uuid))
+    created_at: datetime = _now()
+
+
+class Session(SQLModel, table=True):
+    """A user who logged in: only the SHA-256 of the cookie is kept. `source` and `agent` say where it began."""
+
+    __tablename__ = "sessions"
+
+    id: UUID = Field(primary_key=True)
+    user_id: UUID = Field(sa_column=Column(ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True))
+    sha256: str = Field(sa_type=Text, unique=True)
+    source: str = _words("")
+    agent: str = _words("")
+    created_at: datetime = _now()
+    used_at: datetime | None = _moment()
+    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
+
+
+class Device(SQLModel, table=True):
+    """A browser from which a user logged in before: others' wrong passwords do not keep it out."""
+
+    __tablename__ = "devices"
+
+    sha256: str = Field(primary_key=True, sa_type=Text)
+    user_id: UUID = Field(sa_column=Column(ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True))
+    used_at: datetime = _now()
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (Index("ix_devices_used", "used_at"),)
+
+
 class Token(SQLModel, table=True):
-    """A bearer token: only the SHA-256 of it is kept. `role` is operator, join or node."""
+    """A bearer token: only the SHA-256 of it is kept. `role` is one of `domain.access.Role`.
+
+    A node's or a join token is for `cluster_id`, others are for `clusters`; None: all. One that belongs to a user goes
+    with it, and never may more than it. `actor` is who made it through the API. `uses` is how many machines a join
+    token may admit; None: any number.
+    """
 
     __tablename__ = "tokens"
 
@@ -484,8 +529,42 @@ class Token(SQLModel, table=True):
     node_id: UUID | None = Field(
         default=None, sa_column=Column(ForeignKey("nodes.id", ondelete="CASCADE"), nullable=True)
     )
+    user_id: UUID | None = Field(
+        default=None, sa_column=Column(ForeignKey("users.id", ondelete="CASCADE"), nullable=True, index=True)
+    )
+    clusters: list[UUID] | None = Field(default=None, sa_type=ARRAY(Uuid))
+    actor: str | None = Field(default=None, sa_type=Text)
+    uses: int | None = Field(default=None, sa_type=BigInteger)
     created_at: datetime = _now()
+    used_at: datetime | None = _moment()
     expires_at: datetime | None = _moment()
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index("uq_tokens_name", "name", unique=True, postgresql_where=text("actor IS NOT NULL")),
+        Index("ix_tokens_expires", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
+    )
+
+
+class Join(SQLModel, table=True):
+    """A machine that a join token admitted: the same one may come again, and counts once."""
+
+    __tablename__ = "joins"
+
+    token_id: UUID = Field(sa_column=Column(ForeignKey("tokens.id", ondelete="CASCADE"), primary_key=True))
+    machine_id: str = Field(primary_key=True, sa_type=Text)
+
+
+class Secret(SQLModel, table=True):
+    """A value for containers, encrypted with a key that is not in the database."""
+
+    __tablename__ = "secrets"
+
+    cluster_id: UUID = Field(primary_key=True, foreign_key="clusters.id")
+    name: str = Field(primary_key=True, sa_type=Text)
+    value: bytes = Field(sa_type=LargeBinary)
+    actor: str = _words()
+    created_at: datetime = _now()
+    updated_at: datetime = _now()
 
 
 class IdempotencyKey(SQLModel, table=True):

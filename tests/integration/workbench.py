@@ -32,7 +32,7 @@ MakeProcess = Callable[..., Process]
 
 EMPTY = text(
     "TRUNCATE clusters, nodes, leases, containers, departures, events, outbox, tokens, idempotency_keys, "
-    "dead_letters, roles, problems, webhooks, deliveries, policies, decisions, deployments, touches CASCADE"
+    "dead_letters, roles, problems, webhooks, deliveries, policies, decisions, deployments, touches, users CASCADE"
 )
 
 

@@ -1,0 +1,89 @@
+"""Sessions of users, and the devices they are known from: random secrets, of which only the SHA-256 is kept."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pathfinder.domain.ids import uuid7
+from pathfinder.store.users import SCOPE, scope
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session that has not ended, and whose it is."""
+
+    id: UUID
+    user_id: UUID
+    user: str
+    role: str
+    expires_at: datetime
+    clusters: frozenset[str] | None
+
+
+_FIND = text(f"""
+    SELECT s.id, s.user_id, u.name, u.role, s.expires_at, {SCOPE.format("u.clusters")} AS clusters
+    FROM sessions AS s JOIN users AS u ON u.id = s.user_id WHERE s.sha256 = :sha256 AND s.expires_at > now()
+""")  # noqa: S608 - the text is put together from the constant
+
+
+async def find(tx: AsyncConnection, secret: str) -> Session | None:
+    """The session whose secret this is, unless it has ended."""
+    row = (await tx.execute(_FIND, {"sha256": digest(secret)})).one_or_none()
+    if row is None:
+        return None
+    return Session(row.id, row.user_id, row.name, row.role, row.expires_at, scope(row.clusters))
+
+
+_BEGIN = text("""
+    INSERT INTO sessions (id, user_id, sha256, source, agent, expires_at)
+    VALUES (:id, :user_id, :sha256, :source, :agent, now() + make_interval(secs => :seconds)) RETURNING expires_at
+""")
+
+
+async def begin(tx: AsyncConnection, user_id: UUID, source: str, agent: str, seconds: float) -> tuple[str, datetime]:
+    """A new session's secret, which is never shown again, and when it ends."""
+    secret = secrets.token_urlsafe(32)
+    given = {"id": uuid7(), "user_id": user_id, "sha256": digest(secret), "source": source, "agent": agent}
+    return secret, (await tx.execute(_BEGIN, {**given, "seconds": seconds})).scalar_one()
+
+
+async def end(tx: AsyncConnection, id_: UUID) -> None:
+    """End a session; one that has ended is none."""
+    await tx.execute(text("DELETE FROM sessions WHERE id = :id"), {"id": id_})
+
+
+async def is_known(tx: AsyncConnection, device: str, user_id: UUID) -> bool:
+    """Whether that user logged in from this device before."""
+    found = await tx.execute(
+        text("SELECT 1 FROM devices WHERE sha256 = :sha256 AND user_id = :user_id"),
+        {"sha256": digest(device), "user_id": user_id},
+    )
+    return found.first() is not None
+
+
+async def remember(tx: AsyncConnection, device: str | None, user_id: UUID) -> str:
+    """Note that the user logged in from this device; its secret, a new one where it was somebody else's or nobody's."""
+    if device is not None and await is_known(tx, device, user_id):
+        await tx.execute(text("UPDATE devices SET used_at = now() WHERE sha256 = :sha256"), {"sha256": digest(device)})
+        return device
+    made = secrets.token_urlsafe(32)
+    await tx.execute(
+        text("INSERT INTO devices (sha256, user_id) VALUES (:sha256, :user_id)"),
+        {"sha256": digest(made), "user_id": user_id},
+    )
+    return made
+
+
+def csrf_token(secret: str) -> str:
+    """What a page that may read the answer of the session's API can send along, and no other page knows."""
+    return digest(f"csrf {secret}")
+
+
+def digest(secret: str) -> str:
+    """What is kept of a secret."""
+    return sha256(secret.encode()).hexdigest()
