@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from api import errors, web
 from api.gauge import Gauge
+from api.limits import Logins
 from api.middleware import BodyLimit, Measured, TraceIds
 from api.overview import Overview
 from api.routes import (
@@ -19,6 +20,7 @@ from api.routes import (
     problems,
     replays,
     resilience,
+    session,
     status,
     webhooks,
 )
@@ -41,6 +43,7 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> Fast
         openapi_url=f"{PREFIX}/openapi.json",
     )
     app.state.process, app.state.tail = process, tail
+    app.state.logins = Logins()
     app.state.gauge = gauge or Gauge(process)
     app.state.surveys = Surveys(process.database, process.settings.zone_label, process.rules)
     app.state.overview = Overview(process, app.state.surveys)
@@ -59,6 +62,7 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> Fast
         webhooks,
         problems,
         resilience,
+        session,
     ):
         app.include_router(noun.router, prefix=PREFIX)
     app.router.default = web.Console(app.router.default, web.DIST)

@@ -1,61 +1,108 @@
-"""Who asks: one dependency that turns a bearer token into a principal. Every route but the health checks has it."""
+"""Who asks: one dependency that turns a bearer token, or the cookie of a session, into a principal.
 
+Every route but the health checks and the login has it.
+"""
+
+import hmac
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from api.deps import ProcessDep
+from pathfinder.domain.access import Role
 from pathfinder.domain.errors import Forbidden, Unauthenticated
-from pathfinder.store import tokens
+from pathfinder.store import sessions, tokens
 
-_scheme = HTTPBearer(auto_error=False, description="A token made by `pathfinder token create`.")
+SESSION_COOKIE = "pathfinder_session"
+CSRF_HEADER = "X-CSRF-Token"
+
+#: Methods that change nothing, so that it does not matter which page had a browser send them.
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_bearer = HTTPBearer(auto_error=False, description="A token made by `pathfinder token create`.")
+_cookie = APIKeyCookie(
+    name=SESSION_COOKIE,
+    auto_error=False,
+    description=f"A session; all but GET wants its `{CSRF_HEADER}`, too.",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, and what for. `role` is operator, join or node."""
+    """Who asks, and what for: a token, or a user with a session. `clusters` are those it is for; None: all."""
 
-    token_id: UUID
-    name: str
     role: str
-    cluster_id: UUID | None
-    node_id: UUID | None
+    clusters: frozenset[str] | None = None
+    token_id: UUID | None = None
+    name: str = ""
+    user: str | None = None
+    session_id: UUID | None = None
+    csrf_token: str | None = None
+    expires_at: datetime | None = None
+    cluster_id: UUID | None = None
+    node_id: UUID | None = None
 
     @property
     def actor(self) -> str:
         """How the event log names it."""
-        return f"token:{self.name}"
+        return f"token:{self.name}" if self.token_id else f"user:{self.user}"
 
 
 async def principal(
     request: Request,
     process: ProcessDep,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    cookie: Annotated[str | None, Security(_cookie)],
 ) -> Principal:
-    """The bearer of the request's token. Raises Unauthenticated."""
-    if credentials is None:
+    """Whose token or session the request has. Raises Unauthenticated, Forbidden."""
+    if bearer is not None:
+        async with process.database.read() as connection:
+            token = await tokens.find(connection, bearer.credentials)
+        if token is None:
+            raise Unauthenticated("This token is not known, or has expired; `pathfinder token create` makes a new one.")
+        return Principal(
+            token.role, token_id=token.id, name=token.name, cluster_id=token.cluster_id, node_id=token.node_id
+        )
+    if cookie is None:
         raise Unauthenticated(
             "Send `Authorization: Bearer TOKEN`; `pathfinder up` puts one into ~/.pfi/config, "
-            "`pathfinder token create` makes more."
+            "`pathfinder token create` makes more. Or log in."
         )
     async with process.database.read() as connection:
-        token = await tokens.find(connection, credentials.credentials)
-    if token is None:
-        raise Unauthenticated("This token is not known, or has expired; `pathfinder token create` makes a new one.")
-    return Principal(token.id, token.name, token.role, token.cluster_id, token.node_id)
+        session = await sessions.find(connection, cookie)
+    if session is None:
+        raise Unauthenticated("This session has ended; log in again.")
+    csrf_token = sessions.csrf_token(cookie)
+    sent = request.headers.get(CSRF_HEADER, "")
+    if request.method not in SAFE and not hmac.compare_digest(sent.encode(), csrf_token.encode()):
+        raise Forbidden(f"Send the session's csrf_token as {CSRF_HEADER}; GET /api/v3/session tells it.")
+    return Principal(
+        session.role,
+        session.clusters,
+        user=session.user,
+        session_id=session.id,
+        csrf_token=csrf_token,
+        expires_at=session.expires_at,
+    )
 
 
-async def operator(asking: Annotated[Principal, Depends(principal)]) -> Principal:
-    """A principal that may do all but join. Raises Forbidden."""
-    if asking.role != "operator":
+Known = Annotated[Principal, Depends(principal)]
+
+
+async def operator(request: Request, asking: Known) -> Principal:
+    """A principal that may do all but join; a viewer may look. Raises Forbidden."""
+    if asking.role == Role.VIEWER and request.method not in SAFE:
+        raise Forbidden("You may look, and change nothing: your role is viewer.")
+    if asking.role in ("join", "node"):
         raise Forbidden("This token can only register a node; use one made with `--role operator`.")
     return asking
 
 
-async def joining(asking: Annotated[Principal, Depends(principal)]) -> Principal:
+async def joining(asking: Known) -> Principal:
     """A principal that may register a node. Raises Forbidden."""
     if asking.role not in ("join", "node"):
         raise Forbidden("Nodes register with a join token; `pathfinder token create --role join` makes one.")

@@ -23,6 +23,7 @@ STATUS: Mapping[type[errors.PathfinderError], int] = {
     errors.Conflict: 409,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
+    errors.RateLimited: 429,
     errors.Unavailable: 503,
 }
 
@@ -35,6 +36,7 @@ TITLES = {
     409: "Conflict",
     413: "Body too large",
     422: "Invalid request",
+    429: "Too many requests",
     500: "Internal error",
     503: "Unavailable",
 }
@@ -46,7 +48,7 @@ def problem(
     slug: str,
     detail: str,
     fields: Sequence[Mapping[str, str]] = (),
-    retry_after_seconds: int = errors.Unavailable.retry_after_seconds,
+    retry_after_seconds: int | None = None,
 ) -> Response:
     """A problem document as a response."""
     document = Problem(
@@ -60,7 +62,7 @@ def problem(
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if status == 503:
+    if retry_after_seconds is not None:
         headers["Retry-After"] = str(retry_after_seconds)
     return JSONResponse(document.model_dump(mode="json"), status, headers, MEDIA_TYPE)
 
@@ -84,9 +86,8 @@ def install(app: FastAPI) -> None:
         fields: Sequence[Mapping[str, str]] = ()
         if isinstance(error, errors.Invalid):
             fields = [{"field": one.field, "message": one.message} for one in error.problems]
-        if isinstance(error, errors.Unavailable):
-            return problem(request, status, error.slug, str(error), fields, error.retry_after_seconds)
-        return problem(request, status, error.slug, str(error), fields)
+        wait = error.retry_after_seconds if isinstance(error, errors.Unavailable | errors.RateLimited) else None
+        return problem(request, status, error.slug, str(error), fields, wait)
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> Response:

@@ -5,6 +5,7 @@ import socket
 
 import structlog
 
+from api import safety
 from api.app import create_app
 from api.gauge import Gauge
 from api.tail import Tail
@@ -17,10 +18,12 @@ log = structlog.get_logger()
 
 async def run(process: Process) -> None:
     """Serve until told to stop; open requests are finished, streams are ended."""
+    await safety.check(process)
     sockets = [_listen(address) for address in process.settings.api_listen.split(",")]
     gauge = Gauge(process)
     tail = Tail(process, gauge.watch)
-    server = serving.server(create_app(process, tail, gauge), graceful_seconds=3)
+    app = create_app(process, tail, gauge)
+    server = serving.server(app, graceful_seconds=3, proxies=process.settings.tls_proxies)
     following = asyncio.create_task(tail.run())
     measuring = asyncio.create_task(gauge.run())
     answering = asyncio.create_task(server.serve(sockets))

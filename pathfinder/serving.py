@@ -4,6 +4,7 @@ import contextlib
 import re
 import socket
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -20,11 +21,20 @@ class Server(uvicorn.Server):
         yield
 
 
-def server(app: ASGIApp, graceful_seconds: int) -> Server:
-    """A server of `app`; `should_exit` ends it, and open requests have `graceful_seconds` to finish."""
+def server(app: ASGIApp, graceful_seconds: int, proxies: str = "") -> Server:
+    """A server of `app`; `should_exit` ends it, and open requests have `graceful_seconds` to finish.
+
+    `proxies` are addresses or networks, separated by commas, that are believed in what they say of a request.
+    """
     return Server(
         uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=graceful_seconds, server_header=False
+            app,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=graceful_seconds,
+            server_header=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=proxies,
         )
     )
 
@@ -35,6 +45,14 @@ def split(address: str) -> tuple[str, int]:
     if not parts or int(parts["port"]) > 65_535:
         raise ValueError(f"{address!r} is not an address; write HOST:PORT")
     return parts["host"].strip("[]"), int(parts["port"])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine itself can reach `host`."""
+    try:
+        return host == "localhost" or ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def bind(host: str, port: int) -> socket.socket:

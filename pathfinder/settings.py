@@ -14,6 +14,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PATHFINDER_", extra="ignore")
 
+    mode: Literal["development", "production"] = Field(
+        "development",
+        description="production: the API refuses to start with development credentials (`admin` / `pathfinder`), or on "
+        "an address others can reach unless TLS is ended in front of it.",
+    )
+
     database_url: str = Field(
         "postgresql+asyncpg://pathfinder@127.0.0.1:5432/pathfinder",
         description=(
@@ -30,6 +36,12 @@ class Settings(BaseSettings):
     api_listen: str = Field(
         "127.0.0.1:8080", description="Addresses the api role listens on: HOST:PORT, separated by commas."
     )
+    tls_proxies: str = Field(
+        "",
+        description="Addresses or networks, separated by commas, of the proxies that end TLS in front of the API. What "
+        "they say of a request (X-Forwarded-For, X-Forwarded-Proto) is believed; of others it is not.",
+    )
+    session_hours: float = Field(12, gt=0, le=24 * 90, description="How long a login to the console lasts.")
     health_listen: str = Field(
         "127.0.0.1",
         description="Where a role answers /healthz, /readyz and /metrics: HOST, with the role's own port or one near "

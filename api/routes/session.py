@@ -1,0 +1,100 @@
+"""Sessions: log in, see who one is, log out."""
+
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Cookie, Depends, Request, Response
+
+from api.auth import SESSION_COOKIE, Known, Principal
+from api.deps import ProcessDep
+from api.errors import documented
+from api.limits import Logins
+from pathfinder.domain.access import DEVELOPMENT_PASSWORD, DEVELOPMENT_USER, Role
+from pathfinder.domain.errors import Forbidden, Unauthenticated
+from pathfinder.domain.identity import Login, Session
+from pathfinder.passwords import matches
+from pathfinder.store import sessions, users
+
+router = APIRouter(prefix="/session", tags=["session"])
+
+#: By this a browser is known again after its session ended; it opens nothing.
+DEVICE_COOKIE = "pathfinder_device"
+DEVICE_DAYS = 180
+
+_DAY, _HOUR = 86_400, 3_600
+
+
+async def logins(request: Request) -> Logins:
+    """How often a password may be tried here."""
+    return cast(Logins, request.app.state.logins)
+
+
+@router.post("", responses=documented(429))
+async def log_in(
+    given: Login,
+    request: Request,
+    response: Response,
+    process: ProcessDep,
+    limits: Annotated[Logins, Depends(logins)],
+    device: Annotated[str | None, Cookie(alias=DEVICE_COOKIE, max_length=64, include_in_schema=False)] = None,
+) -> Session:
+    """Begin a session: the answer sets its cookie. Wrong names and wrong passwords are told alike."""
+    source, name = request.client.host if request.client else "", given.username
+    async with process.database.read() as connection:
+        user = await users.find(connection, name)
+        if user is None or device is None or not await sessions.is_known(connection, device, user.id):
+            device = None
+    limits.admit(source, name, device)
+    password = given.password.get_secret_value()
+    right = await matches(None if user is None else user.password, password)
+    if user is None or not right or (process.settings.mode == "production" and is_development(name, password)):
+        raise Unauthenticated("The user name or the password is not right.")
+    limits.succeeded(source, name, device)
+    seconds = process.settings.session_hours * _HOUR
+    agent = request.headers.get("User-Agent", "")[:200]
+    async with process.database.begin() as tx:
+        secret, expires_at = await sessions.begin(tx, user.id, source, agent, seconds)
+        device = await sessions.remember(tx, device, user.id)
+    secure = request.url.scheme == "https"
+    _set(response, SESSION_COOKIE, secret, int(seconds), secure)
+    _set(response, DEVICE_COOKIE, device, DEVICE_DAYS * _DAY, secure)
+    return _view(
+        Principal(
+            user.role, user.clusters, user=user.name, csrf_token=sessions.csrf_token(secret), expires_at=expires_at
+        )
+    )
+
+
+@router.get("", responses=documented())
+async def who(asking: Known) -> Session:
+    """Who asks, and what for; of tokens, too."""
+    return _view(asking)
+
+
+@router.delete("", status_code=204, responses=documented())
+async def log_out(response: Response, process: ProcessDep, asking: Known) -> None:
+    """End the session."""
+    if asking.session_id is None:
+        raise Forbidden("This is a token, no session; it is good until it is revoked.")
+    async with process.database.begin() as tx:
+        await sessions.end(tx, asking.session_id)
+    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
+
+
+def is_development(name: str, password: str) -> bool:
+    """Whether these are the credentials that everybody knows."""
+    return (name, password) == (DEVELOPMENT_USER, DEVELOPMENT_PASSWORD)
+
+
+def _set(response: Response, name: str, value: str, seconds: int, secure: bool) -> None:
+    response.set_cookie(name, value, max_age=seconds, httponly=True, samesite="strict", secure=secure)
+
+
+def _view(asking: Principal) -> Session:
+    return Session(
+        user=asking.user,
+        actor=asking.actor,
+        role=Role(asking.role),
+        clusters=None if asking.clusters is None else sorted(asking.clusters),
+        csrf_token=asking.csrf_token,
+        expires_at=asking.expires_at,
+    )

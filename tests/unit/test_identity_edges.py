@@ -1,0 +1,90 @@
+"""What of logging in needs no database: waiting, addresses, hashes."""
+
+import pytest
+from argon2 import PasswordHasher, extract_parameters
+
+from api.limits import Buckets, Logins, network
+from api.safety import exposed
+from pathfinder.domain.access import Role, covers, least, within
+from pathfinder.domain.errors import RateLimited
+from pathfinder.passwords import NOBODYS, hashed, matches
+from pathfinder.settings import Settings
+
+
+def test_a_user_that_is_not_there_takes_as_long() -> None:
+    """What is compared then has the parameters of every new hash."""
+    assert extract_parameters(NOBODYS) == extract_parameters(PasswordHasher().hash("x"))
+
+
+async def test_a_password_matches_its_own_hash_alone() -> None:
+    """And nothing matches where there is no user, or where the hash is none."""
+    known = await hashed("right")
+
+    assert await matches(known, "right")
+    assert not await matches(known, "wrong")
+    assert not await matches(None, "x")
+    assert not await matches("broken", "right")
+
+
+def test_a_bucket_fills_up_again_with_time() -> None:
+    """Never above its size."""
+    now = 0.0
+    buckets = Buckets(rate=0.5, burst=2, clock=lambda: now)
+    buckets.take("a")
+    buckets.take("a")
+
+    assert (buckets.wait("a"), buckets.wait("b")) == (2.0, 0.0)
+    now = 1000.0
+    buckets.take("a")
+    buckets.take("a")
+    assert buckets.wait("a") == 2.0
+
+
+def test_who_logs_in_rightly_is_never_held_up() -> None:
+    """Only failures count, however often somebody comes."""
+    logins = Logins(clock=lambda: 0.0)
+    for _ in range(100):
+        logins.admit("192.0.2.1", "alice", None)
+        logins.succeeded("192.0.2.1", "alice", None)
+
+
+def test_one_source_cannot_try_every_name() -> None:
+    """However many names it has; an IPv6 host's many addresses are one source."""
+    logins = Logins(clock=lambda: 0.0)
+    for number in range(20):
+        logins.admit(f"2001:db8::{number:x}", f"user-{number}", None)
+
+    with pytest.raises(RateLimited):
+        logins.admit("2001:db8::ffff", "alice", None)
+    logins.admit("2001:db8:0:1::1", "alice", None)
+    assert network("unix") == "unix"
+
+
+@pytest.mark.parametrize(
+    ("listen", "proxies", "open_"),
+    [
+        ("127.0.0.1:8080,[::1]:8080,localhost:80", "", []),
+        ("127.0.0.1:8080, 10.0.0.1:8080", "", ["10.0.0.1:8080"]),
+        ("0.0.0.0:8080,[::]:8080", "", ["0.0.0.0:8080", "[::]:8080"]),
+        ("0.0.0.0:8080", "10.0.0.5", []),
+    ],
+)
+def test_plain_text_is_for_loopback_alone(listen: str, proxies: str, open_: list[str]) -> None:
+    """Unless a proxy ends TLS in front."""
+    assert exposed(Settings(api_listen=listen, tls_proxies=proxies)) == open_
+
+
+def test_each_role_has_what_the_one_before_has() -> None:
+    """Nodes' roles stand apart."""
+    assert [role for role in Role if covers(role, Role.OPERATOR)] == [Role.OPERATOR, Role.ADMIN]
+    assert not covers(Role.ADMIN, Role.JOIN)
+    assert covers(Role.JOIN, Role.JOIN)
+    assert least("admin", "viewer") == "viewer"
+
+
+def test_every_cluster_is_more_than_all_that_there_are() -> None:
+    """None takes in those to come."""
+    assert within({"a"}, None)
+    assert within({"a"}, {"a", "b"})
+    assert not within(None, {"a", "b"})
+    assert within(None, None)
