@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from pathfinder.domain.access import DEVELOPMENT_PASSWORD, DEVELOPMENT_USER
 from pathfinder.embedded.errors import EmbeddedError
 from pathfinder.embedded.home import Home
 from pathfinder.embedded.program import Program
@@ -103,9 +104,15 @@ def token(home: Home, settings: Mapping[str, str], role: str, *, fresh: bool = F
     )
 
 
-def _run(settings: Mapping[str, str], *arguments: str) -> str:
+def create_development_user(settings: Mapping[str, str]) -> None:
+    """Make the user that everybody knows the password of, unless there is one of that name."""
+    _run(settings, "user", "create", DEVELOPMENT_USER, "--keep", given=f"{DEVELOPMENT_PASSWORD}\n")
+
+
+def _run(settings: Mapping[str, str], *arguments: str, given: str = "") -> str:
     done = subprocess.run(
         [*OPERATOR, *arguments],
+        input=given,
         env=os.environ | settings,
         capture_output=True,
         text=True,

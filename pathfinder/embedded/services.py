@@ -34,6 +34,11 @@ class Services:
         self._broker_hosts = broker_hosts
         self._ha = ha
 
+    @property
+    def owns_database(self) -> bool:
+        """Whether PostgreSQL is one of this home, and nobody else's."""
+        return not self._given.get("PATHFINDER_DATABASE_URL")
+
     def database(self, progress: Progress) -> str:
         """The URL of a PostgreSQL that accepts connections."""
         with progress.step("PostgreSQL") as step:

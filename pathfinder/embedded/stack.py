@@ -20,12 +20,15 @@ from pathfinder.embedded.postgres import PRIMARY
 from pathfinder.embedded.progress import Progress
 from pathfinder.embedded.services import Services
 from pathfinder.embedded.supervisor import Supervisor
+from pathfinder.serving import is_loopback
 
 NODE = "node-01"
 LISTEN = "127.0.0.1:8080"
 READY_SECONDS = 30.0
 #: The name of the node's cluster.
 CLUSTER_KEY = "node.cluster"
+#: Whether the development user was made.
+USER_KEY = "user.development"
 #: How each program is asked to end, and for how long, in the order in which they end.
 ENDINGS = {
     "agent": orphans.Ending(signal.SIGTERM, 12),
@@ -113,7 +116,17 @@ class Stack:
             self.home.remember(CLUSTER_KEY, settings["PATHFINDER_CLUSTER"])
             step.say("up to date")
         roles.create_tokens(self.home, settings)
+        self._development_user(settings)
         return url
+
+    def _development_user(self, settings: Mapping[str, str], *, fresh: bool = False) -> None:
+        """The user that everybody knows the password of, once, where the database is ours and only we reach the API."""
+        hosts = [address.strip().rpartition(":")[0].strip("[]") for address in self._listen.split(",")]
+        if settings.get("PATHFINDER_MODE") == "production" or not all(map(is_loopback, hosts)):
+            return
+        if self._services.owns_database and (fresh or not self.home.recall(USER_KEY)):
+            roles.create_development_user(settings)
+            self.home.remember(USER_KEY, True)
 
     def runtime(self, progress: Progress) -> Path | None:
         """LXD's socket, or None for a simulated node."""
@@ -160,6 +173,7 @@ class Stack:
         if not api.accepts_token():
             # The database was replaced since; tokens of the old one mean nothing to the new.
             roles.create_tokens(self.home, {**self._settings, **urls}, fresh=True)
+            self._development_user({**self._settings, **urls}, fresh=True)
             api = ControlPlane(server, roles.token(self.home, {}, "operator"), cluster)
         # Before there can be containers of theirs.
         self._add_clusters(api.cluster_ids())

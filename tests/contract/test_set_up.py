@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
+from pathfinder.domain.access import DEVELOPMENT_PASSWORD, DEVELOPMENT_USER
 from pathfinder.embedded import orphans
 from pathfinder.embedded.account import remove_data_elsewhere
 from pathfinder.embedded.home import Home
@@ -128,9 +130,15 @@ def test_a_whole_pathfinder_comes_goes_and_comes_back_and_leaves_only_what_is_no
 
 
 def test_a_simulated_node_of_another_cluster_comes_up_and_says_what_it_is(machine: Machine) -> None:
-    """Nobody should take it for a real one; `up` waits for it, and `pfi` looks for it, in the cluster it joins."""
+    """Nobody should take it for a real one; `up` waits for it, and `pfi` looks for it, in the cluster it joins.
+
+    What everybody knows logs in to what nobody else can reach.
+    """
     up = machine.pathfinder("up", PATHFINDER_RUNTIME="simulated", PATHFINDER_CLUSTER="blue")
 
     assert "ready, SIMULATED" in up
     assert "node-01 SIMULATED" in machine.pfi("get", "nodes")
     assert machine.pfi("get", "clusters", "-o", "name").split() == ["blue"]
+    address = f"http://{machine.environment['PATHFINDER_API_LISTEN']}/api/v3/session"
+    login = {"username": DEVELOPMENT_USER, "password": DEVELOPMENT_PASSWORD}
+    assert httpx2.post(address, json=login, trust_env=False).json()["role"] == "admin"

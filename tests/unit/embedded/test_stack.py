@@ -89,3 +89,27 @@ def test_clusters_are_known_though_the_api_is_down(monkeypatch: pytest.MonkeyPat
     made.remember_clusters()
 
     assert home.recall(CLUSTERS_KEY) == ["first", "made-later", "replaced"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "made"),
+    [
+        ({}, 1),
+        ({"PATHFINDER_API_LISTEN": "127.0.0.1:1,[::1]:1"}, 1),
+        ({"PATHFINDER_API_LISTEN": "127.0.0.1:1,0.0.0.0:1"}, 0),
+        ({"PATHFINDER_MODE": "production"}, 0),
+        ({"PATHFINDER_DATABASE_URL": "postgresql+asyncpg://elsewhere/pathfinder"}, 0),
+    ],
+)
+def test_the_user_that_everybody_knows_is_made_once_and_where_nobody_else_gets_to(
+    monkeypatch: pytest.MonkeyPatch, home: Home, environment: dict[str, str], made: int
+) -> None:
+    """Never in production, on an address others reach, or in somebody else's database; and not again once deleted."""
+    calls: list[object] = []
+    monkeypatch.setattr(stack.roles, "create_development_user", calls.append)
+    begun = Stack(home, environment)
+
+    begun._development_user(environment)
+    begun._development_user(environment)
+
+    assert len(calls) == made
