@@ -6,7 +6,7 @@ from enum import StrEnum
 
 class Role(StrEnum):
     """What somebody may do. The first three are people's and programs', each with all that the one before has; the
-    others are nodes'.
+    others are nodes': one joins, and then also says that it lives.
     """
 
     VIEWER = "viewer"
@@ -22,17 +22,25 @@ DEVELOPMENT_USER, DEVELOPMENT_PASSWORD = "admin", "pathfinder"
 #: From least to most.
 RANKS = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 
+_LADDERS = (RANKS, (Role.JOIN, Role.NODE))
+
 
 def covers(has: str, needed: Role) -> bool:
     """Whether whoever is `has` may do what `needed` may."""
-    if has not in RANKS or needed not in RANKS:
-        return has == needed
-    return RANKS.index(Role(has)) >= RANKS.index(needed)
+    ladder = next(one for one in _LADDERS if needed in one)
+    return has in ladder and ladder.index(Role(has)) >= ladder.index(needed)
 
 
 def least(one: str, other: str) -> str:
     """The lesser of two of people's roles."""
     return min(one, other, key=lambda role: RANKS.index(Role(role)))
+
+
+def both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    """The clusters that are in both; None is every cluster."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
 
 
 def within(inner: Collection[str] | None, outer: Collection[str] | None) -> bool:

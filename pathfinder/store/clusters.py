@@ -1,5 +1,6 @@
 """Clusters."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -90,10 +91,14 @@ async def all_ids(tx: AsyncConnection) -> list[UUID]:
     return list((await tx.execute(text("SELECT id FROM clusters ORDER BY id"))).scalars())
 
 
-async def page(tx: AsyncConnection, after: str, limit: int) -> list[views.Cluster]:
-    """Clusters by name, those after `after`."""
+async def page(
+    tx: AsyncConnection, after: str, limit: int, within: Collection[str] | None = None
+) -> list[views.Cluster]:
+    """Clusters by name, those after `after`; only those of these names, if some are given."""
+    among = "" if within is None else " AND k.name = ANY(:within)"
     rows = await tx.execute(
-        text(f"{_VIEW} WHERE k.name > :after ORDER BY k.name LIMIT :limit"), {"after": after, "limit": limit}
+        text(f"{_VIEW} WHERE k.name > :after{among} ORDER BY k.name LIMIT :limit"),
+        {"after": after, "limit": limit, **({} if within is None else {"within": list(within)})},
     )
     return [views.Cluster.model_validate(dict(row)) for row in rows.mappings()]
 

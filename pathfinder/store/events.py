@@ -51,9 +51,16 @@ class Cursor:
         return cls(*(int(part) for part in parts))
 
 
+#: Subjects of events that are of no cluster, though each event is told in one's log.
+OF_NO_CLUSTER = ("user", "token")
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which events to read; an empty field does not narrow. `kinds` ending in a dot are prefixes."""
+    """Which events to read; an empty field does not narrow. `kinds` ending in a dot are prefixes.
+
+    `within` are the only clusters whoever asks is for: then what is of no cluster is not told either.
+    """
 
     cluster: str | None = None
     kinds: tuple[str, ...] = ()
@@ -61,6 +68,7 @@ class Query:
     container: str | None = None
     node: str | None = None
     since: datetime | None = None
+    within: frozenset[str] | None = None
 
     def matches(self, event: views.Event) -> bool:
         """Whether `event` is asked for: the same rule as the SQL below, for live streams."""
@@ -74,6 +82,7 @@ class Query:
             and (self.container is None or (event.subject.type == "container" and event.subject.name == self.container))
             and (self.node is None or event.node == self.node)
             and (self.since is None or event.at >= self.since)
+            and (self.within is None or (event.cluster in self.within and event.subject.type not in OF_NO_CLUSTER))
         )
 
 
@@ -103,6 +112,7 @@ _CONDITIONS = {
     "container": "e.subject_type = 'container' AND e.subject_name = :container",
     "node": "e.node = :node",
     "since": "e.at >= :since",
+    "within": f"k.name = ANY(:within) AND e.subject_type NOT IN {OF_NO_CLUSTER}",
 }
 
 
@@ -117,6 +127,8 @@ async def read(tx: AsyncConnection, cursor: Cursor, query: Query, limit: int) ->
     given: dict[str, Any] = {name: getattr(query, name) for name in _CONDITIONS if getattr(query, name)}
     if query.kinds:
         given["kinds"] = list(query.kinds)
+    if query.within is not None:  # nor does whoever is for no cluster see any
+        given["within"] = list(query.within)
     # A window that was begun is finished first; else one up to the horizon begins, never before where we are.
     begun = cursor.seq or cursor.high > cursor.low
     result = await tx.execute(

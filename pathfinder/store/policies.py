@@ -139,17 +139,25 @@ async def require(tx: AsyncConnection, name: str, field: str = "policy") -> None
         raise unknown(name, [one for one in await every(tx) if one not in POLICIES], field)
 
 
-async def uses(tx: AsyncConnection) -> dict[str, Use]:
-    """Who is placed by which policy, by its name."""
+async def uses(tx: AsyncConnection, within: Collection[str] | None = None) -> dict[str, Use]:
+    """Who is placed by which policy, by its name; of the clusters of these names only, if some are given."""
+    given = {"within": None if within is None else list(within)}
     clusters = await tx.execute(
-        text("SELECT policy, array_agg(name ORDER BY name) AS names FROM clusters GROUP BY policy")
+        text("""
+            SELECT policy, array_agg(name ORDER BY name) AS names FROM clusters
+            WHERE CAST(:within AS text[]) IS NULL OR name = ANY(:within) GROUP BY policy
+        """),
+        given,
     )
     named = {row.policy: tuple(row.names) for row in clusters}
     containers = await tx.execute(
         text("""
             SELECT policy, count(*) AS many FROM containers
-            WHERE policy IS NOT NULL AND status <> 'DELETED' GROUP BY policy
-        """)
+            WHERE policy IS NOT NULL AND status <> 'DELETED' AND (
+                CAST(:within AS text[]) IS NULL OR cluster_id IN (SELECT id FROM clusters WHERE name = ANY(:within))
+            ) GROUP BY policy
+        """),
+        given,
     )
     counts = {row.policy: int(row.many) for row in containers}
     return {name: Use(named.get(name, ()), counts.get(name, 0)) for name in named.keys() | counts.keys()}

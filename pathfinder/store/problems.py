@@ -1,6 +1,6 @@
 """Problems: one open row for each, an event when it opens and when it is over, and a notice for each webhook."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +24,13 @@ async def known(tx: AsyncConnection) -> dict[str, Known]:
     return {row.key: Known(ProblemKind(row.kind), (row.severity, row.summary, row.advice)) for row in rows}
 
 
-async def page(tx: AsyncConnection, every: bool, before: UUID | None, limit: int) -> list[views.KnownProblem]:
-    """The open problems, or with `every` those that are over, too, newest first: those noticed before `before`."""
+async def page(
+    tx: AsyncConnection, every: bool, before: UUID | None, limit: int, within: Collection[str] | None = None
+) -> list[views.KnownProblem]:
+    """The open problems, or with `every` those that are over, too, newest first: those noticed before `before`.
+
+    Only those of the clusters of these names, if some are given.
+    """
     rows = await tx.execute(
         text("""
             SELECT p.id, p.kind, p.severity, c.name AS cluster, p.subject, p.summary, p.advice, p.opened_at,
@@ -33,9 +38,10 @@ async def page(tx: AsyncConnection, every: bool, before: UUID | None, limit: int
             FROM problems AS p LEFT JOIN clusters AS c ON c.id = p.cluster_id
             LEFT JOIN nodes AS n ON starts_with(p.kind, 'node.') AND n.hostname = p.subject
             WHERE (:every OR p.closed_at IS NULL) AND (CAST(:before AS uuid) IS NULL OR p.id < :before)
+                  AND (CAST(:within AS text[]) IS NULL OR c.name = ANY(:within))
             ORDER BY p.id DESC LIMIT :limit
         """),
-        {"every": every, "before": before, "limit": limit},
+        {"every": every, "before": before, "limit": limit, "within": None if within is None else list(within)},
     )
     return [views.KnownProblem.model_validate(dict(row)) for row in rows.mappings()]
 
