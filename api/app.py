@@ -1,8 +1,10 @@
 """The application: its routes, errors and bounds."""
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from api import errors, web
+from api.auth import allowed
+from api.deps import PREFIX
 from api.gauge import Gauge
 from api.limits import Logins
 from api.middleware import BodyLimit, Measured, TraceIds
@@ -29,8 +31,6 @@ from pathfinder import __version__
 from pathfinder.bootstrap import Process
 from pathfinder.store.resilience import Surveys
 
-PREFIX = "/api/v3"
-
 
 def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> FastAPI:
     """The API of `process`; `tail` must be running for streams to move, `gauge` for creates to be refused."""
@@ -48,6 +48,7 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> Fast
     app.state.surveys = Surveys(process.database, process.settings.zone_label, process.rules)
     app.state.overview = Overview(process, app.state.surveys)
     app.include_router(health.router)
+    app.include_router(session.open_router, prefix=PREFIX)
     for noun in (
         containers,
         deployments,
@@ -64,7 +65,7 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> Fast
         resilience,
         session,
     ):
-        app.include_router(noun.router, prefix=PREFIX)
+        app.include_router(noun.router, prefix=PREFIX, dependencies=[Depends(allowed)])
     app.router.default = web.Console(app.router.default, web.DIST)
     errors.install(app)
     app.add_middleware(BodyLimit, limit=process.settings.max_body_bytes)

@@ -1,6 +1,7 @@
-"""Who asks: one dependency that turns a bearer token, or the cookie of a session, into a principal.
+"""Who asks, and whether they may: one dependency turns a bearer token, or the cookie of a session, into a principal,
+and one looks it up in the table of permissions.
 
-Every route but the health checks and the login has it.
+Every route but the health checks and the login has both, whatever else it has.
 """
 
 import hmac
@@ -12,8 +13,9 @@ from uuid import UUID
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from api.deps import ProcessDep
-from pathfinder.domain.access import Role
+from api.deps import DEFAULT_CLUSTER, PREFIX, ProcessDep
+from api.permissions import Reach, need
+from pathfinder.domain.access import RANKS, Role, covers
 from pathfinder.domain.errors import Forbidden, Unauthenticated
 from pathfinder.store import sessions, tokens
 
@@ -51,6 +53,14 @@ class Principal:
         """How the event log names it."""
         return f"token:{self.name}" if self.token_id else f"user:{self.user}"
 
+    def require(self, cluster: str) -> None:
+        """Raise Forbidden unless they are for this cluster, which may not even be there."""
+        if self.clusters is not None and cluster not in self.clusters:
+            theirs = ", ".join(sorted(self.clusters)) or "none"
+            raise Forbidden(
+                f"You are not for the cluster {cluster[:63]!r}. Name one with `?cluster=`; yours: {theirs}."
+            )
+
 
 async def principal(
     request: Request,
@@ -65,7 +75,14 @@ async def principal(
         if token is None:
             raise Unauthenticated("This token is not known, or has expired; `pathfinder token create` makes a new one.")
         return Principal(
-            token.role, token_id=token.id, name=token.name, cluster_id=token.cluster_id, node_id=token.node_id
+            token.role,
+            token.clusters,
+            token_id=token.id,
+            name=token.name,
+            user=token.user,
+            expires_at=token.expires_at,
+            cluster_id=token.cluster_id,
+            node_id=token.node_id,
         )
     if cookie is None:
         raise Unauthenticated(
@@ -93,21 +110,29 @@ async def principal(
 Known = Annotated[Principal, Depends(principal)]
 
 
-async def operator(request: Request, asking: Known) -> Principal:
-    """A principal that may do all but join; a viewer may look. Raises Forbidden."""
-    if asking.role == Role.VIEWER and request.method not in SAFE:
-        raise Forbidden("You may look, and change nothing: your role is viewer.")
-    if asking.role in ("join", "node"):
-        raise Forbidden("This token can only register a node; use one made with `--role operator`.")
+async def allowed(request: Request, asking: Known) -> Principal:
+    """Whoever asks, if the table of permissions lets them. Raises Forbidden."""
+    # A route does not know where its router was included.
+    wanted = need(request.method, request.scope["route"].path.removeprefix(PREFIX))
+    if wanted.role is not None and not covers(asking.role, wanted.role):
+        raise Forbidden(_refusal(asking.role, wanted.role))
+    match wanted.reach:
+        case Reach.ALL if asking.clusters is not None:
+            raise Forbidden("This concerns every cluster, and you are for some only.")
+        case Reach.CLUSTER:
+            asking.require(request.query_params.get("cluster", DEFAULT_CLUSTER))  # as the routes read it
+        case Reach.PATH:
+            asking.require(request.path_params["name"])
     return asking
 
 
-async def joining(asking: Known) -> Principal:
-    """A principal that may register a node. Raises Forbidden."""
-    if asking.role not in ("join", "node"):
-        raise Forbidden("Nodes register with a join token; `pathfinder token create --role join` makes one.")
-    return asking
+def _refusal(role: str, wanted: Role) -> str:
+    if wanted not in RANKS:
+        return "Nodes register with a join token; `pathfinder token create --role join` makes one."
+    if role not in RANKS:
+        return f"This token can only register a node; use one made with `--role {wanted}`."
+    return f"This is for the role {wanted}; yours is {role}."
 
 
-Operator = Annotated[Principal, Depends(operator)]
-Joining = Annotated[Principal, Depends(joining)]
+Operator = Annotated[Principal, Depends(allowed)]
+Joining = Operator

@@ -8,6 +8,10 @@ from api.gauge import Gauge
 from api.tail import Tail
 from pathfinder.bootstrap import Process
 
+PREFIX = "/api/v3"
+#: The cluster of a request that names none.
+DEFAULT_CLUSTER = "default"
+
 
 async def process(request: Request) -> Process:
     """The process this API runs in."""

@@ -24,6 +24,9 @@ BROKER_SECONDS = 2.0
 
 WORST = 5
 
+#: The names of the only clusters that somebody is for; None: all.
+Within = frozenset[str] | None
+
 #: More clusters than anybody has.
 MANY = 10_000
 
@@ -47,16 +50,22 @@ class Overview:
         self._process = process
         self._surveys = surveys
         self._looking = asyncio.Lock()
-        self._at = float("-inf")
-        self._seen: SystemStatus | None = None
+        #: By whose eyes: the clusters they are for.
+        self._seen: dict[Within, tuple[float, SystemStatus]] = {}
 
-    async def status(self) -> SystemStatus:
-        """How everything is. Raises Unavailable while PostgreSQL is away: then nothing is known."""
+    async def status(self, within: Within = None) -> SystemStatus:
+        """How everything is; of clusters only those of these names, if some are given.
+
+        Raises Unavailable while PostgreSQL is away: then nothing is known.
+        """
         clock = asyncio.get_running_loop().time
         async with self._looking:
-            if self._seen is None or clock() - self._at > FRESH_SECONDS:
-                self._seen, self._at = await self._look(), clock()
-            return self._seen
+            at, seen = self._seen.get(within, (float("-inf"), None))
+            if seen is None or clock() - at > FRESH_SECONDS:
+                seen = await self._look(within)
+                self._seen = {key: one for key, one in self._seen.items() if clock() - one[0] <= FRESH_SECONDS}
+                self._seen[within] = clock(), seen
+            return seen
 
     async def count(self) -> None:
         """Bring the metrics of the whole up to date. What is not known has no sample, or is NaN, rather than old."""
@@ -85,9 +94,9 @@ class Overview:
         telemetry.OUTBOX_ROWS.set(seen.outbox.rows)
         telemetry.OUTBOX_OLDEST.set(seen.outbox.oldest_seconds)
 
-    async def _look(self) -> SystemStatus:
+    async def _look(self, within: Within) -> SystemStatus:
         async with self._process.database.read() as connection:
-            seen = await overview.glance(connection)
+            seen = await overview.glance(connection, within)
             processes = judging.processes(await roles.lately(connection))
         broker, deaf = await self._broker(seen.ready)
         found = judging.findings(processes, broker, deaf, seen.outbox, seen.nodes, seen.problems)
@@ -103,13 +112,13 @@ class Overview:
             nodes=seen.nodes,
             containers=seen.containers,
             waiting=seen.waiting,
-            survivability=await self._survivability(),
+            survivability=await self._survivability(within),
         )
 
-    async def _survivability(self) -> dict[str, Any]:
+    async def _survivability(self, within: Within) -> dict[str, Any]:
         """Whether every cluster would survive the death of any one node, and the words for it."""
         async with self._process.database.read() as connection:
-            known = [one for one in await clusters.page(connection, "", MANY) if one.nodes > 1]
+            known = [one for one in await clusters.page(connection, "", MANY, within) if one.nodes > 1]
         surveys = {one.name: await self._surveys.of(one.id) for one in known}
         lost = {
             name: f"{name}: {worst.waiting} containers of {worst.name} would wait"

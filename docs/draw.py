@@ -11,6 +11,8 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from api.deps import PREFIX
+from api.permissions import PERMISSIONS
 from pathfinder.domain.lifecycle import TRANSITIONS, Status
 from pathfinder.settings import Settings
 
@@ -44,7 +46,21 @@ def _described(field: FieldInfo) -> str:
     return (field.description or "").replace("|", "\\|")
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"concepts/lifecycle.md": lifecycle, "reference/settings.md": settings}
+def permissions() -> str:
+    """The table of permissions: which role each route wants, and for which clusters."""
+    rows = [
+        f"| `{method} {PREFIX}{path}` | {need.role or 'any'} | {need.reach} |"
+        for path, methods in PERMISSIONS.items()
+        for method, need in methods.items()
+    ]
+    return "\n".join(["| route | least role | clusters |", "| --- | --- | --- |", *rows])
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "concepts/lifecycle.md": lifecycle,
+    "reference/settings.md": settings,
+    "reference/permissions.md": permissions,
+}
 
 
 def drawn(page: str) -> str:

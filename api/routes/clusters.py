@@ -21,9 +21,9 @@ async def get_all(
     limit: Limit = 200,
     cursor: Annotated[str, Query(max_length=63, description="The next_cursor of the page before.")] = "",
 ) -> views.Page[views.Cluster]:
-    """Every cluster, by name."""
+    """Every cluster that whoever asks is for, by name."""
     async with process.database.begin() as tx:
-        rows = await clusters.page(tx, cursor, limit + 1)
+        rows = await clusters.page(tx, cursor, limit + 1, asking.clusters)
     return views.Page(items=rows[:limit], next_cursor=rows[limit - 1].name if len(rows) > limit else None)
 
 

@@ -38,13 +38,15 @@ async def narrowed(
         str | None, Query(max_length=40, description="Only events since a moment (RFC 3339) or so long ago (`10m`).")
     ] = None,
 ) -> events.Query:
-    """The events a request asks for. Raises NotFound for a cluster that is not there, Invalid.
+    """The events a request asks for. Raises NotFound for a cluster that is not there, Forbidden, Invalid.
 
     A dependency, so that it is refused before it streams. Containers and nodes may be named that are gone, or not there
     yet: the log has them for ever, and a stream may be waiting for them.
     """
-    asked = events.Query(cluster, tuple(kind), subject, container, node, None if since is None else moment(since))
+    begin = None if since is None else moment(since)
+    asked = events.Query(cluster, tuple(kind), subject, container, node, begin, asking.clusters)
     if cluster is not None:
+        asking.require(cluster)
         async with process.database.read() as connection:
             await clusters.find(connection, cluster)
     return asked

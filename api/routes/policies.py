@@ -1,5 +1,6 @@
 """Placement policies: list, get, write, delete. They belong to no cluster."""
 
+from collections.abc import Collection
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -26,7 +27,7 @@ MOST_VERSION = (1 << 31) - 1
 async def get_all(process: ProcessDep, asking: Operator) -> views.Page[views.Policy]:
     """The latest version of every policy: the built-in ones, then people's own by name. All are on one page."""
     async with process.database.begin() as tx:
-        found, used = await policies.every(tx), await policies.uses(tx)
+        found, used = await policies.every(tx), await policies.uses(tx, asking.clusters)
     return views.Page(items=[_view(one, used.get(name, Use()), process.rules) for name, one in found.items()])
 
 
@@ -39,7 +40,7 @@ async def get(
 ) -> views.Policy:
     """One policy. A version is found for ever, also of one that was deleted."""
     async with process.database.begin() as tx:
-        return await _found(tx, name, process.rules, version)
+        return await _found(tx, name, process.rules, version, asking.clusters)
 
 
 @router.get("/{name}/versions", responses=documented(404))
@@ -92,9 +93,11 @@ async def delete(name: Name, process: ProcessDep, asking: Operator, trace_id: Tr
         await policies.delete(tx, name, asking.actor, trace_id)
 
 
-async def _found(tx: AsyncConnection, name: str, rules: Rules, version: int | None = None) -> views.Policy:
+async def _found(
+    tx: AsyncConnection, name: str, rules: Rules, version: int | None = None, within: Collection[str] | None = None
+) -> views.Policy:
     found = await policies.find(tx, name, version)
-    return _view(found, (await policies.uses(tx)).get(name, Use()), rules)
+    return _view(found, (await policies.uses(tx, within)).get(name, Use()), rules)
 
 
 def _view(stored: Stored, use: Use, rules: Rules) -> views.Policy:

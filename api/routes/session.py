@@ -15,6 +15,8 @@ from pathfinder.passwords import matches
 from pathfinder.store import sessions, users
 
 router = APIRouter(prefix="/session", tags=["session"])
+#: What whoever is not known yet may ask.
+open_router = APIRouter(prefix="/session", tags=["session"])
 
 #: By this a browser is known again after its session ended; it opens nothing.
 DEVICE_COOKIE = "pathfinder_device"
@@ -28,7 +30,7 @@ async def logins(request: Request) -> Logins:
     return cast(Logins, request.app.state.logins)
 
 
-@router.post("", responses=documented(429))
+@open_router.post("", responses=documented(429))
 async def log_in(
     given: Login,
     request: Request,

@@ -16,6 +16,7 @@ router = APIRouter(prefix="/status", tags=["health"])
 async def status(request: Request, asking: Operator) -> SystemStatus:
     """Everything at a glance: roles, RabbitMQ, PostgreSQL, nodes, containers, and what is wrong.
 
-    What cannot be seen just now is left empty and named in `findings`; without PostgreSQL the answer is 503.
+    Of nodes, containers and problems those of the clusters that whoever asks is for. What cannot be seen just now is
+    left empty and named in `findings`; without PostgreSQL the answer is 503.
     """
-    return await cast(Overview, request.app.state.overview).status()
+    return await cast(Overview, request.app.state.overview).status(asking.clusters)

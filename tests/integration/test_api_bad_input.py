@@ -300,7 +300,7 @@ async def test_a_join_token_opens_nothing_but_registration(
     before = await contents(fleet)
 
     for method, path in (("GET", "/containers"), ("DELETE", "/nodes/a"), ("GET", "/events"), ("GET", "/events/stream")):
-        assert_problem(await api.request(method, path, headers=headers), 403, "operator")
+        assert_problem(await api.request(method, path, headers=headers), 403, "only register a node")
     assert_problem(await api.post("/containers", json={"hostname": "web"}, headers=headers), 403)
     body = registration("node-01").model_dump()
     assert_problem(await api.post("/nodes/register", json=body), 403, "join token")
