@@ -79,7 +79,7 @@ class Fleet:
             broker, database = pool.submit(self._services.broker, progress), pool.submit(self._database, progress)
             self.database_url, self.broker_url = database.result(), broker.result()
         settings = self._settings | {roles.DATABASE_URL: self.database_url, roles.BROKER_URL: self.broker_url}
-        self.token = roles.token(home, {}, "operator")
+        self.token = roles.token(home, {}, "admin")
         port = home.port("api", API_PORT, in_use=False)
         self.api_url = f"http://127.0.0.1:{port}"
         settings |= {"PATHFINDER_API_LISTEN": f"127.0.0.1:{port}"}

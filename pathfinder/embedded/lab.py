@@ -73,7 +73,7 @@ class Lab:
     @property
     def token(self) -> str:
         """The operator's bearer token."""
-        return str(self._recall("token.operator"))
+        return str(self._recall("token.admin"))
 
     @property
     def database_url(self) -> str:

@@ -87,15 +87,15 @@ def create_tokens(home: Home, settings: Mapping[str, str], *, fresh: bool = Fals
     """Make the tokens this home needs and has not yet; `fresh` makes new ones of those it has."""
     # Each takes a second, most of it Python's start, and they know nothing of each other.
     with ThreadPoolExecutor() as pool:
-        for made in [pool.submit(token, home, settings, role, fresh=fresh) for role in ("operator", "join")]:
+        for made in [pool.submit(token, home, settings, role, fresh=fresh) for role in ("admin", "join")]:
             made.result()
 
 
 def token(home: Home, settings: Mapping[str, str], role: str, *, fresh: bool = False) -> str:
-    """The bearer token of a role (`operator`, `join`), created once and remembered."""
+    """The bearer token of a role (`admin`, `join`), created once and remembered."""
     if fresh:
         home.remember(f"token.{role}", None)
-    name = "pfi" if role == "operator" else "embedded"
+    name = "pfi" if role == "admin" else "embedded"
     return str(
         home.once(
             f"token.{role}",

@@ -168,13 +168,13 @@ class Stack:
 
     def _roles(self, progress: Progress, urls: Mapping[str, str], socket: Path | None) -> Running:
         server, cluster = url_of(self._listen), self._settings["PATHFINDER_CLUSTER"]
-        api = ControlPlane(server, roles.token(self.home, {}, "operator"), cluster)
+        api = ControlPlane(server, roles.token(self.home, {}, "admin"), cluster)
         self._start_control_plane(progress, urls, api)
         if not api.accepts_token():
             # The database was replaced since; tokens of the old one mean nothing to the new.
             roles.create_tokens(self.home, {**self._settings, **urls}, fresh=True)
             self._development_user({**self._settings, **urls}, fresh=True)
-            api = ControlPlane(server, roles.token(self.home, {}, "operator"), cluster)
+            api = ControlPlane(server, roles.token(self.home, {}, "admin"), cluster)
         # Before there can be containers of theirs.
         self._add_clusters(api.cluster_ids())
         self._start_agent(progress, api, urls[roles.BROKER_URL], socket)
@@ -230,7 +230,7 @@ class Stack:
 
     def remember_clusters(self) -> None:
         """Keep which clusters are ours, while somebody can still be asked: `clean` removes only their containers."""
-        token = self.home.recall("token.operator")
+        token = self.home.recall("token.admin")
         api = ControlPlane(url_of(self._listen), token or "")
         if token and api.is_ready() and api.accepts_token():
             self._add_clusters(api.cluster_ids())

@@ -61,7 +61,7 @@ class Stage:
             roles.migrate(settings)
             roles.create_tokens(self.supervisor.home, settings)
             self.broker_url = broker.result()
-        self.token = roles.token(self.supervisor.home, {}, "operator")
+        self.token = roles.token(self.supervisor.home, {}, "admin")
         self._write_plan()
         self.supervisor.define([self._own("wire", "chaos.wire", priority=300)])
         self.supervisor.start("wire")

@@ -1,20 +1,13 @@
 """`pathfinder token`: make bearer tokens, straight in the database."""
 
 import asyncio
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from pathfinder.cli.operator import configuration
+from pathfinder.domain.access import Role
 from pathfinder.settings import Settings
-
-
-class Role(StrEnum):
-    """What a token is for."""
-
-    OPERATOR = "operator"
-    JOIN = "join"
 
 
 async def make(settings: Settings, name: str, role: Role) -> str:
@@ -34,10 +27,12 @@ async def make(settings: Settings, name: str, role: Role) -> str:
 
 def create(
     name: Annotated[str, typer.Option(help="What the event log calls its bearer.")] = "operator",
-    role: Annotated[Role, typer.Option(help="operator: use the API; join: register nodes.")] = Role.OPERATOR,
+    role: Annotated[Role, typer.Option(help="viewer, operator, admin: use the API; join: register nodes.")] = Role.OPERATOR,
     print_: Annotated[bool, typer.Option("--print", help="Print the token alone, for scripts.")] = False,
 ) -> None:
-    """Make a token and show it, once: only its hash is kept."""
+    """Make a token and show it, once: only its hash is kept. One for people is for all clusters, and never ends."""
+    if role == Role.NODE:
+        raise typer.BadParameter("nodes get their own tokens; make one with `--role join` for them to join with")
     secret = asyncio.run(make(configuration.settings(), name, role))
     typer.echo(secret if print_ else f"Token {name!r} ({role}); it is not shown again:\n{secret}")
 
