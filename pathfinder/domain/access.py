@@ -31,6 +31,13 @@ def covers(has: str, needed: Role) -> bool:
     return has in ladder and ladder.index(Role(has)) >= ladder.index(needed)
 
 
+def may_grant(has: str, clusters: Collection[str] | None, role: Role, scope: Collection[str] | None) -> bool:
+    """Whether whoever is `has` in `clusters` may make somebody or something that is `role` in `scope`: never more than
+    themselves. Who runs a cluster may let nodes join it.
+    """
+    return covers(has, Role.OPERATOR if role == Role.JOIN else role) and within(scope, clusters)
+
+
 def least(one: str, other: str) -> str:
     """The lesser of two of people's roles."""
     return min(one, other, key=lambda role: RANKS.index(Role(role)))

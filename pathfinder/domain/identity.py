@@ -1,7 +1,8 @@
-"""Users and sessions as clients write and read them."""
+"""Users, sessions and tokens as clients write and read them."""
 
 from datetime import datetime
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
@@ -9,15 +10,25 @@ from pathfinder.domain import names
 from pathfinder.domain.access import Role
 from pathfinder.domain.fields import Body
 
-UserName = Annotated[str, AfterValidator(names.user)]
-HumanRole = Literal[Role.VIEWER, Role.OPERATOR, Role.ADMIN]
+Name = Annotated[str, AfterValidator(names.user)]
+PersonRole = Literal[Role.VIEWER, Role.OPERATOR, Role.ADMIN]
+#: Far longer than anybody types.
+MOST_PASSWORD = 1024
+LEAST_PASSWORD = 10
+NewPassword = Annotated[SecretStr, Field(min_length=LEAST_PASSWORD, max_length=MOST_PASSWORD)]
+Scope = Annotated[
+    list[Annotated[str, Field(max_length=63)]] | None,
+    Field(max_length=1000, description="Names of the only clusters it is for; null: all, those to come too."),
+]
+#: Ten years: who wants more wants one that does not end.
+MOST_SECONDS = 3650 * 86_400
 
 
 class Login(Body):
-    """Who wants a session. The longest password is far longer than anybody types."""
+    """Who wants a session."""
 
     username: str = Field(max_length=63)
-    password: SecretStr = Field(max_length=1024)
+    password: SecretStr = Field(max_length=MOST_PASSWORD)
 
 
 class Session(BaseModel):
@@ -29,3 +40,80 @@ class Session(BaseModel):
     clusters: list[str] | None = Field(description="Only these clusters; null: all.")
     csrf_token: str | None = Field(description="What X-CSRF-Token has to be where the cookie is used; else null.")
     expires_at: datetime | None
+
+
+class KnownSession(BaseModel):
+    """A session of somebody, and where it began."""
+
+    id: UUID
+    user: str
+    source: str
+    agent: str
+    created_at: datetime
+    used_at: datetime | None = Field(description="Within a minute; null: not since it began.")
+    expires_at: datetime
+
+
+class UserSpec(Body):
+    """A new user."""
+
+    name: Name
+    password: NewPassword
+    role: PersonRole = Role.VIEWER
+    clusters: Scope = None
+
+
+class User(BaseModel):
+    """A user."""
+
+    name: str
+    role: Role
+    clusters: list[str] | None
+    created_at: datetime
+
+
+class PasswordChange(Body):
+    """Another password of a user."""
+
+    password: NewPassword
+    current: SecretStr | None = Field(
+        None, max_length=MOST_PASSWORD, description="The present one: who changes their own has to know it."
+    )
+
+
+class TokenSpec(Body):
+    """A new token."""
+
+    name: Name
+    role: Literal[Role.VIEWER, Role.OPERATOR, Role.ADMIN, Role.JOIN] = Role.VIEWER
+    clusters: Scope = None
+    seconds: int | None = Field(
+        None, gt=0, le=MOST_SECONDS, description="How long it lasts; null: until it is revoked."
+    )
+    uses: int | None = Field(None, gt=0, le=1_000_000, description="Of join tokens: how many machines it may admit.")
+    personal: bool = Field(
+        False, description="It goes with the user who makes it, and never may more; always so for who is no admin."
+    )
+    replace: bool = Field(False, description="Revoke the user's former one of that name.")
+
+
+class Token(BaseModel):
+    """A token, without its secret."""
+
+    id: UUID
+    name: str
+    role: Role
+    clusters: list[str] | None
+    user: str | None = Field(description="Whose it is, if somebody's.")
+    actor: str | None = Field(description="Who made it; null: `pathfinder token create`.")
+    uses: int | None = Field(description="Of join tokens: how many machines it may admit; null: any number.")
+    machines: int = Field(description="How many it admitted.")
+    created_at: datetime
+    used_at: datetime | None = Field(description="Within a minute; null: never.")
+    expires_at: datetime | None
+
+
+class NewToken(Token):
+    """A token as it was made: the only time its secret is shown."""
+
+    token: str

@@ -112,6 +112,11 @@ class Kind(StrEnum):
     RESILIENCE_LOST = "resilience.lost"
     PROBLEM_RESOLVED = "problem.resolved"
     WEBHOOK_GIVEN_UP = "webhook.given_up"
+    USER_CREATED = "user.created"
+    USER_PASSWORD_SET = "user.password_set"  # noqa: S105 - a kind of event
+    USER_DELETED = "user.deleted"
+    TOKEN_CREATED = "token.created"  # noqa: S105 - a kind of event
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105 - a kind of event
 
 
 #: Events that put a container in front of the scheduler.

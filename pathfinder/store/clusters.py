@@ -74,6 +74,11 @@ async def find(tx: AsyncConnection, name: str) -> Cluster:
     return Cluster(*row)
 
 
+async def ids(tx: AsyncConnection, names: Collection[str] | None) -> list[UUID] | None:
+    """The clusters of these names; None is all. Raises NotFound."""
+    return None if names is None else [(await find(tx, name)).id for name in dict.fromkeys(names)]
+
+
 _STANDING = text("""
     SELECT k.policy, (SELECT COALESCE(sum(n.supply), 0)::bigint FROM nodes AS n WHERE n.cluster_id = k.id)
     FROM clusters AS k WHERE k.id = :id

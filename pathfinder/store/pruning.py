@@ -14,6 +14,9 @@ BATCH = 2000
 #: How long a role that was not heard of is remembered.
 ROLE_DAYS = 1.0
 
+#: How long a browser is known that nobody logs in from any more.
+DEVICE_DAYS = 180.0
+
 Prune = Callable[[AsyncConnection], Awaitable[int]]
 
 
@@ -27,6 +30,9 @@ def steps(settings: Settings) -> Mapping[str, Prune]:
         "attempts": partial(_run, _ATTEMPTS, days=history),
         "problems": partial(_run, _PROBLEMS, days=history),
         "roles": partial(_run, _ROLES, days=ROLE_DAYS),
+        "sessions": partial(_run, _SESSIONS, days=0),
+        "devices": partial(_run, _DEVICES, days=DEVICE_DAYS),
+        "tokens": partial(_run, _TOKENS, days=history),
         "dead_letters": partial(_run, _DEAD_LETTERS, days=settings.keep_dead_days),
         "dead_letters beyond the bound": partial(_run, _DEAD_LETTERS_BEYOND, rows=settings.keep_dead_rows),
     }
@@ -104,6 +110,24 @@ _PROBLEMS = """
 _ROLES = """
     DELETE FROM roles WHERE id IN (
         SELECT id FROM roles WHERE seen_at < now() - make_interval(secs => CAST(:days AS float8) * 86400) LIMIT :batch
+    )
+"""
+_SESSIONS = """
+    DELETE FROM sessions WHERE id IN (
+        SELECT id FROM sessions
+        WHERE expires_at < now() - make_interval(secs => CAST(:days AS float8) * 86400) ORDER BY expires_at LIMIT :batch
+    )
+"""
+_DEVICES = """
+    DELETE FROM devices WHERE sha256 IN (
+        SELECT sha256 FROM devices
+        WHERE used_at < now() - make_interval(secs => CAST(:days AS float8) * 86400) ORDER BY used_at LIMIT :batch
+    )
+"""
+_TOKENS = """
+    DELETE FROM tokens WHERE id IN (
+        SELECT id FROM tokens
+        WHERE expires_at < now() - make_interval(secs => CAST(:days AS float8) * 86400) ORDER BY expires_at LIMIT :batch
     )
 """
 _DEAD_LETTERS = """

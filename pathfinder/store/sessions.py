@@ -9,6 +9,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pathfinder.domain.errors import NotFound
+from pathfinder.domain.identity import KnownSession
 from pathfinder.domain.ids import uuid7
 from pathfinder.store.users import SCOPE, scope
 
@@ -50,6 +52,31 @@ async def begin(tx: AsyncConnection, user_id: UUID, source: str, agent: str, sec
     secret = secrets.token_urlsafe(32)
     given = {"id": uuid7(), "user_id": user_id, "sha256": digest(secret), "source": source, "agent": agent}
     return secret, (await tx.execute(_BEGIN, {**given, "seconds": seconds})).scalar_one()
+
+
+_PAGE = text("""
+    SELECT s.id, u.name AS user, s.source, s.agent, s.created_at, s.used_at, s.expires_at
+    FROM sessions AS s JOIN users AS u ON u.id = s.user_id
+    WHERE s.expires_at > now() AND (CAST(:user_id AS uuid) IS NULL OR s.user_id = :user_id)
+          AND (CAST(:after AS uuid) IS NULL OR s.id > :after)
+    ORDER BY s.id LIMIT :limit
+""")
+
+
+async def page(tx: AsyncConnection, user_id: UUID | None, after: UUID | None, limit: int) -> list[KnownSession]:
+    """Sessions that have not ended, oldest first, those after `after`: of one user, or of all."""
+    rows = await tx.execute(_PAGE, {"user_id": user_id, "after": after, "limit": limit})
+    return [KnownSession.model_validate(dict(row)) for row in rows.mappings()]
+
+
+async def revoke(tx: AsyncConnection, id_: UUID, user_id: UUID | None) -> None:
+    """End a session: of this user, or anybody's. Raises NotFound."""
+    result = await tx.execute(
+        text("DELETE FROM sessions WHERE id = :id AND (CAST(:user_id AS uuid) IS NULL OR user_id = :user_id)"),
+        {"id": id_, "user_id": user_id},
+    )
+    if not result.rowcount:
+        raise NotFound("session", str(id_), "`pfi session list` lists those you may end.")
 
 
 async def end(tx: AsyncConnection, id_: UUID) -> None:

@@ -1,15 +1,19 @@
 """Users: who may log in, and what for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pathfinder.domain import identity
 from pathfinder.domain.access import Role
-from pathfinder.domain.errors import AlreadyExists
+from pathfinder.domain.errors import AlreadyExists, NotFound
 from pathfinder.domain.ids import uuid7
+from pathfinder.domain.messages import Kind
+from pathfinder.store.journal import Fact, record
+from pathfinder.store.problems import home
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,9 @@ SCOPE = """
     CASE WHEN {0} IS NOT NULL THEN ARRAY(SELECT k.name FROM clusters AS k WHERE k.id = ANY({0}) ORDER BY k.name) END
 """
 
-_FIND = text(f"SELECT id, name, password, role, {SCOPE.format('clusters')} AS clusters FROM users WHERE name = :name")  # noqa: S608
+_NAMES = SCOPE.format("u.clusters")
+_FIND = text(f"SELECT id, name, password, role, {_NAMES} AS clusters FROM users AS u WHERE name = :name")  # noqa: S608
+_VIEW = f"SELECT name, role, {_NAMES} AS clusters, created_at FROM users AS u"  # noqa: S608 - as above
 
 
 async def find(tx: AsyncConnection, name: str) -> User | None:
@@ -37,37 +43,86 @@ async def find(tx: AsyncConnection, name: str) -> User | None:
     return None if row is None else User(row.id, row.name, row.password, row.role, scope(row.clusters))
 
 
+async def view(tx: AsyncConnection, name: str) -> identity.User:
+    """A user as clients see it, who is there."""
+    row = (await tx.execute(text(f"{_VIEW} WHERE name = :name"), {"name": name})).mappings().one()
+    return identity.User.model_validate(dict(row))
+
+
+async def page(tx: AsyncConnection, after: str, limit: int) -> list[identity.User]:
+    """Users by name, those after `after`."""
+    rows = await tx.execute(
+        text(f"{_VIEW} WHERE name > :after ORDER BY name LIMIT :limit"), {"after": after, "limit": limit}
+    )
+    return [identity.User.model_validate(dict(row)) for row in rows.mappings()]
+
+
+_CREATE = text("""
+    INSERT INTO users (id, name, password, role, clusters)
+    VALUES (:id, :name, :password, :role, CAST(:clusters AS uuid[])) ON CONFLICT (name) DO NOTHING
+""")
+
+
 async def create(
-    tx: AsyncConnection, name: str, password: str, role: Role, clusters: Sequence[UUID] | None = None
+    tx: AsyncConnection,
+    name: str,
+    password: str,
+    role: Role,
+    clusters: Sequence[UUID] | None = None,
+    *,
+    actor: str,
+    trace_id: str = "",
 ) -> None:
     """A new user; `password` is a hash. Raises AlreadyExists."""
-    result = await tx.execute(
-        text("""
-            INSERT INTO users (id, name, password, role, clusters)
-            VALUES (:id, :name, :password, :role, CAST(:clusters AS uuid[])) ON CONFLICT (name) DO NOTHING
-        """),
-        {"id": uuid7(), "name": name, "password": password, "role": role, "clusters": clusters},
-    )
-    if not result.rowcount:
+    id_ = uuid7()
+    given = {"id": id_, "name": name, "password": password, "role": role, "clusters": clusters}
+    if not (await tx.execute(_CREATE, given)).rowcount:
         raise AlreadyExists(f"There is a user named {name!r} already; choose another name.")
+    body = {"role": role, "clusters": None if clusters is None else [str(one) for one in clusters]}
+    await tell(tx, Kind.USER_CREATED, id_, name, actor, trace_id, body)
 
 
 _END_SESSIONS = text("DELETE FROM sessions WHERE user_id = :user_id AND id IS DISTINCT FROM CAST(:kept AS uuid)")
 
 
-async def set_password(tx: AsyncConnection, name: str, password: str, kept: UUID | None = None) -> bool:
+async def set_password(
+    tx: AsyncConnection, name: str, password: str, kept: UUID | None = None, *, actor: str, trace_id: str = ""
+) -> None:
     """Give a user another password (a hash), and end what was begun with the former one: every session but `kept`,
-    every device and token. False if there is no such user.
+    every device and token. Raises NotFound.
     """
     result = await tx.execute(
         text("UPDATE users SET password = :password WHERE name = :name RETURNING id"),
         {"name": name, "password": password},
     )
-    user_id = result.scalar_one_or_none()
+    if (user_id := result.scalar_one_or_none()) is None:
+        raise NotFound("user", name, "`pfi user list` lists those there are.")
     await tx.execute(_END_SESSIONS, {"user_id": user_id, "kept": kept})
     await tx.execute(text("DELETE FROM devices WHERE user_id = :user_id"), {"user_id": user_id})
     await tx.execute(text("DELETE FROM tokens WHERE user_id = :user_id"), {"user_id": user_id})
-    return user_id is not None
+    await tell(tx, Kind.USER_PASSWORD_SET, user_id, name, actor, trace_id)
+
+
+async def delete(tx: AsyncConnection, name: str, actor: str, trace_id: str) -> None:
+    """Forget a user, with all sessions, devices and tokens. Raises NotFound."""
+    result = await tx.execute(text("DELETE FROM users WHERE name = :name RETURNING id"), {"name": name})
+    if (user_id := result.scalar_one_or_none()) is None:
+        raise NotFound("user", name, "`pfi user list` lists those there are.")
+    await tell(tx, Kind.USER_DELETED, user_id, name, actor, trace_id)
+
+
+async def tell(
+    tx: AsyncConnection,
+    kind: Kind,
+    id_: UUID,
+    name: str,
+    actor: str,
+    trace_id: str,
+    body: Mapping[str, object] | None = None,
+) -> None:
+    """Record what became of a user or a token: of no cluster, so in the log of the usual one."""
+    noun = kind.partition(".")[0]
+    await record(tx, [Fact(kind, await home(tx), noun, id_, name, actor, trace_id=trace_id, body=dict(body or {}))])
 
 
 def scope(names: Sequence[str] | None) -> frozenset[str] | None:
