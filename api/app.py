@@ -6,7 +6,7 @@ from api import errors, web
 from api.auth import allowed
 from api.deps import PREFIX
 from api.gauge import Gauge
-from api.limits import Logins
+from api.limits import Logins, Rates
 from api.middleware import BodyLimit, Measured, TraceIds
 from api.overview import Overview
 from api.routes import (
@@ -24,16 +24,21 @@ from api.routes import (
     resilience,
     session,
     status,
+    tokens,
+    users,
     webhooks,
 )
 from api.tail import Tail
+from api.uses import Uses
 from pathfinder import __version__
 from pathfinder.bootstrap import Process
 from pathfinder.store.resilience import Surveys
 
 
-def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> FastAPI:
-    """The API of `process`; `tail` must be running for streams to move, `gauge` for creates to be refused."""
+def create_app(process: Process, tail: Tail, gauge: Gauge | None = None, uses: Uses | None = None) -> FastAPI:
+    """The API of `process`; `tail` must be running for streams to move, `gauge` for creates to be refused, `uses` for
+    tokens to show when they were used.
+    """
     app = FastAPI(
         title="Pathfinder",
         version=__version__,
@@ -43,7 +48,8 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> Fast
         openapi_url=f"{PREFIX}/openapi.json",
     )
     app.state.process, app.state.tail = process, tail
-    app.state.logins = Logins()
+    app.state.logins, app.state.rates = Logins(), Rates(process.settings.requests_per_second)
+    app.state.uses = uses or Uses(process)
     app.state.gauge = gauge or Gauge(process)
     app.state.surveys = Surveys(process.database, process.settings.zone_label, process.rules)
     app.state.overview = Overview(process, app.state.surveys)
@@ -64,6 +70,8 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None) -> Fast
         problems,
         resilience,
         session,
+        users,
+        tokens,
     ):
         app.include_router(noun.router, prefix=PREFIX, dependencies=[Depends(allowed)])
     app.router.default = web.Console(app.router.default, web.DIST)

@@ -7,7 +7,7 @@ Every route but the health checks and the login has both, whatever else it has.
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import Depends, Request, Security
@@ -15,6 +15,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 
 from api.deps import DEFAULT_CLUSTER, PREFIX, ProcessDep
 from api.permissions import Reach, need
+from pathfinder.bootstrap import Process
 from pathfinder.domain.access import RANKS, Role, covers
 from pathfinder.domain.errors import Forbidden, Unauthenticated
 from pathfinder.store import sessions, tokens
@@ -42,11 +43,17 @@ class Principal:
     token_id: UUID | None = None
     name: str = ""
     user: str | None = None
+    user_id: UUID | None = None
     session_id: UUID | None = None
     csrf_token: str | None = None
     expires_at: datetime | None = None
     cluster_id: UUID | None = None
     node_id: UUID | None = None
+
+    @property
+    def id(self) -> UUID:
+        """Of the token or session."""
+        return cast(UUID, self.token_id or self.session_id)
 
     @property
     def actor(self) -> str:
@@ -68,7 +75,16 @@ async def principal(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     cookie: Annotated[str | None, Security(_cookie)],
 ) -> Principal:
-    """Whose token or session the request has. Raises Unauthenticated, Forbidden."""
+    """Whose token or session the request has. Raises Unauthenticated, Forbidden, RateLimited."""
+    found = await _found(request, process, bearer, cookie)
+    request.app.state.rates.admit(found.id)
+    request.app.state.uses.note(found.id)
+    return found
+
+
+async def _found(
+    request: Request, process: Process, bearer: HTTPAuthorizationCredentials | None, cookie: str | None
+) -> Principal:
     if bearer is not None:
         async with process.database.read() as connection:
             token = await tokens.find(connection, bearer.credentials)
@@ -80,6 +96,7 @@ async def principal(
             token_id=token.id,
             name=token.name,
             user=token.user,
+            user_id=token.user_id,
             expires_at=token.expires_at,
             cluster_id=token.cluster_id,
             node_id=token.node_id,
@@ -101,6 +118,7 @@ async def principal(
         session.role,
         session.clusters,
         user=session.user,
+        user_id=session.user_id,
         session_id=session.id,
         csrf_token=csrf_token,
         expires_at=session.expires_at,
@@ -132,6 +150,12 @@ def _refusal(role: str, wanted: Role) -> str:
     if role not in RANKS:
         return f"This token can only register a node; use one made with `--role {wanted}`."
     return f"This is for the role {wanted}; yours is {role}."
+
+
+async def stands(process: Process, asking: Principal) -> bool:
+    """Whether what somebody asked with is still good: for answers that take long."""
+    async with process.database.read() as connection:
+        return await tokens.stands(connection, asking.id)
 
 
 Operator = Annotated[Principal, Depends(allowed)]

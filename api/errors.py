@@ -70,7 +70,7 @@ def problem(
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that may answer with these, besides what every route may."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    every = {400, 401, 403, 405, 413, 422, 500, 503}
+    every = {400, 401, 403, 405, 413, 422, 429, 500, 503}
     return {
         status: {"description": TITLES[status], "model": Problem, "content": content}
         for status in sorted(every.union(statuses))

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
+from uuid import UUID
 
 from pathfinder.domain.errors import RateLimited
 
@@ -70,6 +71,21 @@ class Logins:
         if device is not None:
             return [(self._devices, device)]
         return [(self._sources, network(source)), (self._names, (network(source), name))]
+
+
+class Rates:
+    """How often one token or session may ask: at `rate` a second, and for one second twice as often."""
+
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._buckets = Buckets(rate, burst=2 * rate, clock=clock) if rate else None
+
+    def admit(self, id_: UUID) -> None:
+        """Count a request. Raises RateLimited."""
+        if self._buckets is None:
+            return
+        if (seconds := self._buckets.wait(id_)) > 0:
+            raise RateLimited("This token asks too often; ask less often, or for more at once.", math.ceil(seconds))
+        self._buckets.take(id_)
 
 
 def network(source: str) -> str:

@@ -70,6 +70,13 @@ PERMISSIONS: Mapping[str, Mapping[str, Need]] = {
     "/dead/replay": {"POST": _OPERATE_ALL},
     "/status": {"GET": _VIEW_OWN},
     "/session": {"GET": _KNOWN, "DELETE": _KNOWN},
+    "/sessions": {"GET": _VIEW_OWN},
+    "/sessions/{id}": {"DELETE": _VIEW_OWN},
+    "/users": {"GET": _ADMIN_ALL, "POST": _ADMIN_ALL},
+    "/users/{name}": {"DELETE": _ADMIN_ALL},
+    "/users/{name}/password": {"PUT": _VIEW_OWN},
+    "/tokens": {"GET": _VIEW_OWN, "POST": _VIEW_OWN},
+    "/tokens/{id}": {"DELETE": _VIEW_OWN},
 }
 
 

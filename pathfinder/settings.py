@@ -41,6 +41,9 @@ class Settings(BaseSettings):
         description="Addresses or networks, separated by commas, of the proxies that end TLS in front of the API. What "
         "they say of a request (X-Forwarded-For, X-Forwarded-Proto) is believed; of others it is not.",
     )
+    requests_per_second: float = Field(
+        1000, ge=0, description="How often one token or session may ask each api process, in the long run; 0: any."
+    )
     session_hours: float = Field(12, gt=0, le=24 * 90, description="How long a login to the console lasts.")
     health_listen: str = Field(
         "127.0.0.1",

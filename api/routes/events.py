@@ -1,5 +1,6 @@
 """Events: a list with a cursor, and a stream that resumes."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.auth import Operator
+from api.auth import Operator, stands
 from api.deps import Limit, ProcessDep, TailDep
 from api.errors import documented
 from pathfinder.domain import views
@@ -18,6 +19,9 @@ from pathfinder.store import clusters, events
 from pathfinder.store.events import Cursor
 
 router = APIRouter(prefix="/events", tags=["events"])
+
+#: A stream whose token was revoked, or whose session has ended, tells nothing more after so long.
+RECHECK_SECONDS = 30.0
 
 _AGO = re.compile(r"(\d{1,9})(ms|s|m|h|d)")
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -96,6 +100,7 @@ def starting(
 
 @router.get("/stream", response_class=EventSourceResponse, responses=documented(404))
 async def stream(
+    process: ProcessDep,
     asking: Operator,
     tail: TailDep,
     narrowed: Narrowed,
@@ -104,9 +109,16 @@ async def stream(
     """What happens, as it happens (server-sent events): `id` is the cursor, `event` the kind, `data` the event.
 
     A client that comes back with `Last-Event-ID` gets everything it missed, once and in order. The first thing sent is
-    the `id` the stream starts at, so that this holds before any event came.
+    the `id` the stream starts at, so that this holds before any event came. It ends soon after
+    its token or session does.
     """
     reached = start or await tail.now()
     yield ServerSentEvent(id=str(reached))
+    clock = asyncio.get_running_loop().time
+    known = clock()
     async for event in tail.stream(reached, narrowed):
+        if clock() - known > RECHECK_SECONDS:
+            if not await stands(process, asking):
+                return
+            known = clock()
         yield ServerSentEvent(raw_data=event.model_dump_json(), event=event.kind, id=event.cursor)

@@ -1,26 +1,30 @@
 """Sessions: log in, see who one is, log out."""
 
 from typing import Annotated, cast
+from uuid import UUID
 
-from fastapi import APIRouter, Cookie, Depends, Request, Response
+from fastapi import APIRouter, Cookie, Depends, Path, Query, Request, Response
 
 from api.auth import SESSION_COOKIE, Known, Principal
-from api.deps import ProcessDep
+from api.deps import Limit, ProcessDep, TraceId
 from api.errors import documented
 from api.limits import Logins
-from pathfinder.domain.access import DEVELOPMENT_PASSWORD, DEVELOPMENT_USER, Role
+from pathfinder.domain import views
+from pathfinder.domain.access import DEVELOPMENT_PASSWORD, DEVELOPMENT_USER, Role, covers
 from pathfinder.domain.errors import Forbidden, Unauthenticated
-from pathfinder.domain.identity import Login, Session
+from pathfinder.domain.identity import KnownSession, Login, Session
 from pathfinder.passwords import matches
-from pathfinder.store import sessions, users
+from pathfinder.store import sessions, tokens, users
 
-router = APIRouter(prefix="/session", tags=["session"])
+router = APIRouter(tags=["session"])
 #: What whoever is not known yet may ask.
-open_router = APIRouter(prefix="/session", tags=["session"])
+open_router = APIRouter(tags=["session"])
 
 #: By this a browser is known again after its session ended; it opens nothing.
 DEVICE_COOKIE = "pathfinder_device"
 DEVICE_DAYS = 180
+
+NOBODY = UUID(int=0)
 
 _DAY, _HOUR = 86_400, 3_600
 
@@ -30,7 +34,7 @@ async def logins(request: Request) -> Logins:
     return cast(Logins, request.app.state.logins)
 
 
-@open_router.post("", responses=documented(429))
+@open_router.post("/session", responses=documented())
 async def log_in(
     given: Login,
     request: Request,
@@ -66,20 +70,52 @@ async def log_in(
     )
 
 
-@router.get("", responses=documented())
+@router.get("/session", responses=documented())
 async def who(asking: Known) -> Session:
     """Who asks, and what for; of tokens, too."""
     return _view(asking)
 
 
-@router.delete("", status_code=204, responses=documented())
-async def log_out(response: Response, process: ProcessDep, asking: Known) -> None:
-    """End the session."""
-    if asking.session_id is None:
-        raise Forbidden("This is a token, no session; it is good until it is revoked.")
+@router.delete("/session", status_code=204, responses=documented())
+async def log_out(response: Response, process: ProcessDep, asking: Known, trace_id: TraceId) -> None:
+    """End the session, or revoke the user's token, that this is asked with."""
+    if asking.user is None:
+        raise Forbidden("This token is no user's: it is good until it is revoked.")
     async with process.database.begin() as tx:
-        await sessions.end(tx, asking.session_id)
+        if asking.session_id is not None:
+            await sessions.end(tx, asking.session_id)
+        elif asking.user_id is not None:
+            await tokens.revoke_own(tx, asking.name, asking.user_id, asking.actor, trace_id)
     response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
+
+
+@router.get("/sessions", responses=documented())
+async def get_all(
+    process: ProcessDep,
+    asking: Known,
+    limit: Limit = 200,
+    cursor: Annotated[UUID | None, Query(description="The next_cursor of the page before.")] = None,
+) -> views.Page[KnownSession]:
+    """The sessions that whoever asks may end, oldest first: their own; of all clusters' admins, everybody's."""
+    async with process.database.begin() as tx:
+        rows = await sessions.page(tx, _whose(asking), cursor, limit + 1)
+    return views.Page(items=rows[:limit], next_cursor=str(rows[limit - 1].id) if len(rows) > limit else None)
+
+
+@router.delete("/sessions/{id}", status_code=204, responses=documented(404))
+async def revoke(
+    id_: Annotated[UUID, Path(alias="id", description="The session's id.")], process: ProcessDep, asking: Known
+) -> None:
+    """End a session at once."""
+    async with process.database.begin() as tx:
+        await sessions.revoke(tx, id_, _whose(asking))
+
+
+def _whose(asking: Principal) -> UUID | None:
+    """Whose sessions somebody may see; None: everybody's. A token that is no user's sees nobody's."""
+    if asking.clusters is None and covers(asking.role, Role.ADMIN):
+        return None
+    return asking.user_id or NOBODY
 
 
 def is_development(name: str, password: str) -> bool:

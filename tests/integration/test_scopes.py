@@ -12,6 +12,7 @@ from pathfinder.bootstrap import Process
 from pathfinder.domain.access import Role
 from pathfinder.store import clusters, tokens, users
 from pathfinder.store.events import Cursor, Query, read
+from pathfinder.store.tokens import Grant
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ async def blue(process: Process, fleet: Fleet) -> UUID:
 async def viewer(api: httpx2.AsyncClient, process: Process, blue: UUID) -> AsyncIterator[httpx2.AsyncClient]:
     """Somebody who may look at `blue`."""
     async with process.database.begin() as tx:
-        secret = await tokens.create(tx, "blue-viewer", Role.VIEWER, clusters=[blue])
+        secret = (await tokens.issue(tx, Grant("blue-viewer", Role.VIEWER, clusters=[blue]), "test", ""))[1]
     api.headers["Authorization"] = f"Bearer {secret}"
     return api
 
@@ -91,10 +92,11 @@ async def test_a_stream_is_told_the_same_as_a_list(process: Process, blue: UUID)
 async def test_a_users_token_may_no_more_than_the_user(process: Process, blue: UUID, fleet: Fleet) -> None:
     """Neither in role nor in clusters, whatever it was made for, and from the moment that the user may less."""
     async with process.database.begin() as tx:
-        await users.create(tx, "alice", "no hash", Role.OPERATOR, [blue])
+        await users.create(tx, "alice", "no hash", Role.OPERATOR, [blue], actor="test")
         alice = await users.find(tx, "alice")
         assert alice is not None
-        secret = await tokens.create(tx, "alice", Role.ADMIN, user_id=alice.id, clusters=[blue, fleet.cluster_id])
+        grant = Grant("alice", Role.ADMIN, user_id=alice.id, clusters=[blue, fleet.cluster_id])
+        secret = (await tokens.issue(tx, grant, "test", ""))[1]
         found = await tokens.find(tx, secret)
         await tx.execute(text("UPDATE users SET role = 'viewer', clusters = '{}'"))
         later = await tokens.find(tx, secret)

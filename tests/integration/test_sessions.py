@@ -1,10 +1,8 @@
 """Logging in, with a cookie, and what a session is good for."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import httpx2
 import pytest
+from logins import ALICE, KNOWN, browser
 from sqlalchemy import text
 from workbench import MakeProcess
 
@@ -17,26 +15,13 @@ from pathfinder.domain.errors import Invalid
 from pathfinder.passwords import hashed
 from pathfinder.store import clusters, users
 
-ALICE = {"username": "alice", "password": "correct horse"}
-
 
 @pytest.fixture
 async def alice(process: Process) -> None:
     """A user."""
-    known = await hashed(ALICE["password"])
     async with process.database.begin() as tx:
         default = await clusters.find(tx, "default")
-        await users.create(tx, "alice", known, Role.OPERATOR, [default.id])
-
-
-@asynccontextmanager
-async def browser(
-    process: Process, source: str = "192.0.2.1", scheme: str = "http"
-) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client that keeps cookies, of an api process of its own."""
-    transport = httpx2.ASGITransport(create_app(process, Tail(process)), client=(source, 1), raise_app_exceptions=False)
-    async with httpx2.AsyncClient(transport=transport, base_url=f"{scheme}://pathfinder/api/v3") as client:
-        yield client
+        await users.create(tx, "alice", KNOWN, Role.OPERATOR, [default.id], actor="test")
 
 
 @pytest.mark.usefixtures("alice")
@@ -143,7 +128,7 @@ async def test_another_password_ends_what_the_former_began(process: Process) -> 
         await client.post("/session", json=ALICE)
         known = await hashed("battery staple")
         async with process.database.begin() as tx:
-            assert await users.set_password(tx, "alice", known)
+            await users.set_password(tx, "alice", known, actor="test")
 
         assert (await client.get("/session")).status_code == 401
         assert (await client.post("/session", json=ALICE)).status_code == 401
@@ -165,7 +150,7 @@ async def test_what_everybody_knows_opens_nothing_in_production(make_process: Ma
     """The API does not start with it, and where that could not be seen, it does not log in; elsewhere it does both."""
     known = await hashed("pathfinder")
     async with process.database.begin() as tx:
-        await users.create(tx, "admin", known, Role.ADMIN)
+        await users.create(tx, "admin", known, Role.ADMIN, actor="test")
     production, credentials = make_process(mode="production"), {"username": "admin", "password": "pathfinder"}
 
     await safety.check(process)

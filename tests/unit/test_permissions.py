@@ -96,7 +96,7 @@ async def test_each_role_may_what_the_document_says_in_each_cluster(api: Any, ro
             seen.add(route)
             for clusters in (None, frozenset({"blue"}), frozenset[str]()):
                 for asked in ("blue", "green"):
-                    api.asking = Principal(role, clusters, session_id=UUID(int=1), node_id=UUID(int=1))
+                    api.asking = Principal(role, clusters, user="a", session_id=UUID(int=1), node_id=UUID(int=1))
                     address = path.replace("{name}", asked).replace("{hostname}", "blue").replace("{id}", "1")
                     # The stream would begin, and never end.
                     answer = await client.request(method, f"{address}?cluster={asked}&cursor=x", json={})

@@ -20,14 +20,17 @@ async def make(settings: Settings, name: str, role: Role) -> str:
     try:
         async with database.begin() as tx:
             cluster = await clusters.find(tx, settings.cluster) if role == Role.JOIN else None
-            return await tokens.create(tx, name, role, cluster.id if cluster else None)
+            grant = tokens.Grant(name, role, cluster.id if cluster else None)
+            return (await tokens.issue(tx, grant, "pathfinder", "", named=False))[1]
     finally:
         await database.close()
 
 
 def create(
     name: Annotated[str, typer.Option(help="What the event log calls its bearer.")] = "operator",
-    role: Annotated[Role, typer.Option(help="viewer, operator, admin: use the API; join: register nodes.")] = Role.OPERATOR,
+    role: Annotated[
+        Role, typer.Option(help="viewer, operator, admin: use the API; join: register nodes.")
+    ] = Role.OPERATOR,
     print_: Annotated[bool, typer.Option("--print", help="Print the token alone, for scripts.")] = False,
 ) -> None:
     """Make a token and show it, once: only its hash is kept. One for people is for all clusters, and never ends."""

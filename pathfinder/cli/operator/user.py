@@ -10,10 +10,13 @@ import typer
 
 from pathfinder.cli.operator import configuration
 from pathfinder.domain.access import RANKS, Role
-from pathfinder.domain.errors import AlreadyExists, NotFound
+from pathfinder.domain.errors import AlreadyExists
 
 if TYPE_CHECKING:  # a role that starts with this command need not load it
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+#: What the event log calls whoever uses this command.
+ACTOR = "pathfinder"
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 
@@ -28,18 +31,14 @@ def create(
 
     if role not in RANKS:
         raise typer.BadParameter(f"{role} is for nodes; a user is {', '.join(RANKS)}")
-    _change(lambda tx, password: users.create(tx, name, password, role), keep=keep)
+    _change(lambda tx, password: users.create(tx, name, password, role, actor=ACTOR), keep=keep)
 
 
 def passwd(name: Name) -> None:
     """Set a user's password, and end every session and token of that user."""
     from pathfinder.store import users
 
-    async def change(tx: "AsyncConnection", password: str) -> None:
-        if not await users.set_password(tx, name, password):
-            raise NotFound("user", name, "`pathfinder user create` makes one.")
-
-    _change(change)
+    _change(lambda tx, password: users.set_password(tx, name, password, actor=ACTOR))
 
 
 def _change(work: "Callable[[AsyncConnection, str], Awaitable[None]]", *, keep: bool = False) -> None:
