@@ -11,6 +11,7 @@ from pathfinder.client.connection import PATIENCE_SECONDS, Connection, OnWait
 from pathfinder.client.containers import Containers
 from pathfinder.client.dead import Dead
 from pathfinder.client.events import Events
+from pathfinder.client.identity import Identity, Tokens, Users
 from pathfinder.client.nodes import Nodes
 from pathfinder.client.plans import Plans
 from pathfinder.client.policies import Policies
@@ -58,6 +59,9 @@ class Client:
         self.events = Events(self._connection, cluster)
         self.dead = Dead(self._connection, cluster)
         self.problems = Problems(self._connection, cluster)
+        self.identity = Identity(self._connection, cluster)
+        self.users = Users(self._connection, cluster)
+        self.tokens = Tokens(self._connection, cluster)
 
     async def version(self) -> str:
         """The server's version."""

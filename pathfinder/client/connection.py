@@ -26,6 +26,8 @@ _LOOPBACK = ("localhost", "127.", "::1", "[::1]")
 #: What a proxy says, in its own words instead of a problem document, when nothing stands behind it.
 _NOTHING_BEHIND = (httpx2.codes.BAD_GATEWAY, httpx2.codes.SERVICE_UNAVAILABLE, httpx2.codes.GATEWAY_TIMEOUT)
 
+TOO_MANY = httpx2.codes.TOO_MANY_REQUESTS
+
 #: A server that is overloaded is waited for so long, unless its user says otherwise.
 PATIENCE_SECONDS = 60.0
 _RANDOM = SystemRandom()
@@ -150,7 +152,10 @@ class Connection:
             except ApiError as refusal:
                 # A little later than told, each client for itself: not all of them in the same instant.
                 wait = refusal.retry_after * _RANDOM.uniform(1.0, 1.5)
-                if not (repeatable and refusal.overloaded) or clock() + wait >= deadline:
+                if (
+                    not (repeatable and (refusal.overloaded or refusal.status == TOO_MANY))
+                    or clock() + wait >= deadline
+                ):
                     raise
                 if self._on_wait is not None:
                     self._on_wait(refusal, wait)

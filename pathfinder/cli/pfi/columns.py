@@ -1,8 +1,11 @@
 """The columns of each table: first those Pathfinder's users know, then those of `-o wide`."""
 
+from collections.abc import Sequence
+
 from pathfinder.cli.pfi.table import Column, Columns
 from pathfinder.cli.pfi.terminal import Colour
 from pathfinder.cli.pfi.words import age, cpu, details, few, moment, node_name, pairs, quota, ratios, size
+from pathfinder.domain.identity import KnownSession, Token, User
 from pathfinder.domain.problems import ProblemKind, Severity
 from pathfinder.domain.resources import format_bytes, format_cpu
 from pathfinder.domain.views import (
@@ -33,6 +36,10 @@ def status_colour(status: str) -> Colour | None:
 def node_status(node: Node) -> str:
     """`READY`, `DOWN`, and whether it is cordoned or set aside."""
     return node.status + (",CORDONED" if not node.schedulable else "") + (",ASIDE" if node.aside_until else "")
+
+
+def _scope(clusters: Sequence[str] | None) -> str:
+    return "all" if clusters is None else ",".join(clusters)
 
 
 def _problem_colour(problem: KnownProblem) -> Colour:
@@ -120,6 +127,35 @@ WEBHOOKS_WIDE: Columns[Webhook] = (
     Column("KINDS", lambda it: ",".join(it.kinds) or "all"),
     Column("AGE", lambda it: age(it.created_at)),
 )
+USERS: Columns[User] = (
+    Column("NAME", lambda it: it.name),
+    Column("ROLE", lambda it: it.role.value),
+    Column("CLUSTERS", lambda it: _scope(it.clusters)),
+    Column("AGE", lambda it: age(it.created_at)),
+)
+TOKENS: Columns[Token] = (
+    Column("NAME", lambda it: it.name),
+    Column("ROLE", lambda it: it.role.value),
+    Column("CLUSTERS", lambda it: _scope(it.clusters)),
+    Column("USER", lambda it: it.user),
+    Column("LAST USE", lambda it: f"{age(it.used_at)} ago" if it.used_at else None),
+    Column("EXPIRES", lambda it: moment(it.expires_at) if it.expires_at else None),
+)
+TOKENS_WIDE: Columns[Token] = (
+    *TOKENS,
+    Column("MACHINES", lambda it: f"{it.machines}/{it.uses}" if it.uses else str(it.machines)),
+    Column("MADE BY", lambda it: it.actor),
+    Column("AGE", lambda it: age(it.created_at)),
+    Column("ID", lambda it: str(it.id)),
+)
+SESSIONS: Columns[KnownSession] = (
+    Column("ID", lambda it: str(it.id)),
+    Column("USER", lambda it: it.user),
+    Column("SOURCE", lambda it: it.source),
+    Column("LAST USE", lambda it: f"{age(it.used_at or it.created_at)} ago"),
+    Column("EXPIRES", lambda it: moment(it.expires_at)),
+)
+SESSIONS_WIDE: Columns[KnownSession] = (*SESSIONS, Column("AGENT", lambda it: it.agent))
 EVENTS: Columns[Event] = (
     Column("TIME", lambda it: moment(it.at)),
     Column("KIND", lambda it: it.kind, lambda it: event_colour(it.kind), least=22),

@@ -113,6 +113,7 @@ def _of_client(failure: BaseException) -> Report | None:
 
 _HINTS: dict[int, tuple[str, ...]] = {
     401: (
+        "log in with: pfi login USER",
         "on this machine, `pathfinder up` makes a token and saves it in your profile",
         "elsewhere, set the one you were given: pfi config set token -, or PFI_TOKEN",
     ),

@@ -47,8 +47,14 @@ def run(
 ) -> Result:
     """Do `work` with an open client. Ctrl-C cancels it, so that everything it opened is closed."""
 
+    return run_at(target(ctx), work, patience=patience)
+
+
+def run_at(to: Target, work: Callable[[Client], Awaitable[Result]], *, patience: float = PATIENCE_SECONDS) -> Result:
+    """The same, with a client of this target."""
+
     async def main() -> Result:
-        async with connect(target(ctx), patience) as client:
+        async with connect(to, patience) as client:
             return await work(client)
 
     return asyncio.run(main())
