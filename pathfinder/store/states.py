@@ -68,7 +68,7 @@ def state(row: Sequence[Any]) -> NodeState:
     # fmt: off
     (
         id_, hostname, status, schedulable, cpu, memory, disk, cpu_claimed, memory_claimed, disk_claimed, containers,
-        stateful, generation, _, epoch, aside, pool, max_containers, max_stateful, labels, architecture, runtime,
+        stateful, generation, epoch, aside, pool, max_containers, max_stateful, labels, architecture, runtime,
         version, driver, capabilities, images, taints, overcommit, cpu_used, memory_used, slots,
     ) = row
     # fmt: on
