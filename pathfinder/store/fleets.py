@@ -25,7 +25,7 @@ MOST_ANSWERS = 1000
 USAGE_SECONDS = 5.0
 
 #: So many columns tell of the whole, before those of each node.
-_OF_WHOLE = 4
+_OF_WHOLE = 3
 
 _LOWER_HALF = (1 << 32) - 1
 
