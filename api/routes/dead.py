@@ -2,17 +2,15 @@
 
 from typing import Annotated
 
-import structlog
 from fastapi import APIRouter, Path, Query
 
 from api.auth import Operator
-from api.deps import Limit, ProcessDep
+from api.deps import Limit, ProcessDep, TraceId
 from api.errors import documented
 from pathfinder.domain import views
 from pathfinder.domain.errors import FieldProblem, Invalid
-from pathfinder.store import dead_letters
-
-log = structlog.get_logger()
+from pathfinder.domain.messages import Kind
+from pathfinder.store import audit, dead_letters
 
 router = APIRouter(prefix="/dead", tags=["dead letters"])
 
@@ -50,43 +48,47 @@ async def get(id_: Id, process: ProcessDep, asking: Operator) -> views.DeadMessa
 
 @router.post("/replay", responses=documented())
 async def replay_all(
-    process: ProcessDep, asking: Operator, queue: QueueName = None, every: Every = False
+    process: ProcessDep, asking: Operator, trace_id: TraceId, queue: QueueName = None, every: Every = False
 ) -> views.Replayed:
     """Put those of a queue, or all, back to where they were published first."""
     _check(queue, every)
     async with process.database.begin() as tx:
         done = await dead_letters.replay_all(tx, queue)
-    log.info("dead letters replayed", actor=asking.actor, queue=queue, replayed=done.replayed, kept=done.kept)
+        await audit.tell(
+            tx, Kind.DEAD_REPLAYED, audit.NOTHING, queue or "all", asking.actor, trace_id, {"count": done.replayed}
+        )
     return done
 
 
 @router.post("/{id}/replay", responses=documented(404, 409))
-async def replay(id_: Id, process: ProcessDep, asking: Operator) -> views.Replayed:
+async def replay(id_: Id, process: ProcessDep, asking: Operator, trace_id: TraceId) -> views.Replayed:
     """Put one back to where it was published first."""
     async with process.database.begin() as tx:
         await dead_letters.replay(tx, id_)
-    log.info("dead letters replayed", actor=asking.actor, id=id_, replayed=1)
+        await audit.tell(tx, Kind.DEAD_REPLAYED, audit.NOTHING, str(id_), asking.actor, trace_id, {"count": 1})
     return views.Replayed(replayed=1, kept=0)
 
 
 @router.delete("", responses=documented())
 async def drop_all(
-    process: ProcessDep, asking: Operator, queue: QueueName = None, every: Every = False
+    process: ProcessDep, asking: Operator, trace_id: TraceId, queue: QueueName = None, every: Every = False
 ) -> views.Dropped:
     """Forget those of a queue, or all, for good."""
     _check(queue, every)
     async with process.database.begin() as tx:
         dropped = await dead_letters.drop_all(tx, queue)
-    log.info("dead letters dropped", actor=asking.actor, queue=queue, dropped=dropped)
+        await audit.tell(
+            tx, Kind.DEAD_DROPPED, audit.NOTHING, queue or "all", asking.actor, trace_id, {"count": dropped}
+        )
     return views.Dropped(dropped=dropped)
 
 
 @router.delete("/{id}", responses=documented(404))
-async def drop(id_: Id, process: ProcessDep, asking: Operator) -> views.Dropped:
+async def drop(id_: Id, process: ProcessDep, asking: Operator, trace_id: TraceId) -> views.Dropped:
     """Forget one for good."""
     async with process.database.begin() as tx:
         await dead_letters.drop(tx, id_)
-    log.info("dead letters dropped", actor=asking.actor, id=id_, dropped=1)
+        await audit.tell(tx, Kind.DEAD_DROPPED, audit.NOTHING, str(id_), asking.actor, trace_id, {"count": 1})
     return views.Dropped(dropped=1)
 
 

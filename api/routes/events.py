@@ -38,6 +38,10 @@ async def narrowed(
     subject: Annotated[UUID | None, Query(description="Only events about what has this id.")] = None,
     container: Annotated[str | None, Query(max_length=63, description="Only events about containers so named.")] = None,
     node: Annotated[str | None, Query(max_length=63, description="Only events on this node.")] = None,
+    actor: Annotated[
+        list[str],
+        Query(max_length=64, description="Only by this actor, or with a colon at the end these (`user:`, `token:`)."),
+    ] = [],  # noqa: B006 - FastAPI copies it
     since: Annotated[
         str | None, Query(max_length=40, description="Only events since a moment (RFC 3339) or so long ago (`10m`).")
     ] = None,
@@ -48,7 +52,7 @@ async def narrowed(
     yet: the log has them for ever, and a stream may be waiting for them.
     """
     begin = None if since is None else moment(since)
-    asked = events.Query(cluster, tuple(kind), subject, container, node, begin, asking.clusters)
+    asked = events.Query(cluster, tuple(kind), subject, container, node, begin, tuple(actor), asking.clusters)
     if cluster is not None:
         asking.require(cluster)
         async with process.database.read() as connection:

@@ -8,14 +8,15 @@ from uuid import uuid4
 from fastapi import APIRouter, Query
 
 from api.auth import Operator
-from api.deps import Limit, ProcessDep
+from api.deps import Limit, ProcessDep, TraceId
 from api.errors import documented
 from pathfinder.controllers.notices import prepare
 from pathfinder.domain import views
+from pathfinder.domain.messages import Kind
 from pathfinder.domain.specs import WebhookSpec
 from pathfinder.domain.webhooks import Notice, State
 from pathfinder.posting import post
-from pathfinder.store import webhooks
+from pathfinder.store import audit, webhooks
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
@@ -34,12 +35,15 @@ async def get_all(
 
 
 @router.post("", status_code=201, responses=documented(409))
-async def create(spec: WebhookSpec, process: ProcessDep, asking: Operator) -> views.NewWebhook:
+async def create(spec: WebhookSpec, process: ProcessDep, asking: Operator, trace_id: TraceId) -> views.NewWebhook:
     """A new webhook. The answer is the only one that ever has its secret."""
     secret = spec.secret.get_secret_value() if spec.secret else f"whs_{secrets.token_urlsafe(32)}"
     async with process.database.begin() as tx:
         await webhooks.create(tx, spec, secret)
         made = await webhooks.view(tx, spec.name)
+        id_ = (await webhooks.find(tx, spec.name)).id
+        body = {"format": spec.format, "kinds": list(spec.kinds)}
+        await audit.tell(tx, Kind.WEBHOOK_CREATED, id_, spec.name, asking.actor, trace_id, body)
     return views.NewWebhook(**made.model_dump(), secret=secret)
 
 
@@ -51,10 +55,12 @@ async def get(name: str, process: ProcessDep, asking: Operator) -> views.Webhook
 
 
 @router.delete("/{name}", status_code=204, responses=documented(404))
-async def delete(name: str, process: ProcessDep, asking: Operator) -> None:
+async def delete(name: str, process: ProcessDep, asking: Operator, trace_id: TraceId) -> None:
     """Forget a webhook. What waited for it is not sent any more."""
     async with process.database.begin() as tx:
+        id_ = (await webhooks.find(tx, name)).id
         await webhooks.delete(tx, name)
+        await audit.tell(tx, Kind.WEBHOOK_DELETED, id_, name, asking.actor, trace_id)
 
 
 @router.post("/{name}/test", responses=documented(404))

@@ -112,6 +112,10 @@ class Kind(StrEnum):
     RESILIENCE_LOST = "resilience.lost"
     PROBLEM_RESOLVED = "problem.resolved"
     WEBHOOK_GIVEN_UP = "webhook.given_up"
+    WEBHOOK_CREATED = "webhook.created"
+    WEBHOOK_DELETED = "webhook.deleted"
+    DEAD_REPLAYED = "dead.replayed"
+    DEAD_DROPPED = "dead.dropped"
     USER_CREATED = "user.created"
     USER_PASSWORD_SET = "user.password_set"  # noqa: S105 - a kind of event
     USER_DELETED = "user.deleted"

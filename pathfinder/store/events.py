@@ -52,12 +52,13 @@ class Cursor:
 
 
 #: Subjects of events that are of no cluster, though each event is told in one's log.
-OF_NO_CLUSTER = ("user", "token")
+OF_NO_CLUSTER = ("user", "token", "webhook", "dead")
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which events to read; an empty field does not narrow. `kinds` ending in a dot are prefixes.
+    """Which events to read; an empty field does not narrow. `kinds` ending in a dot are prefixes, and so are
+    `actors` ending in a colon.
 
     `within` are the only clusters whoever asks is for: then what is of no cluster is not told either.
     """
@@ -68,22 +69,25 @@ class Query:
     container: str | None = None
     node: str | None = None
     since: datetime | None = None
+    actors: tuple[str, ...] = ()
     within: frozenset[str] | None = None
 
     def matches(self, event: views.Event) -> bool:
         """Whether `event` is asked for: the same rule as the SQL below, for live streams."""
         return (
             self.cluster in (None, event.cluster)
-            and (
-                not self.kinds
-                or any(event.kind == k or (k.endswith(".") and event.kind.startswith(k)) for k in self.kinds)
-            )
+            and (not self.kinds or any(_begins(event.kind, one, ".") for one in self.kinds))
+            and (not self.actors or any(_begins(event.actor, one, ":") for one in self.actors))
             and self.subject in (None, event.subject.id)
             and (self.container is None or (event.subject.type == "container" and event.subject.name == self.container))
             and (self.node is None or event.node == self.node)
             and (self.since is None or event.at >= self.since)
             and (self.within is None or (event.cluster in self.within and event.subject.type not in OF_NO_CLUSTER))
         )
+
+
+def _begins(text: str, wanted: str, family: str) -> bool:
+    return text == wanted or (wanted.endswith(family) and text.startswith(wanted))
 
 
 class Logged(NamedTuple):
@@ -104,10 +108,19 @@ class Slice:
 
 _HORIZON = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
+
+def _one_of(column: str, names: str, family: str) -> str:
+    prefixes = f"unnest(CAST(:{names} AS text[])) AS p(prefix)"
+    return (
+        f"(e.{column} = ANY(:{names}) OR EXISTS (SELECT FROM {prefixes} "
+        f"WHERE right(prefix, 1) = '{family}' AND starts_with(e.{column}, prefix)))"
+    )
+
+
 _CONDITIONS = {
     "cluster": "k.name = :cluster",
-    "kinds": "(e.kind = ANY(:kinds) OR EXISTS (SELECT FROM unnest(CAST(:kinds AS text[])) AS p(prefix) "
-    "WHERE right(prefix, 1) = '.' AND starts_with(e.kind, prefix)))",
+    "kinds": _one_of("kind", "kinds", "."),
+    "actors": _one_of("actor", "actors", ":"),
     "subject": "e.subject_id = :subject",
     "container": "e.subject_type = 'container' AND e.subject_name = :container",
     "node": "e.node = :node",
@@ -125,8 +138,8 @@ async def now(tx: AsyncConnection) -> Cursor:
 async def read(tx: AsyncConnection, cursor: Cursor, query: Query, limit: int) -> Slice:
     """Up to `limit` events after `cursor` that match `query`, oldest first."""
     given: dict[str, Any] = {name: getattr(query, name) for name in _CONDITIONS if getattr(query, name)}
-    if query.kinds:
-        given["kinds"] = list(query.kinds)
+    for name in {"kinds", "actors"} & given.keys():
+        given[name] = list(given[name])
     if query.within is not None:  # nor does whoever is for no cluster see any
         given["within"] = list(query.within)
     # A window that was begun is finished first; else one up to the horizon begins, never before where we are.

@@ -14,8 +14,9 @@ from pathfinder.domain.access import Role, both, covers, least
 from pathfinder.domain.errors import AlreadyExists, NotFound
 from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
+from pathfinder.store.audit import tell
 from pathfinder.store.sessions import digest
-from pathfinder.store.users import SCOPE, scope, tell
+from pathfinder.store.users import SCOPE, scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Users: who may log in, and what for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,8 +12,7 @@ from pathfinder.domain.access import Role
 from pathfinder.domain.errors import AlreadyExists, NotFound
 from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
-from pathfinder.store.journal import Fact, record
-from pathfinder.store.problems import home
+from pathfinder.store.audit import tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +108,6 @@ async def delete(tx: AsyncConnection, name: str, actor: str, trace_id: str) -> N
     if (user_id := result.scalar_one_or_none()) is None:
         raise NotFound("user", name, "`pfi user list` lists those there are.")
     await tell(tx, Kind.USER_DELETED, user_id, name, actor, trace_id)
-
-
-async def tell(
-    tx: AsyncConnection,
-    kind: Kind,
-    id_: UUID,
-    name: str,
-    actor: str,
-    trace_id: str,
-    body: Mapping[str, object] | None = None,
-) -> None:
-    """Record what became of a user or a token: of no cluster, so in the log of the usual one."""
-    noun = kind.partition(".")[0]
-    await record(tx, [Fact(kind, await home(tx), noun, id_, name, actor, trace_id=trace_id, body=dict(body or {}))])
 
 
 def scope(names: Sequence[str] | None) -> frozenset[str] | None:

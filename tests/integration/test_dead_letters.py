@@ -32,7 +32,7 @@ from pathfinder.broker.dead import Aside
 from pathfinder.broker.publish import Publisher
 from pathfinder.controllers.dead_letters import letter
 from pathfinder.domain.errors import Unavailable
-from pathfinder.domain.messages import Envelope, Exchange, Report, decode, encode
+from pathfinder.domain.messages import Envelope, Exchange, Kind, Report, decode, encode
 from pathfinder.store import dead_letters, outbox
 
 
@@ -271,9 +271,9 @@ async def bury(process: Process, *queues: str) -> list[int]:
 
 
 async def put_back(process: Process) -> list[outbox.Message]:
-    """What the outbox holds; it is empty after that."""
+    """What the outbox holds besides the news of it; it is empty after that."""
     async with process.database.begin() as tx:
-        return await outbox.take(tx)
+        return [one for one in await outbox.take(tx) if one.routing_key != Kind.DEAD_REPLAYED]
 
 
 async def test_a_replay_puts_a_message_back_exactly_once(process: Process, api: httpx2.AsyncClient) -> None:

@@ -11,7 +11,9 @@ from sqlalchemy import text
 from api.uses import Uses
 from pathfinder.bootstrap import Process
 from pathfinder.domain.access import Role
+from pathfinder.domain.views import Event
 from pathfinder.store import clusters, sessions, tokens, users
+from pathfinder.store.events import Query
 
 
 @pytest.fixture
@@ -210,3 +212,23 @@ async def test_every_change_of_who_may_do_what_names_its_actor(
         ("user.deleted", "alice", "token:root"),
     ]
     assert own["token"] not in str(events)
+
+
+async def test_the_log_is_narrowed_to_an_actor_or_to_a_kind_of_them(
+    alice: httpx2.AsyncClient, admin: httpx2.AsyncClient, process: Process
+) -> None:
+    """A list and a live event go by the same rule."""
+    await alice.post("/containers?cluster=blue", json={"hostname": "web-01"})
+    await admin.post("/webhooks", json={"name": "ops", "url": "http://127.0.0.1:9/", "secret": "very secret"})
+    await admin.delete("/webhooks/ops")
+    await admin.delete("/dead?all=true")
+    every = (await admin.get("/events")).json()["items"]
+    for actors in (["user:"], ["user:alice"], ["token:root", "user:"], ["user:alic"], ["test"], ["user"]):
+        listed = (await admin.get("/events", params={"actor": actors})).json()["items"]
+        query = Query(actors=tuple(actors))
+        assert listed == [one for one in every if query.matches(Event.model_validate(one))]
+
+    assert [one["kind"] for one in every if one["actor"] == "user:alice"] == ["container.requested"]
+    told = [(one["kind"], one["subject"]["name"]) for one in every if one["actor"] == "token:root"]
+    assert told == [("webhook.created", "ops"), ("webhook.deleted", "ops"), ("dead.dropped", "all")]
+    assert "very secret" not in str(every)
