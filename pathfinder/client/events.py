@@ -22,6 +22,11 @@ class Events(Noun):
         params = [*self._cluster, *(selection or EventSelection()).params()]
         return self._pages(Event, "/events", params, cursor=cursor)
 
+    def audit(self, selection: EventSelection, *, cluster: str | None = None) -> AsyncGenerator[Event, None]:
+        """The same of one cluster, or of all that one is for."""
+        named = [] if cluster is None else [("cluster", cluster)]
+        return self._pages(Event, "/events", [*named, *selection.params()])
+
     def follow(
         self,
         selection: EventSelection | None = None,

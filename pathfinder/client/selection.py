@@ -42,8 +42,8 @@ class Selection:
 class EventSelection:
     """Which events: every condition must hold; of several kinds, one.
 
-    A kind is exact (`container.deleted`) or the start of several (`container.`). `since` is a moment as RFC 3339, or a
-    duration back from now (`10m`).
+    A kind is exact (`container.deleted`) or the start of several (`container.`), and so is an actor (`user:alice`,
+    `user:`). `since` is a moment as RFC 3339, or a duration back from now (`10m`).
     """
 
     kinds: tuple[str, ...] = ()
@@ -51,12 +51,14 @@ class EventSelection:
     container: str | None = None
     node: str | None = None
     since: str | None = None
+    actors: tuple[str, ...] = ()
 
     def params(self) -> Params:
         """As query parameters."""
         subject = str(self.subject) if self.subject else None
         return [
             *(("kind", kind) for kind in self.kinds),
+            *(("actor", actor) for actor in self.actors),
             *_given(subject=subject, container=self.container, node=self.node, since=self.since),
         ]
 

@@ -37,6 +37,7 @@ VERBS = {
     "test": "test",
     "events": "events",
     "dead": "dead",
+    "audit": "audit",
     "login": "login",
     "logout": "logout",
     "whoami": "whoami",

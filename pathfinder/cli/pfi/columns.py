@@ -170,6 +170,15 @@ EVENTS_WIDE: Columns[Event] = (
     Column("SEQ", lambda it: str(it.seq)),
     EVENTS[-1],
 )
+AUDIT: Columns[Event] = (
+    Column("TIME", lambda it: moment(it.at)),
+    Column("ACTOR", lambda it: it.actor),
+    Column("KIND", lambda it: it.kind, lambda it: event_colour(it.kind)),
+    Column("SUBJECT", lambda it: it.subject.name),
+    Column("CLUSTER", lambda it: it.cluster),
+    Column("DETAILS", details),
+)
+AUDIT_WIDE: Columns[Event] = (*AUDIT[:-1], Column("TRACE", lambda it: it.trace_id), AUDIT[-1])
 DEAD_LETTERS: Columns[DeadLetter] = (
     Column("ID", lambda it: str(it.id)),
     Column("AGE", lambda it: age(it.at)),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from fake_api import AT, ID, FakeApi, Pfi, found, page, problem
+from fake_api import AT, ID, FakeApi, Pfi, event, found, page, problem
 
 from pathfinder.cli.pfi.login import token_name
 
@@ -134,3 +134,18 @@ def test_a_session_is_listed_and_ended(api: FakeApi, pfi: Pfi) -> None:
 
     assert "192.0.2.1" in pfi("session", "list").lines[1]
     assert pfi("session", "revoke", str(ID)).code == 0
+
+
+def test_an_audit_asks_for_what_people_did_in_every_cluster(api: FakeApi, pfi: Pfi) -> None:
+    """A name alone is a user's or a token's; one cluster is asked for by name."""
+    api.on("GET", "/events", page(event(1, "user.created", of="bob", on=None, role="viewer")))
+
+    ran = pfi("audit")
+    pfi("audit", "--by", "alice", "--by", "token:ci", "--since", "all", "--in", "blue")
+
+    assert ran.lines[1].split()[2:6] == ["user:admin", "user.created", "bob", "default"]
+    first, second = (request.url.params for request in api.requests)
+    assert first.get_list("actor") == ["user:", "token:", "pathfinder"]
+    assert (first.get("cluster"), first["since"]) == (None, "86400s")
+    assert second.get_list("actor") == ["user:alice", "token:alice", "token:ci"]
+    assert (second["cluster"], second.get("since")) == ("blue", None)
