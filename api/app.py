@@ -6,6 +6,7 @@ from api import errors, web
 from api.auth import allowed
 from api.deps import PREFIX
 from api.gauge import Gauge
+from api.headers import Headers
 from api.limits import Logins, Rates
 from api.middleware import BodyLimit, Measured, TraceIds
 from api.overview import Overview
@@ -79,4 +80,5 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None, uses: U
     app.add_middleware(BodyLimit, limit=process.settings.max_body_bytes)
     app.add_middleware(TraceIds)
     app.add_middleware(Measured, prefix=PREFIX)
+    app.add_middleware(Headers, docs=f"{PREFIX}/docs")
     return app

@@ -158,6 +158,8 @@ class Database:
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
             connect_args=arguments,
+            # They hold secrets, and what a statement fails with is logged.
+            hide_parameters=True,
             **pool,
         )
         event.listen(engine.sync_engine, "handle_error", _forget_if_dead)
