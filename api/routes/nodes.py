@@ -11,6 +11,7 @@ from api.errors import documented
 from api.paging import after, page
 from api.selecting import LabelFilter, PageCursor, Prefix, labels
 from pathfinder.domain import views
+from pathfinder.domain.access import Role
 from pathfinder.domain.errors import Forbidden
 from pathfinder.domain.lifecycle import NodeStatus
 from pathfinder.domain.patches import NodePatch
@@ -37,6 +38,8 @@ async def register(
         found = await clusters.find(tx, cluster)
         if asking.cluster_id not in (None, found.id):
             raise Forbidden(f"This token admits nodes to another cluster than {cluster!r}.")
+        if asking.role == Role.JOIN and asking.token_id is not None:
+            await tokens.admit(tx, asking.token_id, node.machine_id)
         admitted = await nodes.register(tx, found.id, node, settings.lease_seconds, trace_id)
         if asking.node_id not in (None, admitted.id):
             raise Forbidden(f"This token is another node's; register {node.hostname!r} with a join token.")

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain import identity
 from pathfinder.domain.access import Role, both, covers, least
-from pathfinder.domain.errors import AlreadyExists, NotFound
+from pathfinder.domain.errors import AlreadyExists, Forbidden, NotFound
 from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
 from pathfinder.store.audit import tell
@@ -203,6 +203,26 @@ _STANDS = text("""
 async def stands(tx: AsyncConnection, id_: UUID) -> bool:
     """Whether a token or a session of this id is still good."""
     return bool((await tx.execute(_STANDS, {"id": id_})).scalar_one())
+
+
+async def admit(tx: AsyncConnection, token_id: UUID, machine_id: str) -> None:
+    """Note that a join token admitted a machine: one that it admitted before may come again. Raises Forbidden once it
+    has admitted as many as it may.
+    """
+    given = {"id": token_id, "machine_id": machine_id}
+    uses = (await tx.execute(text("SELECT uses FROM tokens WHERE id = :id"), given)).scalar_one_or_none()
+    if uses is not None:  # one after the other, so that none slips in between; others need not wait
+        await tx.execute(text("SELECT FROM tokens WHERE id = :id FOR UPDATE"), given)
+        if (await tx.execute(_OTHERS, given)).scalar_one() >= uses:
+            words = f"This join token has admitted the {uses} machine(s) it is for; `pfi node token` makes another."
+            raise Forbidden(words)
+    await tx.execute(_ADMIT, given)
+
+
+_OTHERS = text("SELECT count(*) FROM joins WHERE token_id = :id AND machine_id <> :machine_id")
+_ADMIT = text("""
+    INSERT INTO joins (token_id, machine_id) SELECT id, :machine_id FROM tokens WHERE id = :id ON CONFLICT DO NOTHING
+""")
 
 
 async def revoke_node(tx: AsyncConnection, node_id: UUID, used: UUID | None) -> None:

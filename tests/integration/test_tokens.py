@@ -1,5 +1,6 @@
 """Users and tokens: who makes them, what they may, and when they end."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import httpx2
 import pytest
 from logins import ALICE, KNOWN, browser
 from sqlalchemy import text
+from workbench import registration
 
 from api.uses import Uses
 from pathfinder.bootstrap import Process
@@ -232,3 +234,49 @@ async def test_the_log_is_narrowed_to_an_actor_or_to_a_kind_of_them(
     told = [(one["kind"], one["subject"]["name"]) for one in every if one["actor"] == "token:root"]
     assert told == [("webhook.created", "ops"), ("webhook.deleted", "ops"), ("dead.dropped", "all")]
     assert "very secret" not in str(every)
+
+
+async def test_a_join_token_admits_as_many_machines_as_it_may(
+    alice: httpx2.AsyncClient, admin: httpx2.AsyncClient, process: Process
+) -> None:
+    """The same machine may come again, its answer may have been lost; another may not, nor after it was deleted."""
+    spec = {"name": "once", "role": "join", "clusters": ["blue"], "uses": 1, "seconds": 60}
+    made = (await alice.post("/tokens", json=spec)).json()
+
+    async def join(hostname: str) -> httpx2.Response:
+        body = registration(hostname).model_dump()
+        return await admin.post("/nodes/register?cluster=blue", json=body, **bearing(made))
+
+    assert [(await join(name)).status_code for name in ("one", "one", "two")] == [200, 200, 403]
+    (shown,) = [one for one in (await alice.get("/tokens")).json()["items"] if one["id"] == made["id"]]
+    assert (shown["machines"], shown["uses"], shown["clusters"], shown["user"]) == (1, 1, ["blue"], None)
+    credential = (await join("one")).json()
+    assert (await admin.post("/nodes/heartbeat", **bearing(credential))).status_code == 204
+    assert (await admin.delete("/nodes/one?cluster=blue")).status_code == 204
+    assert (await admin.post("/nodes/heartbeat", **bearing(credential))).status_code == 401
+    assert (await join("two")).status_code == 403
+
+
+async def test_of_machines_that_come_at_once_no_more_are_admitted(admin: httpx2.AsyncClient) -> None:
+    """They are counted one after the other."""
+    made = (await admin.post("/tokens", json={"name": "two", "role": "join", "uses": 2})).json()
+    bodies = [registration(f"node-{number}").model_dump() for number in range(5)]
+
+    answers = await asyncio.gather(*(admin.post("/nodes/register", json=body, **bearing(made)) for body in bodies))
+
+    assert sorted(one.status_code for one in answers) == [200, 200, 403, 403, 403]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"uses": 3},
+        {"role": "join", "clusters": ["blue", "default"]},
+        {"role": "join", "personal": True},
+        {"role": "node"},
+    ],
+)
+async def test_a_token_that_makes_no_sense_is_refused(admin: httpx2.AsyncClient, spec: dict[str, object]) -> None:
+    """422, and none is made."""
+    assert (await admin.post("/tokens", json={"name": "odd"} | spec)).status_code == 422
+    assert "odd" not in (await admin.get("/tokens")).text

@@ -44,6 +44,7 @@ VERBS = {
     "user": "user",
     "token": "token",
     "session": "sessions",
+    "node": "node",
     "cluster": "cluster",
     "config": "config",
     "version": "version",

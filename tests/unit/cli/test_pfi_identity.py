@@ -97,6 +97,15 @@ def test_a_token_is_printed_alone_and_revoked_by_its_name(api: FakeApi, pfi: Pfi
     assert pfi("token", "revoke", "ghost").code == 1
 
 
+def test_a_join_token_is_for_one_machine_of_this_cluster_and_an_hour(api: FakeApi, pfi: Pfi) -> None:
+    """Unless more is asked for."""
+    api.on("POST", "/tokens", found(TOKEN | {"role": "join", "token": "pf_join"}, 201))
+
+    assert pfi("--cluster", "blue", "node", "token").out == "pf_join\n"
+    asked = json.loads(api.requests[0].content)
+    assert (asked["role"], asked["clusters"], asked["uses"], asked["seconds"]) == ("join", ["blue"], 1, 3600)
+
+
 def test_a_user_is_made_with_a_password_from_standard_input(
     api: FakeApi, pfi: Pfi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
