@@ -1,2 +1,3 @@
 import "./fleet";
 import "./buckets";
+import "./map";

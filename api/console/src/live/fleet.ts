@@ -148,8 +148,10 @@ const NODE_CHANGES: Record<string, (event: Event) => Partial<LiveNode>> = {
   "node.restored": () => ({ aside_until: null, aside_reason: null, failures: 0 }),
 };
 
+/** Its place among the others stays what it was: maps keep the order of their keys. */
 export function put(fleet: Fleet, container: LiveContainer): void {
-  remove(fleet, container.id);
+  const before = fleet.containers.get(container.id);
+  if (before) claim(fleet, before, -1);
   fleet.containers.set(container.id, container);
   claim(fleet, container, 1);
 }

@@ -29,7 +29,7 @@ const COLUMNS: readonly Column<LiveContainer>[] = [
   { name: "CPU", by: (one) => one.resources.cpu_millicores, wide: true, width: "4.5rem", cell: (one) => <span class="num">{one.resources.cpu_millicores ? cpu(one.resources.cpu_millicores) : "–"}</span> },
   { name: "Memory", by: (one) => one.resources.memory_bytes, wide: true, width: "6rem", cell: (one) => <span class="num">{one.resources.memory_bytes ? bytes(one.resources.memory_bytes) : "–"}</span> },
   { name: "Labels", wide: true, cell: (one) => <span class="oneline"><Labels of={one.labels} /></span> },
-  { name: "Age", by: (one) => -Date.parse(one.created_at), width: "5rem", cell: (one) => <span class="muted num">{span(Date.now() - Date.parse(one.created_at)).split(" ")[0]}</span> },
+  { name: "Age", by: (one) => -Date.parse(one.created_at), width: "5rem", wide: true, cell: (one) => <span class="muted num">{span(Date.now() - Date.parse(one.created_at)).split(" ")[0]}</span> },
 ];
 
 function StatusCell({ of }: { of: LiveContainer }): JSX.Element {

@@ -4,6 +4,7 @@ import type { IconName } from "../ui/icon";
 import { ContainerPage } from "./container";
 import { Containers } from "./containers";
 import { Create } from "./create";
+import { FleetPage } from "./fleet";
 import { NodePage } from "./node";
 import { Nodes } from "./nodes";
 import { Overview } from "./overview";
@@ -22,6 +23,7 @@ export interface PageEntry {
 
 export const PAGES: readonly PageEntry[] = [
   { path: "/", name: "Overview", icon: "overview", key: "o", view: Overview },
+  { path: "/fleet", name: "Fleet", icon: "fleet", key: "f", view: FleetPage },
   { path: "/nodes", name: "Nodes", icon: "nodes", tally: "nodes", key: "n", view: Nodes },
   { path: "/nodes/:name", name: "Node", view: NodePage },
   { path: "/containers", name: "Containers", icon: "containers", tally: "containers", key: "c", view: Containers },
