@@ -1,3 +1,4 @@
 import "./fleet";
 import "./buckets";
 import "./map";
+import "./past";

@@ -1,6 +1,7 @@
 /** What happened, counted by the minute. Pure. */
 import type { ContainerStatus, Event } from "../api/types";
 import { type Tone, toneOf } from "../words";
+import { statusBefore } from "./before";
 
 export interface Bucket {
   /** Its beginning, in seconds since 1970. */
@@ -10,20 +11,6 @@ export interface Bucket {
   /** By how much the number of containers of each tone changed in it. */
   change: Map<Tone, number>;
 }
-
-/** What a container was before it was told to be this, where nothing of it was told in the same hour. */
-const BEFORE: Record<string, ContainerStatus | null> = {
-  "container.requested": null,
-  "container.scheduled": "PENDING",
-  "container.provisioned": "SCHEDULED",
-  "container.provision_failed": "SCHEDULED",
-  "container.missing": "PROVISIONED",
-  "container.lost": "PROVISIONED",
-  "container.rescheduled": "PROVISIONED",
-  "container.preempted": "PROVISIONED",
-  "container.deletion_scheduled": "PROVISIONED",
-  "container.deleted": "SCHEDULE_DELETION",
-};
 
 export class Buckets {
   readonly seconds: number;
@@ -41,7 +28,7 @@ export class Buckets {
     if (event.kind === "container.scheduled") bucket.placed += 1;
     if (event.kind === "container.provision_failed") bucket.failed += 1;
     const id = event.subject.id;
-    const before = this.statuses.has(id) ? this.statuses.get(id) : (BEFORE[event.kind] ?? (event.kind in BEFORE ? null : status));
+    const before = this.statuses.has(id) ? this.statuses.get(id) : statusBefore(event);
     const after = status === "DELETED" ? null : status;
     this.statuses.set(id, after);
     if (before === after) return;

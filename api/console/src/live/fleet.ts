@@ -28,6 +28,9 @@ const CLAIMING: ReadonlySet<ContainerStatus> = new Set([
   "SCHEDULED", "PROVISIONED", "BOOTSTRAP_STARTED", "BOOTSTRAPPED", "BOOTSTRAP_ERROR",
   "SCHEDULE_DELETION", "SCHEDULE_RELOCATION", "RELOCATE_STARTED", "RELOCATE_ERROR", "LOST",
 ]);
+/** Whether a container in this status has a node. */
+export const placedIn = (status: ContainerStatus): boolean => CLAIMING.has(status);
+
 const NOTHING: Amounts = { cpu_millicores: 0, memory_bytes: 0, disk_bytes: 0 };
 
 export function emptyFleet(): Fleet {
@@ -57,8 +60,8 @@ function applyToContainer(fleet: Fleet, event: Event): void {
     return;
   }
   const body = event.body;
-  const known = before ?? requested(event);
-  const placed = CLAIMING.has(status);
+  const known = before ?? unknown(event);
+  const placed = placedIn(status);
   put(fleet, {
     ...known,
     status,
@@ -73,7 +76,7 @@ function applyToContainer(fleet: Fleet, event: Event): void {
 }
 
 /** A container nobody knew yet, as its request tells of it; whatever else is said first, it is known by name only. */
-function requested(event: Event): LiveContainer {
+export function unknown(event: Event): LiveContainer {
   const body = event.body;
   return {
     id: event.subject.id,
@@ -164,7 +167,7 @@ function remove(fleet: Fleet, id: string): void {
 }
 
 function claim(fleet: Fleet, container: LiveContainer, sign: 1 | -1): void {
-  if (!container.node || !CLAIMING.has(container.status)) return;
+  if (!container.node || !placedIn(container.status)) return;
   const now = fleet.claims.get(container.node) ?? { ...NOTHING, containers: 0 };
   fleet.claims.set(container.node, {
     cpu_millicores: now.cpu_millicores + sign * container.resources.cpu_millicores,

@@ -10,12 +10,14 @@ import { ask, go, query } from "../router";
 import { SearchBox, fits } from "../ui/filters";
 import { Head, NodeBadge, Simulated, Skeleton, State, StatusBadge } from "../ui/parts";
 import { TONE_ORDER, TONE_WORDS } from "../words";
+import { type Shown, TimeSlider } from "./time_slider";
 
 export function FleetPage(): JSX.Element {
   const pointed = useSignal<Pointed | null>(null);
   const search = query.value.get("q") ?? "";
   const measure: Measure = query.value.get("size") === "cpu" ? "cpu_millicores" : "memory_bytes";
-  const fleet = current();
+  const past = useSignal<Shown | null>(null);
+  const fleet = past.value?.fleet ?? current();
   const keys = labelKeys();
   const by = query.value.get("by") ?? (keys.includes("zone") ? "zone" : "");
 
@@ -30,7 +32,7 @@ export function FleetPage(): JSX.Element {
       <Head title="Fleet" actions={<Choices keys={keys} by={by} measure={measure} />} />
       <SearchBox label="Light up: name, image, status, or label=value"><Legend /></SearchBox>
       {fleet.nodes.size === 0 ? <State icon="fleet" title="No node yet">Each node that joins appears here as a tile.</State> : (
-        <div class="mapbox">
+        <div class={past.value ? "mapbox past" : "mapbox"}>
           <FleetMap
             fleet={fleet} revision={revision.value} measure={measure} by={by} isDim={isDim} isNodeDim={isNodeDim} atOnce={false}
             onPoint={(at) => (pointed.value = at?.tile || at?.placed ? at : null)}
@@ -39,6 +41,7 @@ export function FleetPage(): JSX.Element {
           {pointed.value && <Tip of={pointed.value} />}
         </div>
       )}
+      <TimeSlider shown={past} />
     </div>
   );
 }

@@ -4,6 +4,7 @@ import type { IconName } from "../ui/icon";
 import { ContainerPage } from "./container";
 import { Containers } from "./containers";
 import { Create } from "./create";
+import { Events } from "./events";
 import { FleetPage } from "./fleet";
 import { NodePage } from "./node";
 import { Nodes } from "./nodes";
@@ -28,5 +29,6 @@ export const PAGES: readonly PageEntry[] = [
   { path: "/nodes/:name", name: "Node", view: NodePage },
   { path: "/containers", name: "Containers", icon: "containers", tally: "containers", key: "c", view: Containers },
   { path: "/containers/:name", name: "Container", view: ContainerPage },
+  { path: "/events", name: "Events", icon: "events", key: "e", view: Events },
   { path: "/create", name: "Create", view: Create },
 ];
