@@ -9,6 +9,7 @@ import { Login } from "./pages/login";
 import { match, path } from "./router";
 import { Confirmation } from "./ui/confirm";
 import { Frame } from "./ui/frame";
+import { Keys } from "./ui/keys";
 import { State } from "./ui/parts";
 import { Toasts } from "./ui/toast";
 
@@ -42,7 +43,7 @@ export function App(): JSX.Element {
   if (session.value === undefined) return away.value ? <Away /> : <></>;
   return (
     <>
-      {session.value ? <Frame><Here /></Frame> : <Login />}
+      {session.value ? <><Frame><Here /></Frame><Keys /></> : <Login />}
       <Confirmation />
       <Toasts />
     </>

@@ -9,6 +9,7 @@ import { ask, section } from "../router";
 import { theme, turn } from "../theme";
 import { Icon } from "./icon";
 import { PAGES } from "../pages";
+import { openPalette } from "./keys";
 import { sayWrong } from "./toast";
 
 export function Frame({ children }: { children: ComponentChildren }): JSX.Element {
@@ -16,6 +17,9 @@ export function Frame({ children }: { children: ComponentChildren }): JSX.Elemen
     <div class="frame">
       <aside class="side">
         <a class="brand" href="/"><img src="/icon.svg" alt="" /> Pathfinder</a>
+        <button class="button jump" onClick={openPalette} aria-label="Go to a node, container or page">
+          <Icon name="search" /><span>Go to…</span><kbd aria-hidden="true">Ctrl K</kbd>
+        </button>
         <nav class="nav" aria-label="Pages">
           {PAGES.filter((page) => page.icon).map((page) => (
             <a key={page.path} href={page.path} aria-current={isHere(page.path) ? "page" : undefined}>
