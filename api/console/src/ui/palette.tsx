@@ -41,7 +41,7 @@ export function Palette({ done }: { done: () => void }): JSX.Element {
   return (
     <div>
       <input
-        type="search" autofocus role="combobox" aria-expanded="true" aria-controls="found" aria-activedescendant={`found-${place.value}`}
+        type="text" autofocus role="combobox" aria-expanded="true" aria-controls="found" aria-activedescendant={`found-${place.value}`}
         aria-label="Node, container or page" placeholder="Node, container or page" value={words.value} onKeyDown={press}
         onInput={(event) => { words.value = event.currentTarget.value; place.value = 0; }}
       />
