@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathfinder.controllers import problems
+from pathfinder.controllers import marks
+from pathfinder.controllers.container_problems import EACH
 from pathfinder.controllers.noticing import PATIENCE, USUAL, Known, Noticing, words
-from pathfinder.controllers.problems import EACH, Verdict, judge
+from pathfinder.controllers.problems import Verdict, judge
 from pathfinder.controllers.situation import (
     Claimed,
     ClusterRef,
@@ -224,7 +225,7 @@ def test_nothing_flaps(looks: list[bool]) -> None:
 @given(st.floats(0, 2), st.booleans())
 def test_marks_never_contradict_themselves(value: float, was: bool) -> None:
     """Whatever opens a problem also keeps it open."""
-    for mark in (one for one in vars(problems).values() if isinstance(one, problems.Mark)):
+    for mark in (one for one in vars(marks).values() if isinstance(one, marks.Mark)):
         scaled = value * mark.opens
         assert not (mark.passed(scaled, False) and not mark.passed(scaled, True))
         assert mark.ends <= mark.opens
