@@ -13,10 +13,10 @@ from api.errors import documented
 from api.paging import after, page
 from api.selecting import LabelFilter, PageCursor, Prefix, labels
 from pathfinder.domain import deployment_views as views
-from pathfinder.domain.deployments import DeploymentSpec, Scale, Undo
+from pathfinder.domain.deployments import DeploymentBatch, DeploymentSpec, Scale, Undo
 from pathfinder.domain.errors import FieldProblem, Invalid
 from pathfinder.domain.views import Page
-from pathfinder.store import clusters, deployment_listing, deployments
+from pathfinder.store import clusters, declaring, deployment_listing, deployments
 from pathfinder.store.requests import Asker
 
 router = APIRouter(prefix="/deployments", tags=["deployments"])
@@ -57,6 +57,45 @@ async def get_all(
             tx, found.id, prefix=prefix, labels=labels(label), after=after(cursor)[0], limit=limit + 1
         )
     return page(rows, limit)
+
+
+@router.post("/batch", responses=documented(404, 409))
+async def apply_batch(
+    batch: DeploymentBatch,
+    process: ProcessDep,
+    asking: Operator,
+    trace_id: TraceId,
+    cause: Cause = "",
+    cluster: ClusterName = "default",
+) -> views.AppliedBatch:
+    """Declare several deployments: all of them, or none. With labels to `prune`, what else has them is deleted."""
+    async with process.database.begin() as tx:
+        found = await clusters.find(tx, cluster)
+        asker = Asker(asking.actor, trace_id)
+        done = await declaring.apply(
+            tx, found, batch.deployments, asker, prune=batch.prune, cause=cause, rules=process.rules
+        )
+        there = {
+            one.name: one for one in await deployment_listing.named(tx, found.id, [s.name for s in batch.deployments])
+        }
+    return views.AppliedBatch(
+        applied=[
+            views.AppliedDeployment(**there[one.deployment.name].model_dump(), change=one.change)
+            for one in done.applied
+        ],
+        pruned=list(done.pruned),
+    )
+
+
+@router.post("/plan", responses=documented(404, 409))
+async def plan(
+    batch: DeploymentBatch, process: ProcessDep, asking: Operator, cluster: ClusterName = "default"
+) -> views.DeploymentPlan:
+    """What declaring these deployments would do, and where new replicas would go."""
+    async with process.database.begin() as tx:
+        found = await clusters.find(tx, cluster)
+        asker = Asker(asking.actor, "")
+        return await declaring.plan(tx, found, batch.deployments, asker, prune=batch.prune, rules=process.rules)
 
 
 @router.get("/{name}", responses=documented(404))

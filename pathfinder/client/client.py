@@ -10,6 +10,7 @@ from pathfinder.client.clusters import Clusters
 from pathfinder.client.connection import PATIENCE_SECONDS, Connection, OnWait
 from pathfinder.client.containers import Containers
 from pathfinder.client.dead import Dead
+from pathfinder.client.deployments import Deployments
 from pathfinder.client.events import Events
 from pathfinder.client.identity import Identity, Tokens, Users
 from pathfinder.client.nodes import Nodes
@@ -49,6 +50,7 @@ class Client:
     ) -> None:
         self._connection = Connection(server, token, transport=transport, patience=patience, on_wait=on_wait)
         self.containers = Containers(self._connection, cluster)
+        self.deployments = Deployments(self._connection, cluster)
         self.nodes = Nodes(self._connection, cluster)
         self.clusters = Clusters(self._connection, cluster)
         self.resilience = Survival(self._connection, cluster)

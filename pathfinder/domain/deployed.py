@@ -84,9 +84,29 @@ class Deployment:
         """The deployments whose addresses the wanted template reads."""
         return list(self.document.get("reads", ()))
 
+    @property
+    def declared(self) -> dict[str, Any]:
+        """What is declared, as it could be applied again."""
+        return declared(self.name, self.labels, self.replicas, self.document, self.template)
+
     def must_rebuild(self, revision: int) -> bool:
         """Whether a replica of that revision is to be made anew however little differs: a restart was asked for."""
         return any(one.cause == RESTART and revision < one.revision <= self.revision for one in self.revisions.values())
+
+
+def declared(
+    name: str, labels: Mapping[str, str], replicas: int, document: Mapping[str, Any], template: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The parts of a deployment as one document, as it could be applied again."""
+    return {
+        "name": name,
+        "labels": labels,
+        "replicas": replicas,
+        "min_available_replicas": document.get("min_available_replicas", 0),
+        "template": template,
+        "strategy": document.get("strategy", {}),
+        "autoscaling": document.get("autoscaling"),
+    }
 
 
 @cache

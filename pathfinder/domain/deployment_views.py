@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from pathfinder.domain.policies import Change
+from pathfinder.domain.views import Plan
 
 
 class Counts(BaseModel):
@@ -55,3 +56,37 @@ class Revision(BaseModel):
     actor: str
     created_at: datetime
     template: dict[str, Any]
+
+
+class AppliedBatch(BaseModel):
+    """What applying several deployments did."""
+
+    applied: list[AppliedDeployment]
+    pruned: list[str] = Field(description="Those that were there with the labels of `prune`, and are deleted.")
+
+
+class ChangedField(BaseModel):
+    """A field that would be another; null where it is not there."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class PlannedDeployment(BaseModel):
+    """What applying a deployment would do."""
+
+    name: str
+    change: Change
+    differences: list[ChangedField]
+    created: list[str] = Field(description="Replicas that would be made.")
+    changed: int = Field(description="Replicas that would follow another template.")
+    removed: list[str] = Field(description="Replicas that would be deleted.")
+
+
+class DeploymentPlan(BaseModel):
+    """What applying several deployments would do. Nothing is done."""
+
+    deployments: list[PlannedDeployment]
+    pruned: list[str]
+    placements: Plan | None = Field(description="Where new replicas would go; null if there are none.")

@@ -1,9 +1,10 @@
 """Deployments as people write them: a template, how many, how changes are rolled out, and how it is scaled."""
 
+from collections import Counter
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pathfinder.domain.errors import FieldProblem, Invalid
 from pathfinder.domain.fields import Body, Hostname, Labels
@@ -11,6 +12,9 @@ from pathfinder.domain.names import MAX_HOSTNAME
 
 #: Replicas are numbered from 1, with two digits at least: NAME-01.
 MOST_REPLICAS = 9999
+
+#: How many may be declared at once.
+MOST_AT_ONCE = 500
 
 Count = Annotated[int, Field(ge=0, le=MOST_REPLICAS)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
@@ -76,6 +80,23 @@ def check_size(deployment: str, replicas: int, least: int) -> None:
         problems.append(FieldProblem("name", words))
     if problems:
         raise Invalid(f"The deployment {deployment!r} cannot have {replicas} replicas.", problems)
+
+
+class DeploymentBatch(Body):
+    """Several deployments, declared whole or not at all."""
+
+    deployments: list[DeploymentSpec] = Field(max_length=MOST_AT_ONCE)
+    prune: Annotated[Labels, Field(min_length=1)] | None = Field(
+        None, description="Deployments with these labels that are not among those are deleted."
+    )
+
+    @field_validator("deployments")
+    @classmethod
+    def _once(cls, deployments: list[DeploymentSpec]) -> list[DeploymentSpec]:
+        twice = [name for name, times in Counter(one.name for one in deployments).items() if times > 1]
+        if twice:
+            raise ValueError(f"{twice[0]!r} is in this batch twice")
+        return deployments
 
 
 class Scale(Body):

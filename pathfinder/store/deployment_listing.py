@@ -1,6 +1,6 @@
 """Deployments as clients see them: one or a page, ordered by name, and their revisions."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain import deployment_views as views
-from pathfinder.domain.deployed import Deployment
+from pathfinder.domain.deployed import Deployment, declared
 from pathfinder.domain.errors import NotFound
 
 # Well: fit to serve. One with bootstrappers is once they were carried out, one with checks once they say so.
@@ -59,12 +59,16 @@ async def page(
 
 async def one(tx: AsyncConnection, cluster_id: UUID, name: str) -> views.Deployment:
     """The deployment of that name. Raises NotFound."""
-    row = (
-        await tx.execute(text(f"{_VIEW} AND d.name = :name"), {"cluster_id": cluster_id, "name": name})
-    ).one_or_none()
-    if row is None:
+    found = await named(tx, cluster_id, [name])
+    if not found:
         raise NotFound("deployment", name, "`pfi get deployments` lists those there are.")
-    return _view(row)
+    return found[0]
+
+
+async def named(tx: AsyncConnection, cluster_id: UUID, names: Collection[str]) -> list[views.Deployment]:
+    """Those of these names that there are."""
+    rows = await tx.execute(text(f"{_VIEW} AND d.name = ANY(:names)"), {"cluster_id": cluster_id, "names": list(names)})
+    return [_view(row) for row in rows]
 
 
 def revisions(deployment: Deployment) -> list[views.Revision]:
@@ -83,20 +87,6 @@ def revisions(deployment: Deployment) -> list[views.Revision]:
     ]
 
 
-def document(deployment: Mapping[str, Any], template: Mapping[str, Any]) -> dict[str, Any]:
-    """What is declared, as it could be applied again."""
-    kept = deployment["document"]
-    return {
-        "name": deployment["name"],
-        "labels": deployment["labels"],
-        "replicas": deployment["replicas"],
-        "min_available_replicas": kept.get("min_available_replicas", 0),
-        "template": template,
-        "strategy": kept.get("strategy", {}),
-        "autoscaling": kept.get("autoscaling"),
-    }
-
-
 def _view(row: Any) -> views.Deployment:
     return views.Deployment(
         id=row.id,
@@ -113,7 +103,7 @@ def _view(row: Any) -> views.Deployment:
         leaving=row.leaving,
         rollout=row.rollout,
         message=row.message,
-        document=document(row._mapping, row.template),
+        document=declared(row.name, row.labels, row.replicas, row.document, row.template),
         created_at=row.created_at,
         changed_at=row.changed_at,
     )

@@ -273,3 +273,61 @@ async def test_how_far_a_rollout_is_is_kept_beside_what_is_wanted(
     async with process.database.begin() as tx:
         await deployments.forget(tx, locked.id)
     assert await fleet.rows("SELECT 1 FROM revisions") == []
+
+
+async def batch(api: httpx2.AsyncClient, *documents: dict[str, Any], **more: Any) -> httpx2.Response:
+    """Declare several deployments at once."""
+    return await api.post("/deployments/batch", json={"deployments": documents, **more})
+
+
+async def test_several_are_declared_whole_or_not_at_all(api: httpx2.AsyncClient, fleet: Fleet) -> None:
+    """What is read goes first, in whichever order they are written; answers come in the order of the request."""
+    made = await batch(api, web(template=reading("db")), web(name="db"))
+    assert [(one["name"], one["change"]) for one in made.json()["applied"]] == [("web", "created"), ("db", "created")]
+
+    refused = await batch(api, web(replicas=9, template=reading("db")), web(name="db", template={"memory": "x"}))
+    assert fields(refused) == ["deployments[1].template.memory"]
+    assert fields(await batch(api, web(), web())) == ["deployments"]
+    circle = await batch(api, web(name="a", template=reading("b")), web(name="b", template=reading("a")))
+    assert fields(circle) == ["deployments[0].template.environment.OTHERS"]
+    assert await fleet.rows("SELECT name, replicas FROM deployments ORDER BY name") == [("db", 3), ("web", 3)]
+
+
+async def test_what_is_not_declared_any_more_is_pruned_by_its_labels(api: httpx2.AsyncClient, fleet: Fleet) -> None:
+    """Who reads goes before what is read; others are left alone; without labels nothing is pruned."""
+    ours = {"labels": {"team": "a"}}
+    await batch(api, web(**ours), web(name="db", **ours), web(name="api", template=reading("db"), **ours))
+    await put(api, web(name="other"))
+
+    assert (await batch(api, web(**ours), prune={"team": "a"})).json()["pruned"] == ["api", "db"]
+    assert await fleet.rows("SELECT name FROM deployments WHERE NOT leaving ORDER BY name") == [("other",), ("web",)]
+    assert fields(await batch(api, prune={})) == ["prune"]
+
+
+async def test_a_plan_tells_what_applying_would_do_and_does_nothing(api: httpx2.AsyncClient, fleet: Fleet) -> None:
+    """Field by field, with the replicas it means and where the new ones would go."""
+    await fleet.node("node-1")
+    await put(api, web(replicas=2))
+    await fleet.ask("web-01", "web-02")
+    await fleet.rows("UPDATE containers SET deployment_id = (SELECT id FROM deployments), revision = 1 RETURNING id")
+    before = await fleet.rows("SELECT version, xmin::text FROM deployments")
+    events = await fleet.kinds()
+
+    def plan(*documents: dict[str, Any], **more: Any) -> Any:
+        return api.post("/deployments/plan", json={"deployments": documents, **more})
+
+    told = (await plan(web(template={"memory": "128MiB"}), web(name="new", template=reading("web")))).json()
+    changed, created = told["deployments"]
+    assert changed["differences"] == [
+        {"field": "replicas", "before": 2, "after": 3},
+        {"field": "template.memory", "before": "64MiB", "after": "128MiB"},
+    ]
+    assert (changed["created"], changed["changed"], changed["removed"]) == (["web-03"], 2, [])
+    assert (created["change"], created["created"]) == ("created", ["new-01", "new-02", "new-03"])
+    assert [one["node"] for one in told["placements"]["placed"]] == ["node-1"] * 4
+    fewer = (await plan(web(replicas=1))).json()
+    assert (fewer["deployments"][0]["removed"], fewer["placements"]) == (["web-02"], None)
+    assert (await plan(web(replicas=2))).json()["deployments"][0]["change"] == "unchanged"
+    assert fields(await plan(web(template={"memory": "1TiB"}))) == ["deployments[0].template.memory"]
+    assert await fleet.rows("SELECT version, xmin::text FROM deployments") == before
+    assert await fleet.kinds() == events
