@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pathfinder.domain.deployments import Strategy, replica_name
 from pathfinder.domain.errors import FieldProblem, Invalid
 from pathfinder.domain.fields import field_path, words
-from pathfinder.domain.meta import PREFIX, Facts, render
+from pathfinder.domain.meta import PREFIX, Facts, check_own, reads, render
 from pathfinder.domain.specs import ContainerSpec
 
 #: Replicas carry it, so that rules about their company and lists can name them.
@@ -123,6 +123,25 @@ def replica_spec(deployment: Deployment, revision: int, number: int, facts: Fact
     return spec_of(deployment.name, deployment.revisions[revision].template, number, facts)
 
 
+#: Stands for addresses that nobody has yet (RFC 5737), so that what is made of them can be checked.
+EXAMPLE = ("192.0.2.1",)
+
+
+def check_template(name: str, template: Mapping[str, Any], replicas: int) -> ContainerSpec:
+    """Whether replicas of the deployment `name` can be made of this template, as far as it alone tells; the first of
+    them. Raises Invalid, with fields like `template.memory`.
+    """
+    try:
+        found = reads(template)
+        check_own(name, found)
+    except Invalid as error:
+        problems = [FieldProblem(f"template.{one.field}", one.message) for one in error.problems]
+        raise Invalid(error.message, problems) from error
+    facts = Facts(replicas, dict.fromkeys(found, EXAMPLE))
+    first, _ = (spec_of(name, template, number, facts) for number in (1, max(replicas, 1)))
+    return first
+
+
 def spec_of(name: str, template: Mapping[str, Any], number: int, facts: Facts) -> ContainerSpec:
     """What the replica of that number of the deployment `name` is asked for as. Raises Invalid."""
     if problems := _ours(name, template):
@@ -157,7 +176,9 @@ def _checked(name: str, template: bytes) -> ContainerSpec:
     labels = document.get("labels")
     if isinstance(labels, dict | None):
         document["labels"] = {**(labels or {}), LABEL: name}
-    return ContainerSpec.model_validate({**document, "hostname": replica_name(name, 1)})
+    spec = ContainerSpec.model_validate({**document, "hostname": replica_name(name, 1)})
+    spec.shape, spec.resources  # noqa: B018 - kept, for those that are made from it
+    return spec
 
 
 def _location(location: tuple[int | str, ...]) -> tuple[int | str, ...]:

@@ -27,9 +27,9 @@ def _compared(before: Any, after: Any, path: Path) -> Iterator[tuple[Path, Any, 
     if before == after and isinstance(before, bool) == isinstance(after, bool):
         return
     if isinstance(before, Mapping | None) and isinstance(after, Mapping | None) and (before or after):
-        old, new = before or {}, after or {}
-        for key in [*new, *(key for key in old if key not in new)]:
-            yield from _compared(old.get(key), new.get(key), (*path, key))
+        earlier, later = before or {}, after or {}
+        for key in [*later, *(key for key in earlier if key not in later)]:
+            yield from _compared(earlier.get(key), later.get(key), (*path, key))
     elif isinstance(before, list) and isinstance(after, list):
         for index in range(max(len(before), len(after))):
             old, new = (one[index] if index < len(one) else None for one in (before, after))

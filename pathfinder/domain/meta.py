@@ -5,8 +5,9 @@ A text that begins with `$pf-meta:` is replaced whole by what its function gives
 `labels`, `config` and an `environment`, numbers are written out and lists joined with commas.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -132,6 +133,12 @@ def cycle(start: str, edges: Mapping[str, frozenset[str]]) -> list[str]:
                 seen.add(following)
                 ways.append([*way, following])
     return []
+
+
+def in_order(reads: Mapping[str, Collection[str]]) -> list[str]:
+    """The names, what is read before who reads it. There is no circle, but for one that reads itself."""
+    known = {name: (set(found) & reads.keys()) - {name} for name, found in reads.items()}
+    return list(TopologicalSorter(known).static_order())
 
 
 def _rendered(value: Any, number: int, facts: Facts, path: Path) -> Any:

@@ -170,7 +170,7 @@ class Cluster(BaseModel):
 class Subject(BaseModel):
     """What an event is about."""
 
-    type: str = Field(description="container, node, cluster, policy, problem or webhook.")
+    type: str = Field(description="container, deployment, node, cluster, policy, problem or webhook.")
     id: UUID
     name: str
 

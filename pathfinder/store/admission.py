@@ -8,17 +8,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain import meta
-from pathfinder.domain.deployed import spec_of
+from pathfinder.domain.deployed import check_template
 from pathfinder.domain.deployments import replica_name
 from pathfinder.domain.errors import AlreadyExists, FieldProblem, Invalid
 from pathfinder.domain.fields import field_path
-from pathfinder.domain.meta import Facts
 from pathfinder.scheduling.policy import BUILT_IN, Rules
 from pathfinder.store import quotas, requests
 from pathfinder.store.clusters import Cluster
-
-#: Stands for addresses that nobody has yet (RFC 5737), so that what is made of them can be checked.
-_EXAMPLE = ("192.0.2.1",)
 
 
 async def check_reads(tx: AsyncConnection, cluster: Cluster, name: str, template: Mapping[str, Any]) -> list[str]:
@@ -26,11 +22,8 @@ async def check_reads(tx: AsyncConnection, cluster: Cluster, name: str, template
 
     Raises Invalid for functions that are not right, deployments that are not there, and circles.
     """
-    try:
-        found = meta.reads(template)
-        meta.check_own(name, found)
-    except Invalid as error:
-        raise _within(error, "template.") from error
+    check_template(name, template, 1)
+    found = meta.reads(template)
     rows = await tx.execute(
         text("""
             SELECT name, ARRAY(SELECT jsonb_array_elements_text(document->'reads')) AS reads FROM deployments
@@ -73,9 +66,7 @@ async def check(
 
     Raises Invalid, NeverFits, QuotaExceeded, AlreadyExists.
     """
-    known = await addresses(tx, cluster.id, meta.reads(template))
-    facts = Facts(replicas, {one: found or _EXAMPLE for one, found in known.items()})
-    first, _ = (spec_of(name, template, number, facts) for number in (1, max(replicas, 1)))
+    first = check_template(name, template, replicas)
     try:
         await requests.check(tx, cluster, [first])
         await requests.check_sizes(tx, cluster, [first], await requests.policies_of(tx, cluster, [first], rules))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
 
 import orjson
 from sqlalchemy import text
@@ -97,8 +96,7 @@ def _in_order(specs: Sequence[DeploymentSpec]) -> list[int]:
             words = f"goes round in a circle: {' reads '.join(circle)}"
             field = field_path(("deployments", index, "template", *call.path))
             raise Invalid("Deployments may not depend on each other.", [FieldProblem(field, words)])
-    graph = {name: (edges[name] & edges.keys()) - {name} for name in edges}
-    place = {name: at for at, name in enumerate(TopologicalSorter(graph).static_order())}
+    place = {name: at for at, name in enumerate(meta.in_order(edges))}
     return sorted(range(len(specs)), key=lambda index: place[specs[index].name])
 
 
@@ -117,9 +115,7 @@ async def _prune(
         """),
         {"cluster_id": cluster.id, "labels": orjson.dumps(labels).decode(), "kept": list(kept)},
     )
-    reads = {row.name: set(row.reads) for row in rows}
-    graph = {name: (found & reads.keys()) - {name} for name, found in reads.items()}
-    order = reversed(list(TopologicalSorter(graph).static_order()))  # who reads goes before what is read
+    order = reversed(meta.in_order({row.name: row.reads for row in rows}))
     return [(await deployments.delete(tx, cluster.id, name, asker)).name for name in order]
 
 

@@ -24,6 +24,9 @@ VERBS = {
     "describe": "describe",
     "explain": "explain",
     "create": "create",
+    "apply": "apply",
+    "edit": "edit",
+    "scale": "scale",
     "plan": "plan",
     "policy": "policy",
     "delete": "delete",
@@ -47,6 +50,7 @@ VERBS = {
     "node": "node",
     "cluster": "cluster",
     "config": "config",
+    "schema": "schema",
     "version": "version",
     "help": "help",
 }
@@ -55,6 +59,7 @@ EXIT_CODES = (
     "Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 cannot reach the server, 4 timed out, "
     "5 the server is unavailable or overloaded, try later, "
     "6 and 7 of `pfi status`: degraded, down; "
+    "2 of `pfi plan -f`: it would change something; "
     "8 of `pfi plan`, `pfi policy test` and `pfi resilience`: something would wait; "
     "9 of `pfi policy diff`: they differ; 130 after Ctrl-C."
 )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathfinder.cli.pfi.table import Column, Columns
 from pathfinder.cli.pfi.terminal import Colour
 from pathfinder.cli.pfi.words import age, cpu, details, few, moment, node_name, pairs, quota, ratios, size
+from pathfinder.domain.deployment_views import Deployment, Revision
 from pathfinder.domain.identity import KnownSession, Token, User
 from pathfinder.domain.problems import ProblemKind, Severity
 from pathfinder.domain.resources import format_bytes, format_cpu
@@ -59,6 +60,19 @@ def _delivery_colour(last: LastDelivery | None) -> Colour | None:
     return None if last is None or last.taken else Colour.BAD
 
 
+def deployment_status(it: Deployment) -> str:
+    """`STABLE` where the wanted revision is rolled out whole, or what is done to it instead."""
+    if it.leaving:
+        return "DELETING"
+    if it.paused:
+        return "PAUSED"
+    return "STABLE" if it.stable == it.revision else "ROLLING"
+
+
+def _deployment_colour(it: Deployment) -> Colour:
+    return Colour.GOOD if it.counts.available >= it.replicas else Colour.BUSY
+
+
 def _load(node: Node) -> str | None:
     return f"{node.usage['load_1m']:.2f}" if "load_1m" in node.usage else None
 
@@ -100,6 +114,29 @@ NODES_WIDE: Columns[Node] = (
     Column("TAINTS", lambda it: ",".join(it.taints) or None),
     Column("LABELS", lambda it: pairs(it.labels)),
     Column("MESSAGE", lambda it: it.aside_reason),
+)
+DEPLOYMENTS: Columns[Deployment] = (
+    Column("NAME", lambda it: it.name),
+    Column("AVAILABLE", lambda it: f"{it.counts.available}/{it.replicas}", lambda it: _deployment_colour(it)),
+    Column("UPDATED", lambda it: str(it.counts.updated)),
+    Column("REVISION", lambda it: str(it.revision)),
+    Column("STATUS", lambda it: deployment_status(it)),
+    Column("IMAGE", lambda it: it.image),
+    Column("AGE", lambda it: age(it.created_at)),
+)
+DEPLOYMENTS_WIDE: Columns[Deployment] = (
+    *DEPLOYMENTS,
+    Column("STABLE", lambda it: str(it.stable) if it.stable is not None else None),
+    Column("STRATEGY", lambda it: str(it.document["strategy"].get("type", "")) or None),
+    Column("LABELS", lambda it: pairs(it.labels)),
+    Column("MESSAGE", lambda it: it.message),
+)
+REVISIONS: Columns[Revision] = (
+    Column("REVISION", lambda it: str(it.revision)),
+    Column("STATE", lambda it: "wanted" if it.wanted else "stable" if it.stable else None),
+    Column("MADE AT", lambda it: moment(it.created_at)),
+    Column("BY", lambda it: it.actor),
+    Column("CAUSE", lambda it: it.cause),
 )
 CLUSTERS: Columns[Cluster] = (
     Column("NAME", lambda it: it.name),

@@ -1,8 +1,10 @@
 """`pfi describe`: everything about one thing, and what happened to it lately."""
 
+import json
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -15,7 +17,9 @@ from pathfinder.cli.pfi.session import run
 from pathfinder.cli.pfi.table import MISSING, Table
 from pathfinder.cli.pfi.terminal import harmless, say
 from pathfinder.cli.pfi.verbs import group
-from pathfinder.client import Client, EventSelection
+from pathfinder.client import Client, EventSelection, Selection
+from pathfinder.domain.deployed import LABEL
+from pathfinder.domain.deployment_views import Deployment, Revision
 from pathfinder.domain.messages import RUNTIME_DOWN
 from pathfinder.domain.rules import DEFAULT_POOL
 from pathfinder.domain.views import Attempt, Container, Event, Node
@@ -23,7 +27,7 @@ from pathfinder.domain.views import Attempt, Container, Event, Node
 #: How many of the newest events are shown.
 LATEST = 10
 
-app = group("Show everything about a container or a node.")
+app = group("Show everything about a container, a deployment or a node.")
 
 Fields = Iterable[tuple[str, str | None]]
 
@@ -33,6 +37,15 @@ class DescribedContainer(BaseModel):
 
     container: Container
     attempts: list[Attempt]
+    events: list[Event]
+
+
+class DescribedDeployment(BaseModel):
+    """A deployment with its replicas, its revisions and its newest events."""
+
+    deployment: Deployment
+    replicas: list[Container]
+    revisions: list[Revision]
     events: list[Event]
 
 
@@ -52,6 +65,24 @@ def container(ctx: typer.Context, name: ContainerName, output: ResultOption = Re
         say("\n".join(lines))
     else:
         _tell(found, found.container.hostname, output)
+
+
+@app.command()
+def deployment(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    output: ResultOption = ResultOutput.TEXT,
+) -> None:
+    """Show everything about a deployment: its template, its replicas, and what happened to it lately."""
+    found = run(ctx, lambda client: _deployment(client, name))
+    if output is ResultOutput.TEXT:
+        replicas = [f"  {line}" for line in Table(columns.CONTAINERS).render(found.replicas)]
+        revisions = [f"  {line}" for line in Table(columns.REVISIONS).render(found.revisions)]
+        lines = [*_lines(_of_deployment(found.deployment)), *_template(found.deployment)]
+        lines += ["", "Replicas:", *replicas] if found.replicas else []
+        say("\n".join([*lines, "", "Revisions:", *revisions, *_events(found.events)]))
+    else:
+        _tell(found, found.deployment.name, output)
 
 
 @app.command()
@@ -76,6 +107,17 @@ async def _container(client: Client, name: str) -> DescribedContainer:
     return DescribedContainer(
         container=found,
         attempts=list(await client.containers.attempts(name)),
+        events=await _latest(client, found.id),
+    )
+
+
+async def _deployment(client: Client, name: str) -> DescribedDeployment:
+    found = await client.deployments.get(name)
+    replicas = client.containers.list(Selection(labels={LABEL: name}))
+    return DescribedDeployment(
+        deployment=found,
+        replicas=[one async for one in replicas],
+        revisions=list(await client.deployments.revisions(name)),
         events=await _latest(client, found.id),
     )
 
@@ -130,6 +172,34 @@ def asked(it: Container) -> tuple[tuple[str, str], ...]:
         ("Gang", f"{it.gang['size']} containers placed at once" if it.gang else None),
     )
     return tuple((name, value) for name, value in wishes if value)
+
+
+def _of_deployment(it: Deployment) -> Fields:
+    strategy, autoscaling = it.document["strategy"], it.document.get("autoscaling")
+    least = it.document.get("min_available_replicas")
+    return (
+        ("Name", it.name),
+        ("Cluster", it.cluster),
+        ("Status", columns.deployment_status(it)),
+        ("Message", it.message),
+        ("Replicas", f"{it.replicas} wanted, {it.counts.existing} there, {it.counts.available} available"),
+        *((("Never fewer than", f"{least} available by our own action"),) if least else ()),
+        ("Revision", f"{it.revision}, of which {it.counts.updated} are"),
+        ("Rolled out whole", str(it.stable) if it.stable is not None else None),
+        ("Strategy", ", ".join(f"{key} {value}" for key, value in strategy.items() if value is not None)),
+        *((("Autoscaling", json.dumps(autoscaling)),) if autoscaling else ()),
+        ("Labels", words.pairs(it.labels)),
+        ("Version", f"{it.version}, of {words.moment(it.changed_at)}"),
+        ("Created at", f"{words.moment(it.created_at)}, {words.age(it.created_at)} ago"),
+        ("Id", str(it.id)),
+    )
+
+
+def _template(it: Deployment) -> list[str]:
+    import yaml
+
+    text = str(yaml.safe_dump(it.document["template"], sort_keys=False, allow_unicode=True)).rstrip()
+    return ["", "Template:", *(f"  {harmless(line)}" for line in text.splitlines())]
 
 
 def _of_node(it: Node) -> Fields:

@@ -6,10 +6,11 @@ from typing import TypeVar
 from pathfinder.cli.pfi.failures import ExitCode, report
 from pathfinder.client import ApiError
 
+Name = TypeVar("Name")
 Result = TypeVar("Result")
 
 
-async def each(names: Sequence[str], act: Callable[[str], Awaitable[Result]]) -> tuple[list[Result], ExitCode]:
+async def each(names: Sequence[Name], act: Callable[[Name], Awaitable[Result]]) -> tuple[list[Result], ExitCode]:
     """The results of those that worked, and FAILED if any was refused (which is reported); DONE otherwise.
 
     An unreachable server ends it at once: the next name would fare no better.

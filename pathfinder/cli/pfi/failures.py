@@ -16,6 +16,8 @@ class ExitCode(IntEnum):
     DONE = 0
     FAILED = 1
     USAGE = 2
+    #: Of `pfi plan -f`, as of other tools that plan: there is something to do.
+    CHANGES = 2
     UNREACHABLE = 3
     TIMED_OUT = 4
     UNAVAILABLE = 5

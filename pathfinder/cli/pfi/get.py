@@ -36,7 +36,7 @@ from pathfinder.domain.problems import ProblemKind
 
 View = TypeVar("View", bound=BaseModel)
 
-app = group("List containers, nodes, clusters, problems, webhooks or events.")
+app = group("List containers, deployments, nodes, clusters, problems, webhooks or events.")
 
 
 @app.command()
@@ -55,6 +55,25 @@ def containers(
     """List containers."""
     selection = _selection(names, status, node, label, prefix)
     run(ctx, lambda client: _show(client, listing.containers(client, selection, names or []), names, output, watch))
+
+
+@app.command()
+def deployments(
+    ctx: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", show_default=False)] = None,
+    output: OutputOption = Output.TABLE,
+    watch: WatchOption = False,
+    label: LabelOption = None,
+    prefix: PrefixOption = None,
+) -> None:
+    """List deployments. Their replicas: pfi get containers -l deployment=NAME"""
+    if names and (label or prefix):
+        raise Usage("names and filters do not go together; give one or the other")
+    labels = parsing.pairs(label or [])
+    run(
+        ctx,
+        lambda client: _show(client, listing.deployments(client, labels, prefix, names or []), names, output, watch),
+    )
 
 
 @app.command()

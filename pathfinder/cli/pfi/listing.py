@@ -1,6 +1,6 @@
 """How each noun is listed: where its items come from, how they look, and which events change them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pathfinder.cli.pfi import columns
 from pathfinder.cli.pfi.table import Columns
 from pathfinder.client import Client, Selection
+from pathfinder.domain.deployment_views import Deployment
 from pathfinder.domain.lifecycle import Status
 from pathfinder.domain.views import Cluster, Container, DeadLetter, Event, KnownProblem, Node, Webhook
 
@@ -94,6 +95,30 @@ def nodes(client: Client, selection: Selection, names: Sequence[str]) -> Listing
         kinds=("node.", "container.scheduled", "container.provision_failed", "container.deleted"),
         changed=lambda event: event.subject.name if event.subject.type == "node" else event.node,
         gone=lambda it: it.model_copy(update={"status": "DELETED"}),
+    )
+
+
+def deployments(
+    client: Client, labels: Mapping[str, str], prefix: str | None, names: Sequence[str]
+) -> Listing[Deployment]:
+    """Deployments with these labels whose names begin so, or those named."""
+
+    def admits(it: Deployment) -> bool:
+        return (not names or it.name in names) and (
+            labels.items() <= it.labels.items() and it.name.startswith(prefix or "")
+        )
+
+    return Listing(
+        noun="deployment",
+        narrow=columns.DEPLOYMENTS,
+        wide=columns.DEPLOYMENTS_WIDE,
+        name=lambda it: it.name,
+        every=lambda: client.deployments.list(labels=labels, prefix=prefix),
+        one=client.deployments.get,
+        admits=admits,
+        kinds=("deployment.",),
+        changed=lambda event: event.subject.name,
+        gone=lambda it: it.model_copy(update={"leaving": True, "replicas": 0}),
     )
 
 

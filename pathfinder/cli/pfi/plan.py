@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from pathfinder.cli.pfi import create as creating
-from pathfinder.cli.pfi.failures import ExitCode
+from pathfinder.cli.pfi import manifests, plan_files
+from pathfinder.cli.pfi.failures import ExitCode, Usage
+from pathfinder.cli.pfi.manifests import FilesOption, PruneLabels, PruneOption
 from pathfinder.cli.pfi.options import NodeNames, Output, OutputOption, SomeNodes
 from pathfinder.cli.pfi.output import documents
 from pathfinder.cli.pfi.session import run
@@ -19,7 +21,9 @@ from pathfinder.cli.pfi.words import node_name
 from pathfinder.client import Client
 from pathfinder.domain.views import Displaced, Filling, Plan, Planned
 
-app = group("Tell what would happen, without doing it. Exit code 0: all would fit; 8: some would wait.")
+HELP = "Tell what would happen, without doing it. Exit code 0: all would fit; 8: some would wait."
+
+app = group(HELP)
 
 #: The least digits of a number at the end of a name.
 DIGITS = 2
@@ -29,6 +33,27 @@ SHORT = 20
 
 SeedOption = Annotated[int, typer.Option(metavar="N", help="What ties are broken by.", min=0)]
 Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="Hostnames of the new containers.")]
+
+
+@app.callback(invoke_without_command=True, epilog="Example: pfi plan -f web.yaml", help=HELP)
+def files(
+    ctx: typer.Context,
+    file: FilesOption = None,
+    prune: PruneOption = False,
+    label: PruneLabels = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Tell what would happen; with --file what applying files would do: exit code 0 nothing, 1 refused, 2 changes."""
+    if ctx.invoked_subcommand is not None:
+        if file:
+            raise Usage(f"--file and {ctx.invoked_subcommand} do not go together; give one or the other")
+        return
+    labels = manifests.pruned(prune, label)
+    found = manifests.read(file)
+    plan = run(ctx, lambda client: plan_files.make(client, found, labels))
+    there = plan.placements
+    lines = _told(there, wide=output is Output.WIDE, colour=has_colour(sys.stdout)) if there else []
+    plan_files.tell(plan, output, lines)
 
 
 def _tables(plan: Plan, *, wide: bool) -> Sequence[tuple[Columns[Any], Sequence[Any]]]:

@@ -148,6 +148,11 @@ def _short(value: Any) -> str:
 
 
 _DETAILS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "deployment.applied": lambda body: f"{body.get('change')}: revision {body.get('revision')}",
+    "deployment.scaled": lambda body: " ".join(
+        [f"{body.get('from')} → {body.get('to')}", *([f"({body['reason']})"] if body.get("reason") else [])]
+    ),
+    "deployment.undone": lambda body: f"revision {body.get('from')} → {body.get('to')}",
     "policy.applied": _text("version", "version "),
     "policy.deleted": lambda body: "",
     "container.requested": _text("image", "image "),

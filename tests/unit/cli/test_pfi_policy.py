@@ -84,12 +84,12 @@ def test_apply_says_what_it_did(api: FakeApi, pfi: Pfi, file: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("name: mine\nscorers:\n  balance: .nan\n", "line 3: scorers.balance: Input should be a finite number"),
-        ('{"name": "mine",\n"scorers": {"balance": Infinity}}', "line 2: scorers.balance: Input should be a finite"),
-        ("name: mine\nscorer: {}\nscorers: {balance: 1}\n", "line 2: scorer: is not a field here"),
-        (YAML + "scorers: {balance: 1}\n", "line 2: scorers: is written twice"),
-        (YAML + "  used-share: 2.0\n", "line 3: scorers.used-share: is written twice"),
-        (YAML + "filters:\n- fits\n- 7\n", "line 6: filters[1]: Input should be a valid string"),
+        ("name: mine\nscorers:\n  balance: .nan\n", "mine.yaml:3: scorers.balance: is not a finite number"),
+        ('{"name": "mine",\n"scorers": {"balance": Infinity}}', "mine.yaml:2: scorers.balance: is not a finite number"),
+        ("name: mine\nscorer: {}\nscorers: {balance: 1}\n", "mine.yaml:2: scorer: is not a field here"),
+        (YAML + "scorers: {balance: 1}\n", "mine.yaml:2: scorers: is written twice"),
+        (YAML + "  used-share: 2.0\n", "mine.yaml:3: scorers.used-share: is written twice"),
+        (YAML + "filters:\n- fits\n- 7\n", "mine.yaml:6: filters[1]: Input should be a valid string"),
         (YAML + "filters: [", "mine.yaml:4: it is not YAML"),
         ('{"name":\t"mine",\n"scorers": }', "mine.yaml:2: it is not JSON"),
         ("spread\n", "holds no policy"),
@@ -132,7 +132,7 @@ def test_what_the_server_refuses_is_told_with_its_line_too(api: FakeApi, pfi: Pf
     for command in ("apply", "test"):
         ran = pfi("policy", command, "-f", str(file))
         assert ran.code == 1
-        assert "  line 3: scorers.used-share: 'used-share' is not a scorer here" in ran.err
+        assert "mine.yaml:3: scorers.used-share: 'used-share' is not a scorer here" in ran.err
     assert "could ever hold" in pfi("policy", "test", "-f", str(file)).err
 
 
