@@ -40,7 +40,7 @@ class Deployments(Noun):
             _path(name),
             params=[*self._cluster, *given, *_cause(cause)],
             body=document,
-            repeatable=expected is None,
+            repeatable=True,
         )
 
     async def apply_all(

@@ -92,7 +92,7 @@ async def apply(
 ) -> Applied:
     """Have the deployment be as `spec` says; a new revision if the template is another. `replicas` that were left out
     stay as they are, and so do those that autoscaling looks after. `expected` is the version that was changed, 0 where
-    there was none.
+    there was none; another one is no matter where nothing would change.
 
     Raises Invalid, NeverFits, QuotaExceeded, AlreadyExists, and Conflict where another version is there or it is being
     deleted.
@@ -101,13 +101,13 @@ async def apply(
     before = await lock_named(tx, cluster.id, spec.name)
     if before is not None:
         _stays(before)
-    _require_version(spec.name, before, expected)
     reads = await admission.check_reads(tx, cluster, spec.name, spec.template)
     document = _document(spec, reads)
     replicas = _replicas(spec, before)
     same_template = before is not None and before.template == spec.template
     if before is not None and same_template and _same(before, spec, document, replicas):
         return Applied(Change.UNCHANGED, before, before)
+    _require_version(spec.name, before, expected)
     check_size(spec.name, replicas, 0 if spec.autoscaling is not None else spec.min_available_replicas)
     grows = not same_template or replicas > (before.replicas if before else 0)
     await admission.check(
