@@ -12,6 +12,9 @@ from pathfinder.domain.lifecycle import CLAIMING, ContainerType, Status
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.rules import Limits
 
+#: Fields of an order that came after the first version.
+_LATER = ("environment", "files", "user_data", "checks", "restart")
+
 
 # Not frozen, which would make each five times as dear: they are made by the million. Nobody changes one.
 @dataclass(slots=True)
@@ -78,7 +81,9 @@ class Container:
 
     @property
     def order(self) -> dict[str, Any]:
-        """What its node is told to make: the fields of an `InstanceOrder`."""
+        """What its node is told to make: the fields of an `InstanceOrder`. Those that agents of former versions do not
+        know, and would refuse, are there only if somebody asked for it.
+        """
         return {
             "hostname": self.hostname,
             "container_id": str(self.id),
@@ -90,6 +95,7 @@ class Container:
             "profiles": tuple(self.spec["profiles"]),
             "config": self.spec["config"],
             "devices": self.spec["devices"],
+            **{name: self.spec[name] for name in _LATER if name in self.spec},
         }
 
     def to(self, status: Status, **changes: Any) -> "Container":

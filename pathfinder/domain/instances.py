@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
+from pathfinder.domain.bootstrapping import File
 from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.resources import Resources
 
@@ -29,6 +31,8 @@ class InstanceOrder:
 
     `image` is `[REMOTE:]ALIAS`; without a remote, an alias of the node's own image store is tried first, then the
     `ubuntu` remote. `resources` are its limits; amounts of 0 mean no limit. `cluster_id` and `container_id` are uuids.
+    `files` are written before its first start. `checks` and `restart` are bodies of `domain/checks.py` as JSON, kept
+    with the instance for whoever looks after it.
     """
 
     hostname: str
@@ -41,6 +45,11 @@ class InstanceOrder:
     profiles: tuple[str, ...] = ("default",)
     config: dict[str, str] = field(default_factory=dict)
     devices: dict[str, dict[str, str]] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    files: tuple[File, ...] = ()
+    user_data: str | None = None
+    checks: tuple[dict[str, Any], ...] = ()
+    restart: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +66,14 @@ class Instance:
     cluster_id: str | None = None
     address: str | None = None
     type: ContainerType = ContainerType.STATELESS
+    checks: tuple[dict[str, Any], ...] = ()
+    restart: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ExecResult:
     """How a command in an instance ended: `exit_code` None if it did not by itself; `output` the end of what it wrote,
-    what went to standard error after the rest.
+    to both streams as it came.
     """
 
     exit_code: int | None

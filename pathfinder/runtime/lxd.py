@@ -2,10 +2,13 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from uuid import uuid4
 
+import orjson
 import stamina
 
 from pathfinder.domain.bootstrapping import File
@@ -19,14 +22,17 @@ from pathfinder.runtime.lxd_facts import read_facts, read_usage
 from pathfinder.runtime.lxd_images import REMOTES, Images, not_found, percent, stored_alias, unreachable
 from pathfinder.runtime.lxd_order import (
     MARK_CALL,
+    MARK_CHECKS,
     MARK_CLUSTER,
     MARK_CONTAINER,
     MARK_GENERATION,
+    MARK_RESTART,
     MARK_TYPE,
     SIZING_DRIVERS,
     Devices,
     expand,
     instance_config,
+    kept_config,
     root_disk,
     with_disk_size,
 )
@@ -144,6 +150,10 @@ class LxdRuntime:
         """Run a command in a running instance; see the port."""
         return await lxd_exec.execute(self._api, hostname, command, timeout_seconds, environment)
 
+    async def update(self, order: InstanceOrder) -> None:
+        """Make the instance what `order` says, while it runs. Raises Refused, OperationFailed, RuntimeUnreachable."""
+        await self._until_not_busy(lambda: self._update(order))
+
     async def close(self) -> None:
         """Give back threads and connections."""
         await self._api.close()
@@ -158,18 +168,35 @@ class LxdRuntime:
     async def _create(self, order: InstanceOrder, source: Json, progress: Progress) -> None:
         progress(Stage.IMAGE if "server" in source else Stage.CREATE, None)
         call = uuid4().hex
+        wanted = instance_config(order)
+        # Until its files are there it is of no generation: what a killed agent left is made anew.
+        half = {MARK_GENERATION: "0"} if order.files else {}
         try:
             body = {
                 "name": order.hostname,
                 "type": "container",
                 "source": source,
                 "profiles": list(order.profiles),
-                "config": {**instance_config(order), MARK_CALL: call},
+                "config": {**wanted, **half, MARK_CALL: call},
                 "devices": await self._devices(order),
             }
             await self._api.run("post", "instances", body=body, seen=_stages(progress))
+            if order.files:
+                for file in order.files:
+                    await self.push(order.hostname, file)
+                whole = {"config": {MARK_GENERATION: wanted[MARK_GENERATION]}}
+                await self._api.run("patch", "instances", order.hostname, body=whole)
         except RuntimeFailure as failure:
             await self._after_failed_create(order, source, call, failure)
+
+    async def _update(self, order: InstanceOrder) -> None:
+        found = await self._api.get("instances", order.hostname)
+        body = {
+            **{name: found[name] for name in ("architecture", "description", "ephemeral", "profiles")},
+            "config": {**kept_config(found["config"]), **instance_config(order)},
+            "devices": await self._devices(replace(order, profiles=tuple(found["profiles"]))),
+        }
+        await self._api.run("put", "instances", order.hostname, body=body)
 
     async def _devices(self, order: InstanceOrder) -> Devices:
         """The order's own devices, with the root disk held to size where its pool can do that."""
@@ -285,7 +312,18 @@ def _instance(answer: Json) -> Instance:
         cluster_id=config.get(MARK_CLUSTER),
         address=first_ipv4(state),
         type=ContainerType(config.get(MARK_TYPE) or ContainerType.STATELESS),
+        checks=tuple(_kept(config, MARK_CHECKS, list)),
+        restart=_kept(config, MARK_RESTART, dict),
     )
+
+
+def _kept(config: Json, mark: str, kind: type[Any]) -> Any:
+    """A body kept with the instance; an empty one where somebody wrote over it."""
+    with contextlib.suppress(orjson.JSONDecodeError):
+        body = orjson.loads(config.get(mark) or "null")
+        if isinstance(body, kind):
+            return body
+    return kind()
 
 
 def _stages(progress: Progress) -> Callable[[Json], None]:

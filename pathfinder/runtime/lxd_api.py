@@ -48,7 +48,7 @@ class LxdApi:
     """An LXD daemon's `/1.0`, over its Unix socket."""
 
     def __init__(self, socket: Path, threads: int | None = None) -> None:
-        self._socket = socket
+        self.socket = socket
         self._pool = ThreadPoolExecutor(threads or default_threads(), thread_name_prefix="lxd")
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
@@ -75,13 +75,10 @@ class LxdApi:
             operation = answer["operation"].rsplit("/", 1)[-1]
             await self._wait(operation, seen, quiet_seconds)
 
-    async def text(self, *path: str) -> str:
-        """What `GET /1.0/<path>` answers where that is no JSON. Raises as `get` does."""
-        return str(await self._in_thread(self._raw, "get", path, {}))
-
-    async def delete(self, *path: str) -> None:
-        """`DELETE /1.0/<path>`, where that is no operation. Raises as `get` does."""
-        await self._call("delete", path, None, None)
+    async def begin(self, *path: str, body: Json) -> Json:
+        """Start an operation (`post` on `/1.0/<path>`); what LXD tells of it at once. Raises as `get` does."""
+        operation: Json = (await self._call("post", path, body, None))["metadata"]
+        return operation
 
     async def put_file(self, hostname: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> None:
         """Write a file, or make a directory where there is no content. Raises as `get` does."""
@@ -159,7 +156,7 @@ class LxdApi:
         """This thread's client: a `requests.Session` may not be shared between threads."""
         client: Client | None = getattr(self._local, "client", None)
         if client is None:
-            url = f"http+unix://{quote(str(self._socket), safe='')}"
+            url = f"http+unix://{quote(str(self.socket), safe='')}"
             session = _session(url)
             client = self._local.client = Client(endpoint=url, session=session, timeout=CALL_SECONDS)
             self._sessions.append(session)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+import orjson
+
 from pathfinder.domain.instances import InstanceOrder
 from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.resources import Resources
@@ -12,6 +14,8 @@ MARK_CONTAINER = "user.pathfinder.container"
 MARK_GENERATION = "user.pathfinder.generation"
 MARK_CLUSTER = "user.pathfinder.cluster"
 MARK_TYPE = "user.pathfinder.type"
+#: Bodies of `domain/checks.py`, as JSON.
+MARK_CHECKS, MARK_RESTART = "user.pathfinder.checks", "user.pathfinder.restart"
 #: Which call made the instance: what fails undoes what it made itself, and nothing else that bears the same marks.
 MARK_CALL = "user.pathfinder.call"
 
@@ -28,8 +32,13 @@ def instance_config(order: InstanceOrder) -> dict[str, str]:
     once it knows that its placement still counts.
     """
     boot = {"boot.autostart": "false"} if order.type == ContainerType.STATELESS else {}
+    user_data = {} if order.user_data is None else {"cloud-init.user-data": order.user_data}
+    care = ((MARK_CHECKS, order.checks), (MARK_RESTART, order.restart))
     return {
         **order.config,
+        **user_data,
+        **{f"environment.{name}": value for name, value in order.environment.items()},
+        **{mark: orjson.dumps(body).decode() for mark, body in care if body},
         **boot,
         **limits(order.resources),
         MARK_CONTAINER: order.container_id,
@@ -37,6 +46,11 @@ def instance_config(order: InstanceOrder) -> dict[str, str]:
         MARK_CLUSTER: order.cluster_id,
         MARK_TYPE: order.type,
     }
+
+
+def kept_config(config: Mapping[str, str]) -> dict[str, str]:
+    """What an update leaves alone of an instance's config: what LXD keeps there itself, and who made it."""
+    return {key: value for key, value in config.items() if key.startswith(("volatile.", "image.")) or key == MARK_CALL}
 
 
 def limits(resources: Resources) -> dict[str, str]:

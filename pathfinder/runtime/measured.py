@@ -21,6 +21,7 @@ OPERATIONS = (
     "remove",
     "push",
     "execute",
+    "update",
 )
 
 Measurable = TypeVar("Measurable", bound=Runtime)

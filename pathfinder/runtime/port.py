@@ -82,7 +82,7 @@ class Runtime(Protocol):
         """Every instance Pathfinder made here for that cluster, with addresses of the running ones."""
 
     async def create(self, order: InstanceOrder, progress: Progress) -> None:
-        """Make the instance, stopped, from its image, downloading that first if need be.
+        """Make the instance, stopped, with its files, from its image, downloading that first if need be.
 
         Whole or not at all: when it raises, no instance is left behind.
         Raises InstanceExists, ImageNotFound, ImageNotHere, ImageServerUnreachable, Refused, OperationFailed,
@@ -117,8 +117,15 @@ class Runtime(Protocol):
     ) -> ExecResult:
         """Run a command in a running instance, as root, and wait until it has ended; 127 where there is none such.
 
-        Raises OperationFailed if the instance does not run, or if it did not end in time: then it runs on.
-        RuntimeUnreachable.
+        It is killed when it does not end in time, or whoever waits is gone; what it began lives on.
+        Raises OperationFailed if the instance does not run, or if it did not end in time, RuntimeUnreachable.
+        """
+
+    async def update(self, order: InstanceOrder) -> None:
+        """Make limits, config, environment, devices and checks of the instance those of `order`, while it runs.
+
+        Image, profiles and files stay what they are; what is taken out of the environment goes with the next start.
+        Raises Refused for what cannot be changed, OperationFailed, RuntimeUnreachable.
         """
 
     async def close(self) -> None:

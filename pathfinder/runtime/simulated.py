@@ -139,8 +139,9 @@ class SimulatedRuntime:
             raise OperationFailed(f"Image {order.image!r} cannot be unpacked (it is the simulation's broken one).")
         if _alias(order) == self._faults.mute_image:
             self._mute.add(order.hostname)
-        made = Instance(order.hostname, False, order.container_id, order.generation, order.cluster_id, type=order.type)
-        self._keep(made)
+        self._keep(_made(order))
+        for file in order.files:
+            await self.push(order.hostname, file)
         self._images.add(order.image)
 
     async def start(self, hostname: str) -> None:
@@ -205,6 +206,11 @@ class SimulatedRuntime:
         self._require_reachable()
         return ExecResult(int(told.get("exit", 0)), f"{shlex.join(command)} (simulated)\n")
 
+    async def update(self, order: InstanceOrder) -> None:
+        """Keep what the order says."""
+        found = self._require(order.hostname)
+        self._keep(replace(_made(order), running=found.running, address=found.address))
+
     async def close(self) -> None:
         """Close the journal."""
         if self._journal:
@@ -256,6 +262,19 @@ class SimulatedRuntime:
         for profile in order.profiles:
             if profile not in self._faults.profiles:
                 raise Refused(f"Profile {profile!r} is not on this node.")
+
+
+def _made(order: InstanceOrder) -> Instance:
+    return Instance(
+        order.hostname,
+        False,
+        order.container_id,
+        order.generation,
+        order.cluster_id,
+        type=order.type,
+        checks=order.checks,
+        restart=order.restart,
+    )
 
 
 def _alias(order: InstanceOrder) -> str:

@@ -30,7 +30,8 @@ class Journal:
             if gone := change.get("removed"):
                 found.pop(gone, None)
             else:
-                found[change["hostname"]] = Instance(**{**change, "type": ContainerType(change["type"])})
+                kept = {"type": ContainerType(change["type"]), "checks": tuple(change.get("checks", ()))}
+                found[change["hostname"]] = Instance(**{**change, **kept})
         return found
 
     def kept(self, instance: Instance) -> None:

@@ -11,6 +11,7 @@ from pathfinder.domain.instances import InstanceOrder, Stage
 from pathfinder.domain.resources import Resources
 from pathfinder.runtime.lxd import LxdRuntime
 from pathfinder.runtime.lxd_api import LxdApi
+from pathfinder.runtime.lxd_exec import MOST_OUTPUT
 from pathfinder.runtime.port import OperationFailed, Refused
 from pathfinder.runtime.select import open_runtime
 
@@ -176,3 +177,23 @@ async def test_lxd_is_chosen_where_it_answers(lxd_socket: Path, tmp_path: Path) 
 
     assert runtime.kind == "lxd"
     await runtime.close()
+
+
+async def test_a_command_that_is_too_slow_is_killed_and_of_much_output_the_end_is_kept(
+    lxd: LxdRuntime, order: MakeOrder
+) -> None:
+    """Nothing of it is left on the node's disk, and nothing of it runs on."""
+    wanted = order()
+    await lxd.create(wanted, ignore)
+    await lxd.start(wanted.hostname)
+
+    with pytest.raises(OperationFailed):
+        await lxd.execute(wanted.hostname, ["sleep", "600"], timeout_seconds=1)
+    much = await lxd.execute(wanted.hostname, ["sh", "-c", "seq 1 50000; exit 3"], timeout_seconds=20)
+    missing = await lxd.execute(wanted.hostname, ["no-such-command"], timeout_seconds=20)
+
+    async with asyncio.timeout(10):
+        while not (await lxd.execute(wanted.hostname, ["pgrep", "-f", "sleep 600"], timeout_seconds=20)).exit_code:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    assert (much.exit_code, len(much.output), much.output[-6:]) == (3, MOST_OUTPUT, "50000\n")
+    assert missing.exit_code == 127

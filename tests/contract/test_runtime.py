@@ -10,6 +10,7 @@ import pytest
 
 from pathfinder.domain.bootstrapping import File
 from pathfinder.domain.instances import Fault, InstanceOrder, Stage
+from pathfinder.domain.resources import Resources
 from pathfinder.runtime.port import (
     ImageNotHere,
     ImageServerUnreachable,
@@ -275,3 +276,50 @@ async def test_nothing_is_run_in_an_instance_that_does_not_run(runtime: Runtime,
 
     with pytest.raises(OperationFailed):
         await runtime.execute(wanted.hostname, ["/bin/true"], timeout_seconds=10)
+
+
+async def test_files_of_an_order_are_there_when_it_starts(runtime: Runtime, order: MakeOrder) -> None:
+    """And it is of the generation that was ordered, though it was made in two steps."""
+    wanted = order(generation=4, files=(File(path="/srv/deep/er/file", content="simulated:exit=0", mode="0600"),))
+    await run(runtime, wanted)
+
+    found = await runtime.instance(wanted.hostname)
+    read = await runtime.execute(wanted.hostname, ["/bin/cat", "/srv/deep/er/file"], timeout_seconds=20)
+
+    assert found is not None
+    assert (found.generation, read.exit_code) == (4, 0)
+
+
+async def test_how_it_is_looked_after_is_kept_with_it(runtime: Runtime, order: MakeOrder, cluster_id: str) -> None:
+    check = {"name": "web", "tcp": {"port": 80}}
+    await runtime.create(order(checks=(check,), restart={"replace_after": 2}), ignore)
+
+    (listed,) = await runtime.instances(cluster_id)
+
+    assert (listed.checks, listed.restart) == ((check,), {"replace_after": 2})
+
+
+async def test_an_update_changes_what_runs_and_leaves_it_running(runtime: Runtime, order: MakeOrder) -> None:
+    """What the new order does not have any more goes; updating twice is harmless."""
+    wanted = order(checks=({"name": "web", "tcp": {"port": 80}},))
+    address = await run(runtime, wanted)
+    changed = replace(
+        wanted,
+        checks=(),
+        restart={"enabled": False},
+        environment={"COLOUR": "red"},
+        resources=Resources(cpu_millicores=1000, memory_bytes=96 << 20, disk_bytes=256 << 20),
+    )
+
+    await runtime.update(changed)
+    await runtime.update(changed)
+
+    found = await runtime.instance(wanted.hostname)
+    told = await runtime.execute(wanted.hostname, ["/bin/sh", "-c", "echo $COLOUR"], timeout_seconds=20)
+    assert found is not None
+    assert (found.running, found.checks, found.restart) == (True, (), {"enabled": False})
+    assert (found.container_id, found.generation) == (wanted.container_id, wanted.generation)
+    assert await runtime.address(wanted.hostname, 5) == address
+    assert runtime.kind == "simulated" or told.output == "red\n"
+    with pytest.raises(OperationFailed):
+        await runtime.update(order())

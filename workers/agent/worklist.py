@@ -12,6 +12,7 @@ from pathfinder import telemetry
 from pathfinder.broker.consume import Delivery
 from pathfinder.controllers import provisioning
 from pathfinder.controllers.provisioning import Step
+from pathfinder.domain.bootstrapping import File
 from pathfinder.domain.errors import MalformedMessage
 from pathfinder.domain.instances import InstanceOrder, Stage
 from pathfinder.domain.lifecycle import ContainerType
@@ -289,6 +290,8 @@ def read_order(command: Envelope) -> InstanceOrder:
                 "type": ContainerType(body["type"]),
                 "resources": Resources(**body["resources"]),
                 "profiles": tuple(body["profiles"]),
+                "files": tuple(File(**one) for one in body.get("files", ())),
+                "checks": tuple(body.get("checks", ())),
             }
         )
     except (TypeError, KeyError, ValueError) as error:

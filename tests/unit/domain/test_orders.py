@@ -2,12 +2,17 @@
 
 from dataclasses import fields
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
+from pathfinder.domain import commands
+from pathfinder.domain.bootstrapping import File
 from pathfinder.domain.containers import Container
 from pathfinder.domain.instances import InstanceOrder
 from pathfinder.domain.lifecycle import ContainerType, Status
+from pathfinder.domain.messages import decode, encode
 from pathfinder.domain.resources import Resources
+from workers.agent.worklist import read_order
 
 REQUEST = Resources(500, 1 << 28, 1 << 30)
 
@@ -45,6 +50,29 @@ def test_an_instance_is_held_to_what_was_asked_for_unless_limits_say_more() -> N
     assert generous.resources == REQUEST
 
 
-def test_a_node_is_told_all_that_an_order_has() -> None:
-    """Field by field, so that the agent can make one of it."""
-    assert list(container().order) == [field.name for field in fields(InstanceOrder)]
+def test_an_order_that_asks_for_nothing_new_is_one_that_agents_of_former_versions_read() -> None:
+    """They refuse fields they do not know."""
+    assert container().order.keys() == {
+        *("hostname", "container_id", "generation", "cluster_id", "image", "type", "resources", "profiles", "config"),
+        "devices",
+    }
+
+
+def test_an_order_arrives_as_it_was_given() -> None:
+    """Over RabbitMQ, with everything that may be asked for."""
+    asked: dict[str, Any] = {
+        "environment": {"STAGE": "test"},
+        "files": [{"path": "/etc/motd", "content": "hello", "mode": "0600"}],
+        "user_data": "#cloud-config",
+        "checks": [{"name": "web", "tcp": {"port": 80}}],
+        "restart": {"replace_after": 2},
+    }
+    wanted = container(**asked)
+
+    (received,) = decode(encode([commands.provision(wanted, 7)]))
+
+    order = read_order(received)
+    assert list(wanted.order) == [field.name for field in fields(InstanceOrder)]
+    assert order.files == (File(path="/etc/motd", content="hello", mode="0600"),)
+    for name, value in asked.items():
+        assert name == "files" or getattr(order, name) == (tuple(value) if name == "checks" else value)
