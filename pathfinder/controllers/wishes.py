@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import ceil, isfinite
 from typing import Any
 
+from pathfinder.controllers.forecasting import Forecast
+
 #: A count that is above a whole number by no more than floating point is, is that number.
 EPSILON = 1e-9
 
@@ -133,3 +135,10 @@ def _settled(ratio: float, share: float, count: Count, tolerance: float) -> int:
 def largest(wishes: Sequence[Wish]) -> Wish | None:
     """The one that asks for the most; None if none is known."""
     return max((one for one in wishes if one.replicas is not None), key=lambda one: one.replicas or 0, default=None)
+
+
+def foreseen(name: str, target: float, found: Forecast) -> Wish:
+    """What a metric will soon ask for: replicas among which the peak of its forecast is shared out."""
+    replicas = ceil(min(max(found.peak, 0.0) / target, MOST) - EPSILON)
+    reason = f"as at this time of earlier {found.season}s"
+    return Wish(f"forecast of {name}", replicas, found.peak, target, reason=reason)
