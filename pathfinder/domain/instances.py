@@ -98,6 +98,16 @@ class NodeFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerUsage:
+    """What a running instance uses: CPU time and network traffic since its start, and its memory now."""
+
+    cpu_seconds: float
+    memory_bytes: int
+    received_bytes: int
+    sent_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class NodeUsage:
     """How busy a node is now: load averages over 1, 5 and 15 minutes, memory and disk in use in bytes."""
 

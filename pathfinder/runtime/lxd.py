@@ -12,13 +12,13 @@ import orjson
 import stamina
 
 from pathfinder.domain.bootstrapping import File
-from pathfinder.domain.instances import ExecResult, Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
+from pathfinder.domain.instances import ContainerUsage, ExecResult, Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
 from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.runtime import lxd_exec
-from pathfinder.runtime.lxd_address import first_ipv4, wait_for_ipv4
+from pathfinder.runtime.lxd_address import first_ipv4, is_running, wait_for_ipv4
 from pathfinder.runtime.lxd_api import Forgotten, Json, LxdApi
 from pathfinder.runtime.lxd_errors import Absent, Busy
-from pathfinder.runtime.lxd_facts import read_facts, read_usage
+from pathfinder.runtime.lxd_facts import read_facts, read_usage, used
 from pathfinder.runtime.lxd_images import REMOTES, Images, not_found, percent, stored_alias, unreachable
 from pathfinder.runtime.lxd_order import (
     MARK_CALL,
@@ -84,6 +84,16 @@ class LxdRuntime:
     async def usage(self) -> NodeUsage:
         """How busy it is now. Raises RuntimeUnreachable."""
         return await read_usage(self._api)
+
+    async def usages(self, cluster_id: str) -> dict[str, ContainerUsage]:
+        """What each of the cluster's running instances uses, in one call as `instances` makes it."""
+        everything = await self._api.get("instances", params={"recursion": 2})
+        ours = [each for each in everything if each["config"].get(MARK_CLUSTER) == cluster_id]
+        return {
+            each["config"][MARK_CONTAINER]: used(state)
+            for each in ours
+            if MARK_CONTAINER in each["config"] and (state := each.get("state")) and is_running(state)
+        }
 
     async def instance(self, hostname: str) -> Instance | None:
         """The instance of that name, even one still being made, or None. Its address would cost a second call."""

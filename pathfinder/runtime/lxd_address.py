@@ -92,15 +92,18 @@ def is_running(state: Json) -> bool:
     return str(state["status"]) in ("Running", "Frozen")
 
 
-def first_ipv4(state: Json) -> str | None:
-    """The first global IPv4 in LXD's instance state, or None.
+def outward(state: Json) -> list[Json]:
+    """The instance's interfaces that lead out of it.
 
-    Where interfaces lead out of the container (they have a host side), only those count: `docker0` inside it has a
-    global address too, which nobody can reach.
+    Where some have a host side, only those: `docker0` inside it has a global address too, which nobody can reach.
     """
     interfaces = [each for name, each in sorted((state.get("network") or {}).items()) if name != "lo"]
-    outward = [each for each in interfaces if each.get("host_name")] or interfaces
-    for interface in outward:
+    return [each for each in interfaces if each.get("host_name")] or interfaces
+
+
+def first_ipv4(state: Json) -> str | None:
+    """The first global IPv4 in LXD's instance state, or None."""
+    for interface in outward(state):
         for address in interface["addresses"]:
             if address["family"] == "inet" and address["scope"] == "global":
                 return str(address["address"])

@@ -4,8 +4,9 @@ import hashlib
 import os
 from pathlib import Path
 
-from pathfinder.domain.instances import NodeFacts, NodeUsage
+from pathfinder.domain.instances import ContainerUsage, NodeFacts, NodeUsage
 from pathfinder.domain.resources import Resources
+from pathfinder.runtime.lxd_address import outward
 from pathfinder.runtime.lxd_api import Json, LxdApi
 from pathfinder.runtime.lxd_errors import Absent
 from pathfinder.runtime.lxd_order import SIZING_DRIVERS, root_disk
@@ -70,6 +71,17 @@ async def read_usage(api: LxdApi) -> NodeUsage:
     disk = await _pool_space(api, await default_pool(api))
     load_1m, load_5m, load_15m = os.getloadavg()
     return NodeUsage(load_1m, load_5m, load_15m, memory_in_use(_read(_MEMINFO)), int(disk.get("used", 0)))
+
+
+def used(state: Json) -> ContainerUsage:
+    """What a running instance uses, as LXD's state of it says. Traffic is that of its ways out."""
+    traffic = [each.get("counters") or {} for each in outward(state)]
+    return ContainerUsage(
+        cpu_seconds=max(int((state.get("cpu") or {}).get("usage", 0)), 0) / 1e9,
+        memory_bytes=max(int((state.get("memory") or {}).get("usage", 0)), 0),
+        received_bytes=sum(int(each.get("bytes_received", 0)) for each in traffic),
+        sent_bytes=sum(int(each.get("bytes_sent", 0)) for each in traffic),
+    )
 
 
 async def default_pool(api: LxdApi) -> str | None:

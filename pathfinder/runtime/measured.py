@@ -11,6 +11,7 @@ from pathfinder.runtime.port import Runtime, RuntimeFailure
 OPERATIONS = (
     "facts",
     "usage",
+    "usages",
     "images",
     "instance",
     "instances",

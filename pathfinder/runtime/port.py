@@ -10,7 +10,16 @@ from typing import Protocol
 
 from pathfinder.domain.bootstrapping import File
 from pathfinder.domain.errors import PathfinderError
-from pathfinder.domain.instances import ExecResult, Fault, Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
+from pathfinder.domain.instances import (
+    ContainerUsage,
+    ExecResult,
+    Fault,
+    Instance,
+    InstanceOrder,
+    NodeFacts,
+    NodeUsage,
+    Stage,
+)
 
 #: Called while an instance is being made: the stage, and percent done where it is known (0 to 100).
 Progress = Callable[[Stage, int | None], None]
@@ -71,6 +80,12 @@ class Runtime(Protocol):
 
     async def usage(self) -> NodeUsage:
         """How busy it is now, never cached. Raises RuntimeUnreachable."""
+
+    async def usages(self, cluster_id: str) -> Mapping[str, ContainerUsage]:
+        """What each of the cluster's running instances uses, by the id of its container, never cached.
+
+        Its counters begin anew with each start. Raises RuntimeUnreachable.
+        """
 
     async def images(self) -> tuple[str, ...]:
         """The images it has already, by every name a container may ask for them by. Raises RuntimeUnreachable."""

@@ -9,13 +9,14 @@ import hashlib
 import random
 import re
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from pathfinder.domain.bootstrapping import File
-from pathfinder.domain.instances import ExecResult, Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
+from pathfinder.domain.instances import ContainerUsage, ExecResult, Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
 from pathfinder.domain.resources import Resources
 from pathfinder.runtime.port import (
     ImageNotFound,
@@ -29,6 +30,7 @@ from pathfinder.runtime.port import (
     RuntimeUnreachable,
 )
 from pathfinder.runtime.simulated_journal import Journal
+from pathfinder.runtime.simulated_meters import Draw, Meters
 
 #: What commands and files may tell the simulation to do.
 _TOLD = re.compile(r"simulated:(exit|seconds)=([0-9.]+)")
@@ -87,6 +89,7 @@ class SimulatedRuntime:
         self._random = random.Random(f"{name}/{seed}")  # noqa: S311 -- latencies, not secrets
         self._journal = Journal(journal) if journal else None
         self._instances: dict[str, Instance] = self._journal.load() if self._journal else {}
+        self._meters = Meters()
         self._mute: set[str] = set()
         self._images: set[str] = set()
         self._files: dict[tuple[str, str], str] = {}
@@ -112,6 +115,17 @@ class SimulatedRuntime:
         running = sum(each.running for each in self._instances.values())
         load = running / 100
         return NodeUsage(load, load, load, running << 24, len(self._instances) << 26)
+
+    async def usages(self, cluster_id: str) -> dict[str, ContainerUsage]:
+        """What its running instances use: next to nothing, but for those that were made `busy`."""
+        self._require_reachable()
+        ours = [each for each in self._instances.values() if each.cluster_id == cluster_id and each.running]
+        now = time.monotonic()
+        return {each.container_id: self._meters.read(each.hostname, now) for each in ours if each.container_id}
+
+    def busy(self, hostname: str, *, cores: float, memory_bytes: int = 0, bytes_per_second: float = 0.0) -> None:
+        """Have an instance of that name, there or not yet, use so much from now on."""
+        self._meters.turn(hostname, time.monotonic(), Draw(cores, memory_bytes, bytes_per_second))
 
     async def images(self) -> tuple[str, ...]:
         """Those it made instances of."""

@@ -323,3 +323,23 @@ async def test_an_update_changes_what_runs_and_leaves_it_running(runtime: Runtim
     assert runtime.kind == "simulated" or told.output == "red\n"
     with pytest.raises(OperationFailed):
         await runtime.update(order())
+async def test_running_instances_tell_what_they_use_and_only_those_of_the_cluster(
+    runtime: Runtime, order: MakeOrder, cluster_id: str
+) -> None:
+    """CPU time and traffic are counted from their start and only grow; who is stopped uses nothing."""
+    running, stopped, foreign = order(), order(), order(cluster_id="another cluster")
+    await run(runtime, running)
+    await runtime.create(stopped, ignore)
+    await runtime.create(foreign, ignore)
+    await runtime.start(foreign.hostname)
+
+    first = await runtime.usages(cluster_id)
+    await runtime.execute(running.hostname, ["true"], timeout_seconds=30)
+    second = await runtime.usages(cluster_id)
+
+    await runtime.remove(foreign.hostname)
+    assert set(first) == set(second) == {running.container_id}
+    before, after = first[running.container_id], second[running.container_id]
+    assert after.cpu_seconds >= before.cpu_seconds > 0
+    assert before.memory_bytes > 0
+    assert after.received_bytes + after.sent_bytes >= before.received_bytes + before.sent_bytes >= 0

@@ -12,6 +12,7 @@ import pytest
 
 import workers.agent
 from pathfinder.bootstrap import Process
+from pathfinder.domain.instances import ContainerUsage
 from pathfinder.domain.messages import RUNTIME_DOWN, Report
 from pathfinder.embedded.ports import free_port
 from pathfinder.runtime.port import NodeUsage, RuntimeFailure
@@ -217,3 +218,40 @@ async def test_a_heartbeat_says_for_how_long_its_agent_counts_on_it(tmp_path: Pa
 
     assert said == [(Report.HEARTBEAT, ADMISSION.lease_seconds, False)]
     assert lease.stands
+
+
+async def test_a_heartbeat_tells_each_look_at_the_containers_once_and_waits_for_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What containers use is asked for beside the beats; a beat without news of it is as small as ever."""
+    told: list[Mapping[str, Any]] = []
+
+    class Heard:
+        async def about_node(self, _: Report, body: Mapping[str, Any], *, persistent: bool) -> None:
+            told.append(body)
+
+    async def usages(_: SimulatedRuntime, cluster_id: str) -> dict[str, ContainerUsage]:
+        if len(told) > 2:
+            raise KeyError(cluster_id)
+        return {f"of {cluster_id}": ContainerUsage(1.23456, 1 << 20, 30, 40)}
+
+    monkeypatch.setattr(SimulatedRuntime, "usages", usages)
+    settings, runtime = Settings(state_dir=tmp_path), SimulatedRuntime()
+    membership = Membership(settings, runtime)
+    membership._admission = ADMISSION
+    pulse = Pulse(settings, membership, runtime, Lease(tmp_path / "lease.json"))
+    pulse.reporter = Heard()  # type: ignore[assignment]
+
+    await pulse.beat()
+    await pulse.sampler.look()
+    await pulse.beat()
+    await pulse.beat()
+    await pulse.sampler.look()
+    await pulse.beat()
+
+    assert [one.get("containers", {}).get("usages") for one in told] == [
+        None,
+        {"of c": [1.235, 1 << 20, 30, 40]},
+        None,
+        None,
+    ]

@@ -74,9 +74,11 @@ async def _work(process: Process, runtime: Runtime, membership: Membership, leas
     agent = _Agent(process, membership, pulse, worklist, lister)
     async with asyncio.TaskGroup() as group:
         beating = group.create_task(_lasting(pulse.run()))
+        sampling = group.create_task(pulse.sampler.run())
         await process.broker("agent").run(agent.serve, process.stopping)
         worklist.bootstraps.close()
         beating.cancel()
+        sampling.cancel()
 
 
 async def _lasting(work: Coroutine[Any, Any, None]) -> None:

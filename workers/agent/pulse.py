@@ -20,6 +20,7 @@ from workers.agent import lease
 from workers.agent.admission import Membership
 from workers.agent.lease import Lease
 from workers.agent.reporting import Reporter
+from workers.agent.sampling import Sampler
 
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ class Pulse:
         self._membership = membership
         self._runtime = runtime
         self._lease = kept
+        self.sampler = Sampler(runtime, membership)
         self._now = asyncio.Event()
         self._capacity: dict[str, int] | None = None
         self._capacity_at = -math.inf
@@ -83,6 +85,7 @@ class Pulse:
             "capacity": capacity,
             "epoch": admission.epoch,
             "lease_seconds": admission.lease_seconds,
+            **self.sampler.take(),
         }
         try:
             async with asyncio.timeout(WAY_SECONDS):
