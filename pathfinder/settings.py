@@ -88,6 +88,7 @@ class Settings(BaseSettings):
     inventory_seconds: float = Field(60, gt=0, description="Time between an agent's full lists.")
     grace_seconds: float = Field(30, ge=0, description="How old a difference must be before it is repaired.")
 
+    autoscale_seconds: float = Field(15, ge=1, description="Time between looks at deployments that scale themselves.")
     zone_label: str = Field(
         "zone", max_length=63, description="The label of nodes whose values are zones, for `pfi resilience`."
     )
@@ -103,9 +104,14 @@ class Settings(BaseSettings):
     )
     keep_events_days: float = Field(0, ge=0, description="How long events are kept; 0: for ever.")
     keep_deleted_days: float = Field(30, gt=0, description="How long a DELETED container is kept.")
-    keep_history_days: float = Field(30, gt=0, description="How long failed attempts and closed problems are kept.")
+    keep_history_days: float = Field(
+        30, gt=0, description="How long failed attempts, closed problems and what autoscaling decided are kept."
+    )
     keep_decisions_days: float = Field(
         30, gt=0, description="How long it can be explained why containers went where they went."
+    )
+    keep_measurements_days: float = Field(
+        35, gt=0, description="How long it is kept what deployments used, for forecasts and recommendations."
     )
     keep_keys_days: float = Field(
         1, gt=0, description="How long a create may be repeated with the same Idempotency-Key and is done once."

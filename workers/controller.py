@@ -1,4 +1,7 @@
-"""controller: watches over nodes, heals what dies with them, and tidies up. One of several leads, the others wait."""
+"""controller: watches over nodes, heals what dies with them, scales deployments, and tidies up.
+
+One of several leads, the others wait.
+"""
 
 import asyncio
 from functools import partial
@@ -9,6 +12,7 @@ from pathfinder.bootstrap import Process
 from pathfinder.broker.connection import pause
 from pathfinder.store.leadership import Leadership
 from workers import blackout, problems
+from workers.autoscaling import Autoscaler
 from workers.leadership import while_leading
 from workers.monitor import Monitor
 from workers.tidy import Tidy
@@ -35,8 +39,10 @@ async def _serve(process: Process, queues: problems.Queues, connection: Abstract
 
 async def _lead(process: Process, connection: AbstractConnection, lead: Leadership) -> None:
     async with asyncio.TaskGroup() as tasks:
+        monitor = Monitor(process, connection, lead)
         working = [
-            tasks.create_task(Monitor(process, connection, lead).run()),
+            tasks.create_task(monitor.run()),
+            tasks.create_task(Autoscaler(process, lead, monitor.usages).run()),
             tasks.create_task(_tidy(process)),
         ]
         await process.stopping.wait()

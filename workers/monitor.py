@@ -18,6 +18,7 @@ from pathfinder.broker.consume import Delivery, consume
 from pathfinder.controllers import healing as decide
 from pathfinder.controllers import liveness
 from pathfinder.controllers.liveness import Calls, Clocks
+from pathfinder.controllers.usage import Usages
 from pathfinder.domain import commands
 from pathfinder.domain.errors import Contended, TooSlow, Unavailable
 from pathfinder.domain.messages import Envelope, encode
@@ -51,6 +52,8 @@ class Monitor:
         self._clocks: Clocks | None = None
         self._marks: dict[str, asyncio.Event] = {}
         self._calls = Calls(process.settings.heartbeat_seconds)
+        #: What containers use, as heartbeats tell it.
+        self.usages = Usages()
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -87,6 +90,8 @@ class Monitor:
             self._calls.forget()
             raise
         for one in heard:
+            if containers := one.body.get("containers"):
+                self.usages.hear(one.subject, containers, steady_now())
             if one.kind == MARK and one.subject in self._marks:
                 self._marks[one.subject].set()
         await pause(self._process.stopping, BATCH_SECONDS)

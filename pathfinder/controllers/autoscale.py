@@ -141,8 +141,9 @@ def _limited(rules: Autoscaling, memory: Memory, at: float, now: int, asked: int
 
 def _stabilised(rules: Autoscaling, memory: Memory, at: float, now: int, direction: str) -> int:
     window = (rules.up if direction == "up" else rules.down).stabilisation_seconds
-    # The newest wish is among them. Bounds may have moved since they were wished.
-    within = [bounded(rules, replicas) for when, replicas in memory.wished if at - when <= window]
+    # Bounds may have moved since they were wished.
+    *earlier, (_, newest) = memory.wished
+    within = [newest, *(bounded(rules, replicas) for when, replicas in earlier if at - when < window)]
     return max(now, min(within)) if direction == "up" else min(now, max(within))
 
 

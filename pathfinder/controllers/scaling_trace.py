@@ -98,14 +98,16 @@ def run(
     begins = trace.at[0]
     wanted = bounded(rules, ceil(_needed(rules, trace, begins)))
     asked = [begins - ready_after_seconds] * wanted  # when each of them was asked for, the newest last
-    at, course = begins, []
+    at = begins
+    course: list[tuple[float, int, int, float]] = []
     while at <= trace.at[-1]:
         ready = sum(at - one >= ready_after_seconds for one in asked)
         course.append((at, wanted, ready, _needed(rules, trace, at)))
         wanted = rule(at, Count(wanted, ready))
         asked = asked[:wanted] + [at] * (wanted - len(asked))
         at += step_seconds
-    return Course(*(tuple(one) for one in zip(*course, strict=True)), step_seconds)
+    ats, wants, readies, needs = zip(*course, strict=True)
+    return Course(ats, wants, readies, needs, step_seconds)
 
 
 def by_rules(rules: Autoscaling, trace: Trace) -> Rule:

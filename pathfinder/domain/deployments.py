@@ -4,8 +4,9 @@ from collections import Counter
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from pathfinder.domain.autoscaling import Autoscaling
 from pathfinder.domain.errors import FieldProblem, Invalid
 from pathfinder.domain.fields import Body, Hostname, Labels
 from pathfinder.domain.names import MAX_HOSTNAME
@@ -60,7 +61,20 @@ class DeploymentSpec(Body):
     min_available_replicas: Count = Field(0, description="So many stay well whatever we do ourselves.")
     template: dict[str, Any] = Field(description="As in POST /containers, without a hostname.")
     strategy: Strategy = Field(default_factory=Strategy)
-    autoscaling: dict[str, Any] | None = None
+    autoscaling: Autoscaling | None = Field(None, description="How it is scaled by itself; null: by hand.")
+
+    @model_validator(mode="after")
+    def _scales(self) -> "DeploymentSpec":
+        if self.autoscaling is None:
+            return self
+        if self.autoscaling.max < self.min_available_replicas:
+            raise ValueError(
+                f"autoscaling.max is {self.autoscaling.max}, below min_available_replicas, "
+                f"which is {self.min_available_replicas}"
+            )
+        if len(last := replica_name(self.name, self.autoscaling.max)) > MAX_HOSTNAME:
+            raise ValueError(f"name is too long for autoscaling.max: {last!r} has more than {MAX_HOSTNAME} characters")
+        return self
 
 
 def replica_name(deployment: str, number: int) -> str:

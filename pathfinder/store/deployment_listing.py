@@ -13,7 +13,7 @@ from pathfinder.domain.deployed import Deployment, declared
 from pathfinder.domain.errors import NotFound
 
 # Well: fit to serve. One with bootstrappers is once they were carried out, one with checks once they say so.
-_WELL = """
+WELL = """
     (c.status = 'BOOTSTRAPPED' OR c.status = 'PROVISIONED' AND NOT c.spec ? 'bootstrappers')
     AND (c.health = 'HEALTHY' OR c.health = 'UNKNOWN' AND NOT c.spec ? 'checks')
 """
@@ -23,7 +23,7 @@ _VIEW = f"""
     JOIN clusters AS k ON k.id = d.cluster_id
     JOIN revisions AS r ON r.deployment_id = d.id AND r.revision = d.revision
     CROSS JOIN LATERAL (
-        SELECT count(*) AS existing, count(*) FILTER (WHERE {_WELL}) AS available,
+        SELECT count(*) AS existing, count(*) FILTER (WHERE {WELL}) AS available,
                count(*) FILTER (WHERE c.revision = d.revision) AS updated
         FROM containers AS c WHERE c.deployment_id = d.id AND c.status <> 'DELETED'
     ) AS n

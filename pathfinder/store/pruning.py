@@ -28,6 +28,8 @@ def steps(settings: Settings) -> Mapping[str, Prune]:
         "idempotency_keys": partial(_run, _KEYS, days=settings.keep_keys_days),
         "decisions": partial(_run, _DECISIONS, days=settings.keep_decisions_days),
         "attempts": partial(_run, _ATTEMPTS, days=history),
+        "scalings": partial(_run, _SCALINGS, days=history),
+        "measurements": partial(_run, _MEASUREMENTS, days=settings.keep_measurements_days),
         "problems": partial(_run, _PROBLEMS, days=history),
         "roles": partial(_run, _ROLES, days=ROLE_DAYS),
         "sessions": partial(_run, _SESSIONS, days=0),
@@ -96,6 +98,19 @@ _KEYS = """
 _ATTEMPTS = """
     DELETE FROM attempts WHERE (container_id, generation) IN (
         SELECT container_id, generation FROM attempts
+        WHERE at < now() - make_interval(secs => CAST(:days AS float8) * 86400) ORDER BY at LIMIT :batch
+    )
+"""
+
+_SCALINGS = """
+    DELETE FROM scalings WHERE id IN (
+        SELECT id FROM scalings
+        WHERE at < now() - make_interval(secs => CAST(:days AS float8) * 86400) ORDER BY at LIMIT :batch
+    )
+"""
+_MEASUREMENTS = """
+    DELETE FROM measurements WHERE (deployment_id, metric, at) IN (
+        SELECT deployment_id, metric, at FROM measurements
         WHERE at < now() - make_interval(secs => CAST(:days AS float8) * 86400) ORDER BY at LIMIT :batch
     )
 """

@@ -127,7 +127,11 @@ class TestCaution:
             memory, wanted = found.memory, found.replicas
             seen.append(wanted)
 
-        assert seen == [10, 10, 10, 10, 6, 6, 3, 3]
+        assert seen == [10, 10, 10, 6, 6, 3, 3, 3]
+
+    def test_without_a_window_the_first_look_of_a_leader_counts(self) -> None:
+        """What there was when it began holds nothing up that is to happen at once."""
+        assert look(Floor("x", 6), 2, memory=Memory.fresh(5, 2), at=5).replicas == 6
 
     def test_it_grows_no_faster_than_its_rates(self) -> None:
         """Doubling or four in 15 seconds, whichever is more: 1, 5, 10, 20."""
