@@ -107,12 +107,20 @@ _LOST = text("""
     FROM containers AS c JOIN clusters AS k ON k.id = c.cluster_id
     WHERE c.status = 'LOST' AND (c.status = 'LOST' OR c.attempts > 0) GROUP BY k.id ORDER BY k.name
 """)
+
+
+def _sums(column: str, part: str) -> str:
+    most = promised(column, part, f"COALESCE((p.usual ->> '{part}')::float8, 1)")
+    return f"sum(n.{part}_claimed)::bigint AS {part}_claimed, sum({most})::bigint AS {part}"
+
+
+# What may be claimed is by the policy of the cluster; containers that chose another one are few.
 _CLAIMED = text(f"""
-    SELECT k.id AS cluster_id, k.name AS cluster,
-           sum(n.cpu_claimed)::bigint AS cpu_claimed, sum({promised("cpu_millicores", "cpu")})::bigint AS cpu,
-           sum(n.memory_claimed)::bigint AS memory_claimed, sum({promised("memory_bytes", "memory")})::bigint AS memory,
-           sum(n.disk_claimed)::bigint AS disk_claimed, sum({promised("disk_bytes", "disk")})::bigint AS disk
-    FROM nodes AS n JOIN clusters AS k ON k.id = n.cluster_id
+    SELECT k.id AS cluster_id, k.name AS cluster, {_sums("cpu_millicores", "cpu")}, {_sums("memory_bytes", "memory")},
+           {_sums("disk_bytes", "disk")}
+    FROM clusters AS k LEFT JOIN LATERAL (
+        SELECT document -> 'overcommit' AS usual FROM policies WHERE name = k.policy ORDER BY version DESC LIMIT 1
+    ) AS p ON true JOIN nodes AS n ON n.cluster_id = k.id
     WHERE n.status = 'READY' AND n.schedulable GROUP BY k.id ORDER BY k.name
 """)  # noqa: S608 - the text is put together from constants
 # The partial index ix_decisions_skipped makes this cheap; where many failed, the latest are enough to tell.

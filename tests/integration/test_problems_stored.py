@@ -16,8 +16,9 @@ from pathfinder.controllers import noticing
 from pathfinder.controllers.noticing import Noticing, Patience
 from pathfinder.controllers.situation import ClusterRef, Survival
 from pathfinder.domain.errors import Unavailable
+from pathfinder.domain.policies import Overcommit, PolicyDocument
 from pathfinder.domain.problems import ProblemKind
-from pathfinder.store import leadership
+from pathfinder.store import leadership, policies
 from pathfinder.store.leadership import Leadership
 from workers import problems as worker
 from workers.problems import Queues, look, watch
@@ -183,6 +184,24 @@ async def test_a_fleet_is_full_when_what_it_may_promise_is(
         "cpu_claimed = CAST(cpu_millicores * CAST(:kept AS float8) AS bigint) RETURNING id"
     )
     await fleet.rows(update, overcommit=overcommit, kept=kept)
+
+    news = await look(lead, queues, Noticing(), ())
+
+    assert ("capacity.low:default/CPU" in {one.key for one in news.opened}) is full
+
+
+@pytest.mark.parametrize(("own", "full"), [("{}", False), ('{"cpu": 1}', True)])
+async def test_a_policy_says_what_a_fleet_may_promise_where_neither_node_nor_cluster_does(
+    fleet: Fleet, lead: Leadership, queues: Queues, own: str, full: bool
+) -> None:
+    """Its latest version, as the scheduler has it."""
+    await fleet.node("node-1")
+    async with fleet.process.database.begin() as tx:
+        for ratio in (1.0, 2.0):
+            document = PolicyDocument(name="dense", scorers={"balance": 1.0}, overcommit=Overcommit(cpu=ratio))
+            await policies.apply(tx, document, "test", "")
+    await fleet.rows("UPDATE clusters SET policy = 'dense', overcommit = CAST(:own AS jsonb) RETURNING id", own=own)
+    await fleet.rows("UPDATE nodes SET cpu_claimed = cpu_millicores * 3 / 2 RETURNING id")
 
     news = await look(lead, queues, Noticing(), ())
 
