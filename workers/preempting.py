@@ -78,7 +78,8 @@ async def _look(process: Process, company: Tallies, cluster_id: UUID, policy: Po
         lots = await preemption.lots(tx, cluster_id, below, row_of, budgets)
         if not lots:
             return None
-        there = await company.of(tx, cluster_id, states, {asking.of(one) for one in waiting}, keep=False)
+        asks, labels = {asking.of(one) for one in waiting}, (one.labels for one in waiting)
+        there = await company.of(tx, cluster_id, states, asks, keep=False, labels=labels)
         return _Seen(
             Fleet.of(states, there.tallies, there.averse),
             lots,

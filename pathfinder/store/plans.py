@@ -1,7 +1,7 @@
 """Plans on the fleet as it is stored now. Nothing is written."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -73,7 +73,7 @@ async def create(
     if taken:
         raise AlreadyExists(f"{', '.join(taken[:5])}: a living container has that name already. Choose another.")
     asks = [_ask(cluster, spec) for spec in specs]
-    ground = await _ground(tx, cluster.id, asks)
+    ground = await _ground(tx, cluster.id, asks, (spec.labels for spec in specs))
     gang = Gang("planned", len(specs)) if together else None
     wanted = [
         Wanted(Request(spec.hostname, _ask(cluster, spec, ground.keys), gang=gang), by[spec.policy]) for spec in specs
@@ -134,7 +134,7 @@ async def _without(
         )
     ).all()
     asks = [ask_of(row) for row in found]
-    ground = await _ground(tx, cluster.id, asks, states)
+    ground = await _ground(tx, cluster.id, asks, (row.labels for row in found), states)
     residents = [
         Resident(
             str(row.node_id),
@@ -181,11 +181,15 @@ def _rows(states: Sequence[NodeState], hostnames: Sequence[str], zone: tuple[str
 
 
 async def _ground(
-    tx: AsyncConnection, cluster_id: UUID, asks: Sequence[Ask], states: list[NodeState] | None = None
+    tx: AsyncConnection,
+    cluster_id: UUID,
+    asks: Sequence[Ask],
+    labels: Iterable[Mapping[str, str]],
+    states: list[NodeState] | None = None,
 ) -> _Ground:
     if states is None:
         states = await nodes.snapshot(tx, cluster_id)
-    there = await Tallies().of(tx, cluster_id, states, set(asks), keep=False)
+    there = await Tallies().of(tx, cluster_id, states, set(asks), keep=False, labels=labels)
     return _Ground(states, Fleet.of(states, there.tallies, there.averse), there.keys)
 
 
