@@ -76,6 +76,7 @@ def _view(cluster: str, recorded: Recorded, results: Sequence[Result]) -> views.
         came=recorded.came,
         went=recorded.went,
         forgotten=recorded.forgotten,
+        share=recorded.share,
         at=list(results[0].at),
         policies=[_of(one, recorded.since) for one in results],
     )

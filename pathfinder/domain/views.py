@@ -476,6 +476,11 @@ class Replay(BaseModel):
     came: int
     went: int
     forgotten: int = Field(description="Containers and nodes whose sizes are not recorded any more; they are left out.")
+    share: float = Field(
+        default=1.0,
+        description="Below 1 where there was too much: only this share of the containers was replayed, on as large a "
+        "share of the nodes, and all counts are theirs.",
+    )
     at: list[float] = Field(description="Seconds since the start, of each moment of the series.")
     policies: list[PolicyReplay]
 

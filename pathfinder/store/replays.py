@@ -24,29 +24,39 @@ from pathfinder.scheduling.workload import Change, Item, Workload, emptied
 from pathfinder.store import nodes
 from pathfinder.store.resilience import ask_of
 
-#: More containers than this are not replayed at once.
+#: More containers than this are not replayed at once: of more, a sample is.
 MOST_CONTAINERS = 50_000
 
-_THERE = text("""
-    SELECT id, type, image, cpu_millicores, memory_bytes, disk_bytes, spec, priority, labels, status_at,
-           status IN ('DELETED', 'PROVISION_ERROR') AS gone
+# Ids end in random bits: these are as good as a die, and fall the same for every question.
+_SAMPLED = "('x' || right({}::text, 8))::bit(32)::bigint < :below"
+_EVERY = 1 << 32
+_WAS_THERE = f"""
     FROM containers
     WHERE cluster_id = :cluster_id AND created_at < :since
-      AND (status NOT IN ('DELETED', 'PROVISION_ERROR') OR status_at >= :since)
-    ORDER BY created_at, id LIMIT :limit
+      AND (status NOT IN ('DELETED', 'PROVISION_ERROR') OR status_at >= :since) AND {_SAMPLED.format("id")}
+"""
+_THERE = text(f"""
+    SELECT id, type, image, cpu_millicores, memory_bytes, disk_bytes, spec, priority, labels, status_at,
+           status IN ('DELETED', 'PROVISION_ERROR') AS gone
+    {_WAS_THERE} ORDER BY created_at, id LIMIT :limit
 """)
-_CAME = text("""
-    SELECT subject_id AS id, at, body, (SELECT spec -> 'gang' FROM containers WHERE id = subject_id) AS gang FROM events
+_CAME_THEN = f"""
+    FROM events
     WHERE seq >= :first AND cluster_id = :cluster_id AND kind = 'container.requested' AND at >= :since
-    ORDER BY seq LIMIT :limit
-""")
-_WENT = text("""
+      AND {_SAMPLED.format("subject_id")}
+"""
+_CAME = text(f"""
+    SELECT subject_id AS id, at, body, (SELECT spec -> 'gang' FROM containers WHERE id = subject_id) AS gang
+    {_CAME_THEN} ORDER BY seq LIMIT :limit
+""")  # noqa: S608
+_MANY = text(f"SELECT (SELECT count(*) {_WAS_THERE}) + (SELECT count(*) {_CAME_THEN})")
+_WENT = text(f"""
     SELECT subject_id AS id, max(at) AS at FROM events
-    WHERE seq >= :first AND cluster_id = :cluster_id AND at >= :since
+    WHERE seq >= :first AND cluster_id = :cluster_id AND at >= :since AND {_SAMPLED.format("subject_id")}
       AND (kind = 'container.deleted'
            OR kind = 'container.provision_failed' AND body ->> 'status' = 'PROVISION_ERROR')
     GROUP BY subject_id
-""")
+""")  # noqa: S608
 _NODES = text("""
     SELECT subject_name AS node, kind, at FROM events
     WHERE seq >= :first AND cluster_id = :cluster_id AND at >= :since AND kind = ANY(:kinds) ORDER BY seq
@@ -69,7 +79,9 @@ _SAYS: Mapping[str, tuple[bool | None, bool | None]] = {
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A workload, from `since` to `until`. `forgotten` containers and nodes are left out: their sizes are not known."""
+    """A workload, from `since` to `until`. `forgotten` containers and nodes are left out: their sizes are not known.
+    Below a `share` of 1 it is a sample: that part of the containers, on that part of the nodes; so are all counts.
+    """
 
     workload: Workload
     since: datetime
@@ -77,32 +89,32 @@ class Recorded:
     came: int
     went: int
     forgotten: int
+    share: float = 1.0
 
 
 async def recorded(tx: AsyncConnection, cluster_id: UUID, cluster: str, since: datetime) -> Recorded:
-    """What was recorded since then. Raises Invalid: nothing was, too much, or that moment is yet to come."""
+    """What was recorded since then, or a sample where that is too much. Raises Invalid: nothing was, too much on too
+    few nodes, or that moment is yet to come.
+    """
     until = datetime.now(UTC)
     if since >= until:
         raise Invalid(f"{since.isoformat()} is in the future: there is nothing to replay yet.")
-    states = await nodes.snapshot(tx, cluster_id)
+    states = every = await nodes.snapshot(tx, cluster_id)
     first = await _first(tx, since - _SKEW)
-    given = {"cluster_id": cluster_id, "since": since, "first": first, "limit": MOST_CONTAINERS + 1}
+    given: dict[str, Any] = {"cluster_id": cluster_id, "since": since, "first": first}
+    given |= {"below": _EVERY, "limit": MOST_CONTAINERS + 1}
     there = (await tx.execute(_THERE, given)).all()
     came = (await tx.execute(_CAME, given)).all()
+    share = 1.0
+    if len(there) + len(came) > MOST_CONTAINERS:
+        states, share = _sample(states, (await tx.execute(_MANY, given)).scalar_one(), since)
+        given |= {"below": int(share * _EVERY), "limit": None}
+        there = (await tx.execute(_THERE, given)).all()
+        came = (await tx.execute(_CAME, given)).all()
     ends = {row.id: row.at for row in await tx.execute(_WENT, given)}
     if not states or not (there or came):
         what = "container was asked for" if states else "node is known"
         raise Invalid(f"Nothing to replay: no {what} in cluster {cluster!r} since {since.isoformat()}.")
-    if len(there) > MOST_CONTAINERS:
-        raise Invalid(
-            f"More than {MOST_CONTAINERS} containers were there at {since.isoformat()} already, and no more are "
-            "replayed at once. Only a span that begins when there were fewer can be replayed."
-        )
-    if len(there) + len(came) > MOST_CONTAINERS:
-        raise Invalid(
-            f"More than {MOST_CONTAINERS} containers were there or came since {since.isoformat()}. "
-            "Replay a shorter span, like --since 1h."
-        )
 
     def seconds(at: datetime) -> float:
         return (at - since).total_seconds()
@@ -132,16 +144,42 @@ async def recorded(tx: AsyncConnection, cluster_id: UUID, cluster: str, since: d
     ]
     sizes = Counter(one.gang.id for one in items if one.gang)  # of those that are recorded, not of those that were
     items = [replace(one, gang=Gang(one.gang.id, sizes[one.gang.id])) if one.gang else one for one in items]
-    then, changes, strangers = await _nodes(tx, states, since, {**given, "kinds": [*_SAYS, Kind.NODE_DELETED]})
-    known = {UUID(one.id) for one in items}
+    given["kinds"] = [*_SAYS, Kind.NODE_DELETED]
+    then, changes, strangers = await _nodes(tx, states, since, given, known={one.hostname for one in every})
+    told = {UUID(one.id) for one in items}
     return Recorded(
         Workload(then, items, changes, seconds(until)),
         since,
         until,
         len(came),
         sum(one.ends < float("inf") for one in items),
-        len(ends.keys() - known) + strangers,
+        len(ends.keys() - told) + strangers,
+        share,
     )
+
+
+def _sample(states: Sequence[NodeState], containers: int, since: datetime) -> tuple[list[NodeState], float]:
+    """Some of the nodes, and which share of all they are; so many containers would be too many. Raises Invalid.
+
+    Every so-manieth of those that are alike, so that each kind and each zone has its share.
+    """
+    count = len(states) * MOST_CONTAINERS // containers
+    if count == 0:
+        raise Invalid(
+            f"{containers} containers were there or came since {since.isoformat()}: too many to replay at once, and "
+            f"too many for each of {len(states)} nodes to take a sample. Replay a shorter span, like --since 1h."
+        )
+    alike = sorted(states, key=lambda one: (*_amount(one.capacity), *sorted(_own(one)), one.hostname))
+    chosen = [alike[(2 * number + 1) * len(states) // (2 * count)] for number in range(count)]
+    return sorted(chosen, key=lambda one: one.hostname), count / len(states)
+
+
+def _amount(resources: Resources) -> tuple[int, int, int]:
+    return resources.cpu_millicores, resources.memory_bytes, resources.disk_bytes
+
+
+def _own(node: NodeState) -> list[str]:
+    return [f"{key}={value}" for key, value in node.labels.items() if key != "node.name"]
 
 
 async def _first(tx: AsyncConnection, at: datetime) -> int:
@@ -158,14 +196,14 @@ async def _first(tx: AsyncConnection, at: datetime) -> int:
 
 
 async def _nodes(
-    tx: AsyncConnection, states: Sequence[NodeState], since: datetime, given: Mapping[str, Any]
+    tx: AsyncConnection, states: Sequence[NodeState], since: datetime, given: Mapping[str, Any], known: set[str]
 ) -> tuple[list[NodeState], list[Change], int]:
-    """The nodes as they were at the start and empty, what changed of them, and how many are not known any more."""
+    """The nodes as they were at the start and empty, what changed of them, and how many are not `known` any more."""
     names = {one.hostname for one in states}
     changes, strangers = [], set()
     for row in await tx.execute(_NODES, given):
         if row.node not in names or row.kind == Kind.NODE_DELETED:
-            strangers |= {row.node} - names
+            strangers |= {row.node} - known
         else:
             changes.append(Change((row.at - since).total_seconds(), row.node, *_SAYS[row.kind]))
     joined = {row.hostname: row.created_at for row in await tx.execute(_JOINED, given)}

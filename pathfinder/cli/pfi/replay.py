@@ -102,6 +102,9 @@ def told(found: Replay) -> list[str]:
         f"cluster {found.cluster}, {length} since {moment(found.since)}: {found.nodes} nodes, {found.containers} "
         f"containers, of which {found.came} came and {found.went} went"
     ]
+    if found.share < 1:
+        share = f"{found.share:.1%}"
+        lines.append(f"a sample: {share} of the containers on {share} of the nodes; all counts are of the sample")
     if found.forgotten:
         lines.append(f"left out: {found.forgotten} whose sizes are not recorded any more")
     return lines

@@ -41,27 +41,29 @@ REPLAY = {
     "came": 60,
     "went": 20,
     "forgotten": 3,
+    "share": 0.125,
     "at": [0.0, 43_200.0, 86_400.0],
     "policies": [of_policy("spread", 10), of_policy("binpack", 8)],
 }
 
 
 def test_policies_stand_side_by_side(api: FakeApi, pfi: Pfi) -> None:
-    """One to a line; what was left out is said."""
+    """One to a line; what was left out is said, and that it is a sample."""
     api.on("POST", "/replays", found(REPLAY))
 
     ran = pfi("policy", "replay", "--since", "24h", "--policy", "spread", "--policy", "binpack")
 
     assert ran.code == 0
-    assert ran.lines[:3] == [
+    assert ran.lines[:4] == [
         "cluster default, 1d since 2026-11-22 20:00:00: 12 nodes, 100 containers, of which 60 came and 20 went",
+        "a sample: 12.5% of the containers on 12.5% of the nodes; all counts are of the sample",
         "left out: 3 whose sizes are not recorded any more",
         "",
     ]
-    assert [line.split("   ")[0].strip() for line in ran.lines[3:]] == ["POLICY", "spread@0", "binpack@0"]
-    assert "8 of 12" in ran.lines[5]
-    assert "1m15s" in ran.lines[5]
-    assert "420 us" in ran.lines[5]
+    assert [line.split("   ")[0].strip() for line in ran.lines[4:]] == ["POLICY", "spread@0", "binpack@0"]
+    assert "8 of 12" in ran.lines[6]
+    assert "1m15s" in ran.lines[6]
+    assert "420 us" in ran.lines[6]
     assert json.loads(api.requests[0].content) == {"since": "86400s", "policies": ["spread", "binpack"], "seed": 0}
     assert json.loads(pfi("policy", "replay", "-o", "json").out) == REPLAY
     assert pfi("policy", "replay", "-o", "name").lines == ["binpack"]
