@@ -133,7 +133,7 @@ async def _decide(
     states = known.states
     seed = pending[0].id.int & 0xFFFF_FFFF
     asks, labels = {asking.of(one) for one in pending}, (one.labels for one in pending)
-    there = await known.company.of(tx, cluster_id, states, asks, keep=first, labels=labels)
+    there = await known.company.of(tx, cluster_id, states, asks, keep=first, labels=labels, averse=known.averse)
     requests = asking.requests(pending, outcome.failed, there.keys)
     fleet = replace(known.fleet, tallies=there.tallies, averse=there.averse)
     decided, tried = decide(fleet, requests, chosen, seed)

@@ -25,14 +25,15 @@ MOST_ANSWERS = 1000
 USAGE_SECONDS = 5.0
 
 #: So many columns tell of the whole, before those of each node.
-_OF_WHOLE = 3
+_OF_WHOLE = 4
 
 _LOWER_HALF = (1 << 32) - 1
 
 
 class KnownFleet:
     """The nodes of one cluster. `states` and `fleet` have the same rows, by hostname. `company` is what is known
-    of who is where, `offered` the sum of the nodes' `supply` that those who wait were last offered.
+    of who is where, `averse` whether anybody there wants some company kept away, `offered` the sum of the nodes'
+    `supply` that those who wait were last offered.
 
     Hold `deciding` from a refresh to the end of its transaction: what is read there may be undone with it.
     """
@@ -43,6 +44,7 @@ class KnownFleet:
         self.fleet = Fleet.of([])
         self.offered: int | None = None
         self.company = Tallies()
+        self.averse = True
         self._row_of: dict[str, int] = {}
         self._horizon: int | None = None
         self._overcommit: str | None = None
@@ -71,6 +73,7 @@ class KnownFleet:
         elif time.monotonic() - self._used_at > USAGE_SECONDS:
             self._use((await tx.execute(USAGE, {"cluster_id": cluster_id})).all())
         self._horizon, self._overcommit = rows[0].horizon, rows[0].ratios
+        self.averse = rows[0].averse
         self._doubtful = set()
 
     def _take_in(self, read: Sequence[Any]) -> bool:

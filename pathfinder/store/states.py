@@ -31,12 +31,15 @@ _STATE = """
 """
 SNAPSHOT = text(f"{_STATE} ORDER BY n.hostname")
 
-_WHOLE = """
+#: Whether somebody who has a node wants some company kept away.
+AVERSE = "EXISTS (SELECT FROM containers WHERE cluster_id = :cluster_id AND averse AND node_id IS NOT NULL)"
+
+_WHOLE = f"""
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
            (SELECT overcommit::text FROM clusters WHERE id = :cluster_id) AS ratios,
-           count(*) AS nodes
+           count(*) AS nodes, {AVERSE} AS averse
     FROM nodes WHERE cluster_id = :cluster_id
-"""
+"""  # noqa: S608 - the text is put together from constants
 WHOLE = text(_WHOLE)
 
 # A row's own xmin is the transaction that wrote it: nothing has to be kept for this, and no index. Transactions older

@@ -22,6 +22,7 @@ from pathfinder.scheduling import asking
 from pathfinder.scheduling.fleet import NodeState
 from pathfinder.scheduling.relations import selectors
 from pathfinder.scheduling.request import Ask
+from pathfinder.store.states import AVERSE
 
 Counts = NDArray[np.int64]
 #: The values of the labels in play, in the order of their keys, and the rules of who has some to be apart (in JSON).
@@ -33,9 +34,7 @@ UNUSED_BATCHES = 1000
 _STATUSES = sorted(CLAIMING)
 _LOCK = "SELECT pg_advisory_xact_lock{}(hashtextextended('pathfinder.company ' || :cluster_id, 0))"
 _ALONE, _AMONG_OTHERS = text(_LOCK.format("")), text(_LOCK.format("_shared"))
-_AVERSE = text("""
-    SELECT EXISTS (SELECT FROM containers WHERE cluster_id = :cluster_id AND averse AND node_id IS NOT NULL)
-""")
+_AVERSE = text(f"SELECT {AVERSE}")
 _DEPARTURES = text("""
     SELECT d.node_id, count(*) AS departures, max(d.created_at) AS last
     FROM departures AS d JOIN nodes AS n ON n.id = d.node_id WHERE n.cluster_id = :cluster_id GROUP BY d.node_id
@@ -101,28 +100,32 @@ class Tallies:
         *,
         keep: bool,
         labels: Iterable[Mapping[str, str]] | None = None,
+        averse: bool | None = None,
     ) -> Company:
         """The company in a fleet as far as it matters to requests of these asks, by containers with these `labels`;
-        None: with any. `states` were read in the same transaction.
+        None: with any. `states` were read in the same transaction; `averse`: whether anybody there wants some
+        company kept away; None: it is asked.
 
         Only before the transaction has placed anything may it be told to `keep` what it counts: it may not commit.
         """
         wanted = set().union(*(selectors(one) for one in asks))
-        if not wanted and not (await tx.execute(_AVERSE, {"cluster_id": cluster_id})).scalar_one():
+        if averse is None:
+            averse = (await tx.execute(_AVERSE, {"cluster_id": cluster_id})).scalar_one()
+        if not wanted and not averse:
             return Company()
         counted = self._known.get(cluster_id, _Counted()).next()  # others in this process may be counting, too
         counted.use(_keys(wanted))
         while True:
             await _count(tx, cluster_id, counted, states)
-            averse = {rule for _, rules in counted.kinds if rules for rule in asking.aversions(rules)}
-            if not counted.use(_keys(selector for selector, _ in averse)):
+            disliked = {rule for _, rules in counted.kinds if rules for rule in asking.aversions(rules)}
+            if not counted.use(_keys(selector for selector, _ in disliked)):
                 break  # else somebody there chooses by a label that nobody chose by before
         if keep:
             self._known[cluster_id] = counted
         if labels is not None:
-            known = Index((rule[0], rule) for rule in averse)
-            averse = {rule for one in {id(it): it for it in labels}.values() for rule in known.matching(one)}
-        return _company(counted, wanted, averse)
+            known = Index((rule[0], rule) for rule in disliked)
+            disliked = {rule for one in {id(it): it for it in labels}.values() for rule in known.matching(one)}
+        return _company(counted, wanted, disliked)
 
     @staticmethod
     async def hold(tx: AsyncConnection, cluster_id: UUID, pending: Sequence[Container]) -> None:
