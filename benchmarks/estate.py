@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import text
 
 from benchmarks.fleet import Fleet
+from benchmarks.harder import PLAIN
 from benchmarks.herd import SILENT
 from benchmarks.naming import node_address
 from benchmarks.shapes import NODE, node_labels
@@ -38,8 +39,8 @@ POLL_SECONDS = 0.2
 PART = 20
 LIMIT_SECONDS = 1800.0
 
-# The status stands in the text: so PENDING ones are found by their index.
-_LEFT = "EXISTS (SELECT FROM containers WHERE status = '{}')"
+# The status stands in the text: so PENDING ones are found by their index. Those that fit nowhere are done with.
+_LEFT = "EXISTS (SELECT FROM containers WHERE status = '{}' AND NOT waiting)"
 _CLAIMED_WRONGLY = """
     SELECT count(*) FROM nodes AS n LEFT JOIN (
         SELECT node_id, count(*), sum(cpu_millicores) AS cpu, sum(memory_bytes) AS memory, sum(disk_bytes) AS disk
@@ -111,15 +112,15 @@ def play(fleet: Fleet, processes: int, *, beating: bool) -> list[str]:
     return [program.name for program in programs]
 
 
-async def load(fleet: Fleet, containers: int, at_a_time: int) -> asyncio.subprocess.Process:
+async def load(fleet: Fleet, containers: int, at_a_time: int, mix: str = PLAIN) -> asyncio.subprocess.Process:
     """A process that asks for so many containers, with so many requests at a time; see `benchmarks.load`."""
     numbers = (containers, BATCH, at_a_time)
-    command = (sys.executable, "-m", "benchmarks.load", fleet.api_url, fleet.token, *(str(one) for one in numbers))
+    command = (sys.executable, "-m", "benchmarks.load", fleet.api_url, fleet.token, mix, *(str(one) for one in numbers))
     return await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
 
 
 async def none_left(store: Store, *statuses: str) -> None:
-    """Return once no container has these statuses and no message waits to be published."""
+    """Return once no container has these statuses, but for those that wait for room, and no message waits."""
     left = f"SELECT {' OR '.join(map(_LEFT.format, statuses))} OR EXISTS (SELECT FROM outbox)"  # noqa: S608 - ours
     async with asyncio.timeout(LIMIT_SECONDS):
         while True:

@@ -29,6 +29,11 @@ def memory_bytes(pid: int) -> int:
     return sum(_proportional(one) for one in family(pid))
 
 
+def peak_bytes(pid: int) -> int:
+    """The most memory that a process and its descendants ever had; what several share counts for each of them."""
+    return sum(_kilobytes(one, "status", "VmHWM:") << 10 for one in family(pid))
+
+
 def cpu_seconds(pid: int) -> float:
     """The processor time of a process and its descendants so far; of those that ended, too."""
     return sum(sum(map(int, _stat(one)[_TIMES])) for one in family(pid)) / _TICK
@@ -47,11 +52,15 @@ def _stat(pid: int) -> list[str]:
 
 
 def _proportional(pid: int) -> int:
+    return _kilobytes(pid, "smaps_rollup", "Pss:") << 10
+
+
+def _kilobytes(pid: int, file: str, name: str) -> int:
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
     except OSError:
         return 0
-    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:")), 0)
+    return next((int(line.split()[1]) for line in lines if line.startswith(name)), 0)
 
 
 def connections_to(port: int) -> int:
