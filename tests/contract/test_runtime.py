@@ -323,6 +323,8 @@ async def test_an_update_changes_what_runs_and_leaves_it_running(runtime: Runtim
     assert runtime.kind == "simulated" or told.output == "red\n"
     with pytest.raises(OperationFailed):
         await runtime.update(order())
+
+
 async def test_running_instances_tell_what_they_use_and_only_those_of_the_cluster(
     runtime: Runtime, order: MakeOrder, cluster_id: str
 ) -> None:
