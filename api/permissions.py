@@ -45,6 +45,8 @@ PERMISSIONS: Mapping[str, Mapping[str, Need]] = {
     "/containers/{hostname}/explain": {"GET": _VIEW},
     "/containers/{hostname}/attempts": {"GET": _VIEW},
     "/deployments": {"GET": _VIEW},
+    "/deployments/batch": {"POST": _OPERATE},
+    "/deployments/plan": {"POST": _VIEW},
     "/deployments/{name}": {"GET": _VIEW, "PUT": _OPERATE, "DELETE": _OPERATE},
     "/deployments/{name}/revisions": {"GET": _VIEW},
     "/deployments/{name}/scale": {"POST": _OPERATE},
