@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -140,6 +140,7 @@ _BY_ID = text(f"{_STATE} WHERE c.id = ANY(:ids) ORDER BY c.id FOR UPDATE OF c")
 _BY_NAME = text(
     f"{_STATE} WHERE c.cluster_id = :cluster_id AND c.hostname = :hostname AND c.status <> 'DELETED' FOR UPDATE OF c"
 )
+_OF_DEPLOYMENT = text(f"{_STATE} WHERE c.deployment_id = :id AND c.status <> 'DELETED' ORDER BY c.id")
 _OF_NODE = text(f"{_STATE} WHERE c.node_id = :node_id AND c.status <> 'DELETED' ORDER BY c.id FOR UPDATE OF c")
 # A gang stands in line by its first container.
 _FOR_ITS_GANG = """(c.gang IS NULL OR c.id = (
@@ -189,6 +190,11 @@ async def lock_named(tx: AsyncConnection, cluster_id: UUID, hostname: str) -> Co
 async def lock_of_node(tx: AsyncConnection, node_id: UUID) -> list[Container]:
     """Lock every container placed on a node."""
     return [_container(row) for row in await tx.execute(_OF_NODE, {"node_id": node_id})]
+
+
+async def of_deployment(tx: AsyncConnection, deployment_id: UUID) -> list[Container]:
+    """The living replicas of a deployment, not locked."""
+    return [_container(row) for row in await tx.execute(_OF_DEPLOYMENT, {"id": deployment_id})]
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +340,32 @@ async def save(tx: AsyncConnection, changed: Sequence[Container]) -> None:
         for one in changed
     ]
     await tx.execute(_UPDATE, bulk.parameters(_SAVE, items))
+
+
+_REWRITE = text("""
+    UPDATE containers SET labels = CAST(:labels AS jsonb), spec = CAST(:spec AS jsonb), priority = :priority,
+                          policy = :policy, revision = :revision
+    WHERE id = :id
+""")
+
+
+async def rewrite(tx: AsyncConnection, container: Container, spec: ContainerSpec, revision: int) -> Container:
+    """Have a locked container be asked for as `spec` says, of that revision of its deployment. Its image, type, name
+    and claims stay what they are.
+    """
+    kept = _kept(spec.shape)
+    given = {
+        "id": container.id,
+        "labels": _text(spec.labels),
+        "spec": _text(kept),
+        "priority": spec.priority,
+        "policy": spec.policy,
+        "revision": revision,
+    }
+    await tx.execute(_REWRITE, given)
+    return replace(
+        container, spec=kept, labels=spec.labels, priority=spec.priority, policy=spec.policy, revision=revision
+    )
 
 
 async def wait_for(tx: AsyncConnection, cluster_id: UUID, kind: str) -> bool:

@@ -3,7 +3,7 @@ it is to be looked at. What follows is decided where replicas are reconciled.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pathfinder.domain import meta
 from pathfinder.domain.deployed import RESTART, Deployment, Revision
 from pathfinder.domain.deployments import DeploymentSpec, StrategyType, check_size
 from pathfinder.domain.errors import Conflict, NotFound
@@ -18,6 +19,7 @@ from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.meta import Facts
 from pathfinder.domain.policies import Change
+from pathfinder.domain.rollouts import Phase, Rollout
 from pathfinder.scheduling.policy import BUILT_IN, Rules
 from pathfinder.store import admission
 from pathfinder.store.clusters import Cluster
@@ -194,6 +196,14 @@ async def undo(
     return await _changed(tx, before, changes, Kind.DEPLOYMENT_UNDONE, asker, body)
 
 
+async def go_back(tx: AsyncConnection, before: Deployment, to: int, actor: str, why: str) -> Deployment:
+    """Want a revision again that was rolled out before; the deployment is locked. Nothing is asked: it was there."""
+    reads = sorted(meta.reads(before.revisions[to].template))
+    changes = {"revision": to, "document": {**before.document, "reads": reads}}
+    body = {"from": before.revision, "to": to, "why": why}
+    return await _changed(tx, before, changes, Kind.DEPLOYMENT_UNDONE, Asker(actor, ""), body)
+
+
 def earlier(deployment: Deployment) -> int | None:
     """The revision that undoing goes back to; None if there is none."""
     if deployment.stable not in (None, deployment.revision) and deployment.stable in deployment.revisions:
@@ -208,9 +218,14 @@ async def pause(tx: AsyncConnection, cluster: Cluster, name: str, asker: Asker) 
 
 
 async def resume(tx: AsyncConnection, cluster: Cluster, name: str, asker: Asker) -> Deployment:
-    """Have its rollout go on. Raises NotFound, Conflict."""
+    """Have its rollout go on, be it paused or failed. Raises NotFound, Conflict."""
     before = _stays(await _locked(tx, cluster.id, name))
-    return await _changed(tx, before, {"paused": False}, Kind.DEPLOYMENT_RESUMED, asker) if before.paused else before
+    rollout = Rollout.read(before.rollout)
+    if not before.paused and rollout.phase is not Phase.FAILED:
+        return before
+    fresh = replace(rollout, phase=Phase.ROLLING, why=None) if rollout.phase is Phase.FAILED else rollout
+    changes = {"paused": False, "rollout": fresh.document()}
+    return await _changed(tx, before, changes, Kind.DEPLOYMENT_RESUMED, asker)
 
 
 async def promote(tx: AsyncConnection, cluster: Cluster, name: str, asker: Asker) -> Deployment:

@@ -1,5 +1,6 @@
 """What users ask of containers, each as one transaction: the change, its events and its commands."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -24,7 +25,7 @@ from pathfinder.domain.errors import (
 )
 from pathfinder.domain.ids import uuid7
 from pathfinder.domain.lifecycle import RESCHEDULABLE, RUNNING, ContainerType, Status
-from pathfinder.domain.messages import Kind
+from pathfinder.domain.messages import Envelope, Kind
 from pathfinder.domain.resources import Resources, format_bytes, format_cpu
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules
@@ -48,10 +49,13 @@ async def create(
     key: str | None,
     *,
     together: bool = False,
+    deployment_id: UUID | None = None,
+    revision: int = 0,
     rules: Rules = BUILT_IN,
 ) -> list[UUID]:
     """Accept containers, all or none; their ids. With an idempotency `key`, the same request is accepted once.
     Those that go `together` are also placed all or none. Policies may name the filters and scorers of `rules`.
+    Replicas of a deployment are of that `revision` of it.
 
     Raises Invalid, NeverFits, QuotaExceeded, AlreadyExists, IdempotencyMismatch.
     """
@@ -63,7 +67,16 @@ async def create(
     if cluster.quota is not None:
         await quotas.admit(tx, cluster.id, cluster.name, specs)
     new = dict(zip(ids, specs, strict=True))
-    generations = await containers.insert(tx, cluster.id, cluster.default_image, new, asker.trace_id, together=together)
+    generations = await containers.insert(
+        tx,
+        cluster.id,
+        cluster.default_image,
+        new,
+        asker.trace_id,
+        together=together,
+        deployment_id=deployment_id,
+        revisions=dict.fromkeys(ids, revision),
+    )
     facts = [
         journal.Fact(
             kind=Kind.CONTAINER_REQUESTED,
@@ -148,25 +161,35 @@ async def delete(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker: As
     Raises NotFound.
     """
     container = await _living(tx, cluster_id, hostname)
-    if container.status == Status.SCHEDULE_DELETION:
-        return container.id
-    if container.status == Status.LOST:
-        # Nobody can say when its node is back; what is on it then is removed before it takes part again.
-        await claims.depart(tx, [container])
-        leaving = container.to(Status.DELETED, ipaddress=None, message=None)
-        command = {container.node or "": [commands.delete_placement(container)]}
-        fact = journal.about(leaving, Kind.CONTAINER_DELETED, asker.actor)
-    elif container.claims:
-        leaving = container.to(Status.SCHEDULE_DELETION, message=None)
-        command = {container.node or "": [commands.delete_placement(container)]}
-        fact = journal.about(leaving, Kind.CONTAINER_DELETION_SCHEDULED, asker.actor)
-    else:
-        leaving = container.to(Status.DELETED, waiting=False, message=None, retry_at=None)
-        command = {}
-        fact = journal.about(leaving, Kind.CONTAINER_DELETED, asker.actor)
-    await containers.save(tx, [leaving])
-    await journal.record(tx, [fact], command)
+    await remove(tx, [container], asker.actor)
     return container.id
+
+
+async def remove(tx: AsyncConnection, locked: Sequence[Container], actor: str, why: str | None = None) -> None:
+    """Have containers deleted that are locked, which is told with the reason. Those without an instance are gone at
+    once; those that are being deleted already are left alone.
+    """
+    body = {} if why is None else {"why": why}
+    leaving, facts = [], []
+    told: dict[str, list[Envelope]] = defaultdict(list)
+    for container in locked:
+        if container.status == Status.SCHEDULE_DELETION:
+            continue
+        if container.status == Status.LOST:
+            # Nobody can say when its node is back; what is on it then is removed before it takes part again.
+            await claims.depart(tx, [container])
+            after, kind = container.to(Status.DELETED, ipaddress=None, message=None), Kind.CONTAINER_DELETED
+        elif container.claims:
+            after, kind = container.to(Status.SCHEDULE_DELETION, message=None), Kind.CONTAINER_DELETION_SCHEDULED
+        else:
+            after = container.to(Status.DELETED, waiting=False, message=None, retry_at=None)
+            kind = Kind.CONTAINER_DELETED
+        if container.claims:
+            told[container.node or ""].append(commands.delete_placement(container))
+        leaving.append(after)
+        facts.append(journal.about(after, kind, actor, body))
+    await containers.save(tx, leaving)
+    await journal.record(tx, facts, told)
 
 
 async def reschedule(tx: AsyncConnection, cluster_id: UUID, hostname: str, asker: Asker) -> UUID:

@@ -53,7 +53,7 @@ def wish(**fields: Any) -> ContainerSpec:
         ({}, Change.NONE),
         ({"labels": {"tier": "web"}}, Change.RECORD),
         ({"priority": 5, "max_attempts": 9}, Change.RECORD),
-        ({"budget": {"of": "tier=web", "max_unavailable": 1}}, Change.RECORD),
+        ({"labels": {"tier": "web"}, "budget": {"of": "tier=web"}}, Change.RECORD),
         ({"bootstrappers": []}, Change.RECORD),
         ({"limits": {"memory": "1GiB"}}, Change.LIVE),
         ({"config": {"limits.processes": "100", "user.note": "x"}}, Change.LIVE),
