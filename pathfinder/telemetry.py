@@ -110,6 +110,17 @@ RESILIENCE = Gauge(
     ["cluster", "domain", "name"],
 )
 
+LOOKS = Counter(
+    "pathfinder_deployment_looks_total",
+    "Looks at deployments: acted (replicas were made, changed or deleted), nothing, failed.",
+    ["outcome"],
+)
+LOOK_SECONDS = Histogram(
+    "pathfinder_deployment_look_seconds",
+    "Time of one look at a deployment: reading, deciding, writing and committing.",
+    buckets=_WORK_SECONDS,
+)
+
 # relay.
 RELAYED = Counter("pathfinder_outbox_published_total", "Rows of the outbox published and deleted.")
 HELD = Gauge("pathfinder_queues_held", "Destinations whose full queue is left alone now.")

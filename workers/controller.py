@@ -1,4 +1,4 @@
-"""controller: watches over nodes, heals what dies with them, scales deployments, and tidies up.
+"""controller: watches over nodes, heals what dies with them, rolls out and scales deployments, and tidies up.
 
 One of several leads, the others wait.
 """
@@ -13,6 +13,7 @@ from pathfinder.broker.connection import pause
 from pathfinder.store.leadership import Leadership
 from workers import blackout, problems
 from workers.autoscaling import Autoscaler
+from workers.deployments import Deployments
 from workers.leadership import while_leading
 from workers.monitor import Monitor
 from workers.tidy import Tidy
@@ -43,6 +44,7 @@ async def _lead(process: Process, connection: AbstractConnection, lead: Leadersh
         working = [
             tasks.create_task(monitor.run()),
             tasks.create_task(Autoscaler(process, lead, monitor.usages).run()),
+            tasks.create_task(Deployments(process, connection).run()),
             tasks.create_task(_tidy(process)),
         ]
         await process.stopping.wait()

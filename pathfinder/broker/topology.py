@@ -11,6 +11,7 @@ pathfinder.scheduler     quorum   100,000, drops the oldest  hints: the sweep fi
 pathfinder.recorder      quorum   100,000, then refuses      reports are work done: agents keep them and try again
 pathfinder.heartbeats    quorum   15 s, 50,000               an old heartbeat says nothing; a classic queue would be
                                                              away with its broker node, and every node would go DOWN
+pathfinder.deployments   quorum   10,000, drops the oldest   hints: what is to be looked at is in the store
 pathfinder.node.<node>   quorum   2,000, then refuses        commands wait in the outbox, only those of this node
                                   7 days without an agent    the node's next inventory brings them again
 pathfinder.dead          quorum   10,000, drops the oldest   on the way to the table of dead letters
@@ -110,13 +111,19 @@ HEARTBEATS = Queue(
     (Report.HEARTBEAT,),
     {"x-queue-type": "quorum", "x-message-ttl": 15_000, "x-max-length": 50_000, "x-overflow": "drop-head"},
 )
+DEPLOYMENTS = Queue(
+    "pathfinder.deployments",
+    Exchange.EVENTS,
+    ("container.*", "deployment.*"),
+    _quorum("pathfinder.deployments", **{"x-max-length": 10_000, "x-overflow": "drop-head"}),
+)
 DEAD = Queue(
     "pathfinder.dead",
     Exchange.DEAD,
     ("#",),
     {"x-queue-type": "quorum", "x-delivery-limit": NEVER, "x-max-length": 10_000, "x-overflow": "drop-head"},
 )
-SHARED = (SCHEDULER, RECORDER, HEARTBEATS, DEAD)
+SHARED = (SCHEDULER, RECORDER, HEARTBEATS, DEPLOYMENTS, DEAD)
 
 
 def node_queue(hostname: str) -> Queue:
