@@ -27,6 +27,7 @@ VERBS = {
     "apply": "apply",
     "edit": "edit",
     "scale": "scale",
+    "rollout": "rollout",
     "plan": "plan",
     "policy": "policy",
     "delete": "delete",

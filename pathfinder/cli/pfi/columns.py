@@ -66,7 +66,10 @@ def deployment_status(it: Deployment) -> str:
         return "DELETING"
     if it.paused:
         return "PAUSED"
-    return "STABLE" if it.stable == it.revision else "ROLLING"
+    phase = it.rollout.get("phase") if it.rollout.get("revision") == it.revision else None
+    if phase in ("failed", "canary"):
+        return str(phase).upper()
+    return "STABLE" if it.stable == it.revision and phase != "rolling" else "ROLLING"
 
 
 def _deployment_colour(it: Deployment) -> Colour:

@@ -21,6 +21,11 @@ def containers(ctx: typer.Context, incomplete: str) -> list[str]:
     )
 
 
+def deployments(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Deployments whose name starts with what is typed."""
+    return _names(ctx, lambda client: (it.name async for it in client.deployments.list(prefix=incomplete)))
+
+
 def nodes(ctx: typer.Context, incomplete: str) -> list[str]:
     """Nodes whose hostname starts with what is typed."""
     from pathfinder.client import Selection

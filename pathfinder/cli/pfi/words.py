@@ -153,6 +153,10 @@ _DETAILS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         [f"{body.get('from')} → {body.get('to')}", *([f"({body['reason']})"] if body.get("reason") else [])]
     ),
     "deployment.undone": lambda body: f"revision {body.get('from')} → {body.get('to')}",
+    "deployment.rollout_started": _text("revision", "revision "),
+    "deployment.rolled_out": _text("revision", "revision "),
+    "deployment.promoted": _text("revision", "revision "),
+    "deployment.rollout_failed": _text("why"),
     "policy.applied": _text("version", "version "),
     "policy.deleted": lambda body: "",
     "container.requested": _text("image", "image "),
