@@ -32,9 +32,11 @@ import workers.recorder
 import workers.relay
 import workers.scheduler
 from pathfinder.bootstrap import Process
+from pathfinder.domain.deployments import DeploymentSpec
 from pathfinder.embedded.ports import free_port
-from pathfinder.store import listing, tokens
+from pathfinder.store import deployments, listing, rollouts, tokens
 from pathfinder.store.clusters import Cluster
+from pathfinder.store.requests import Asker
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,6 +70,9 @@ POISON_POINTS = ("aside.published", "aside.acknowledged", "dead_letters.written"
 #: A point that only a container with bootstrappers comes by.
 BOOTSTRAP_POINT = "agent.bootstrap.step"
 
+#: Points that only a deployment comes by.
+DEPLOYMENT_POINTS = ("controller.deployment.written", "controller.deployment.committed")
+
 ROLES: dict[str, Callable[[Process], Awaitable[None]]] = {
     "api": api.serve.run,
     "relay": workers.relay.run,
@@ -94,6 +99,7 @@ def test_every_point_in_the_code_is_died_at() -> None:
         *POINTS,
         *POISON_POINTS,
         BOOTSTRAP_POINT,
+        *DEPLOYMENT_POINTS,
     }
 
 
@@ -280,6 +286,41 @@ async def test_an_agent_that_dies_while_it_bootstraps_goes_on_with_it(
             steps = await listing.bootstraps(tx, "default", "web")
 
     assert [(one.run, one.name, one.status) for one in steps] == [(1, "one", "DONE"), (1, "two", "DONE")]
+    assert (tmp_path / "marker").exists()
+    await channel.queue_delete(f"pathfinder.node.{made.node}")
+
+
+@pytest.mark.parametrize("point", DEPLOYMENT_POINTS)
+async def test_a_controller_that_dies_while_it_rolls_out_is_followed_by_one_that_goes_on(
+    point: str,
+    process: Process,
+    cluster: Cluster,
+    make_process: MakeProcess,
+    broker_url: str,
+    channel: AbstractChannel,
+    tmp_path: Path,
+) -> None:
+    """It dies with the first rebuild of the second revision: in the end there are two replicas, of that and alone."""
+    wanted = {"name": "web", "replicas": 2, "strategy": {"min_healthy_seconds": 0.2}}
+    for memory in ("64MiB", "65MiB"):
+        spec = DeploymentSpec.model_validate({**wanted, "template": {"memory": memory}})
+        async with process.database.begin() as tx:
+            applied = await deployments.apply(tx, cluster, spec, Asker("test", "trace"))
+        if memory == "64MiB":
+            async with process.database.begin() as tx:
+                await rollouts.look(tx, applied.deployment.id, "trace")
+
+    async def rolled_out() -> bool:
+        async with process.database.begin() as tx:
+            rows = await tx.execute(text("SELECT hostname, status, revision FROM containers WHERE status <> 'DELETED'"))
+            found = sorted((row.hostname, row.status, row.revision) for row in rows)
+            stable = (await tx.execute(text("SELECT stable FROM deployments"))).scalar_one()
+        return stable == 2 and found == [(f"web-0{one}", "PROVISIONED", 2) for one in (1, 2)]
+
+    async with place("controller", point, process, make_process, broker_url, tmp_path) as (made, _):
+        await eventually(rolled_out, 60)
+        instances = read_instances(made.node, tmp_path / "machine", "simulated-instances.jsonl")
+    assert sorted(one.hostname for one in instances) == ["web-01", "web-02"]
     assert (tmp_path / "marker").exists()
     await channel.queue_delete(f"pathfinder.node.{made.node}")
 
