@@ -11,6 +11,7 @@ from api.limits import Logins, Rates
 from api.middleware import BodyLimit, Measured, TraceIds
 from api.overview import Overview
 from api.routes import (
+    autoscaling,
     clusters,
     containers,
     dead,
@@ -59,6 +60,7 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None, uses: U
     for noun in (
         containers,
         deployments,
+        autoscaling,
         plans,
         policies,
         replays,

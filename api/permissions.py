@@ -49,6 +49,8 @@ PERMISSIONS: Mapping[str, Mapping[str, Need]] = {
     "/deployments/plan": {"POST": _VIEW},
     "/deployments/{name}": {"GET": _VIEW, "PUT": _OPERATE, "DELETE": _OPERATE},
     "/deployments/{name}/revisions": {"GET": _VIEW},
+    "/deployments/{name}/autoscaling": {"GET": _VIEW},
+    "/deployments/{name}/recommendation": {"GET": _VIEW},
     "/deployments/{name}/scale": {"POST": _OPERATE},
     "/deployments/{name}/rollout/{action}": {"POST": _OPERATE},
     "/plans/create": {"POST": _VIEW},

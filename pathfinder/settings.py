@@ -89,6 +89,11 @@ class Settings(BaseSettings):
     grace_seconds: float = Field(30, ge=0, description="How old a difference must be before it is repaired.")
 
     autoscale_seconds: float = Field(15, ge=1, description="Time between looks at deployments that scale themselves.")
+    metric_hosts: str = Field(
+        "",
+        description="Hosts that prometheus and http metrics of deployments may be read from, separated by commas; "
+        "empty: any that the controller reaches.",
+    )
     zone_label: str = Field(
         "zone", max_length=63, description="The label of nodes whose values are zones, for `pfi resilience`."
     )

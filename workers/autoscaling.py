@@ -44,7 +44,7 @@ class Autoscaler:
         self._process = process
         self._lead = lead
         self._usages = usages
-        self._sources = Sources()
+        self._sources = Sources(process.settings.metric_hosts)
         self._foresight = Foresight(process)
         self._recording = Recording(process)
         self._memories: dict[UUID, Memory] = {}

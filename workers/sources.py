@@ -27,9 +27,13 @@ class Rubbish(Exception):
 
 
 class Sources:
-    """Whoever is asked for metrics, over connections that are kept. They are reached directly, and not redirected."""
+    """Whoever is asked for metrics, over connections that are kept. They are reached directly, and not redirected.
 
-    def __init__(self) -> None:
+    Only those of `hosts` are asked, separated by commas, unless that is empty.
+    """
+
+    def __init__(self, hosts: str = "") -> None:
+        self._hosts = {one.strip().lower() for one in hosts.split(",") if one.strip()}
         self._client = httpx2.AsyncClient(timeout=STEP_SECONDS, follow_redirects=False, trust_env=False)
         self._turn = asyncio.Semaphore(AT_ONCE)
 
@@ -56,6 +60,8 @@ class Sources:
 
     async def _one(self, metric: Elsewhere) -> Reading:
         try:
+            if self._hosts and (host := httpx2.URL(metric.url).host) not in self._hosts:
+                raise Rubbish(f"{host} is not among PATHFINDER_METRIC_HOSTS of the controller")
             async with self._turn:
                 value = number(metric, await self._get(metric))
         except Rubbish as rubbish:

@@ -6,6 +6,7 @@ from typing import Self
 import httpx2
 from pydantic import BaseModel
 
+from pathfinder.client.autoscaling import Scaling
 from pathfinder.client.clusters import Clusters
 from pathfinder.client.connection import PATIENCE_SECONDS, Connection, OnWait
 from pathfinder.client.containers import Containers
@@ -54,6 +55,7 @@ class Client:
         self.nodes = Nodes(self._connection, cluster)
         self.clusters = Clusters(self._connection, cluster)
         self.resilience = Survival(self._connection, cluster)
+        self.autoscaling = Scaling(self._connection, cluster)
         self.plans = Plans(self._connection, cluster)
         self.policies = Policies(self._connection, cluster)
         self.replays = Replays(self._connection, cluster)

@@ -189,3 +189,16 @@ async def latest(tx: AsyncConnection, id_: UUID, metrics: Collection[str]) -> li
         {"id": id_, "metrics": list(metrics)},
     )
     return [Latest(*row) for row in rows]
+
+
+async def asked(tx: AsyncConnection, id_: UUID) -> tuple[int, int]:
+    """The most that any of its replicas asks for: millicores, and bytes of memory; 0 for nothing."""
+    rows = await tx.execute(
+        text("""
+            SELECT COALESCE(max(cpu_millicores), 0), COALESCE(max(memory_bytes), 0) FROM containers
+            WHERE deployment_id = :id AND status NOT IN ('DELETED', 'SCHEDULE_DELETION')
+        """),
+        {"id": id_},
+    )
+    cpu, memory = rows.one()
+    return int(cpu), int(memory)
