@@ -13,6 +13,7 @@ from pathfinder.scheduling.request import Ask
 #: Containers that are asked for at the same moment, of those that come one after the other.
 BATCH = 100
 
+Shares = NDArray[np.float64]
 #: Whether everything fits on so many machines.
 Fits = Callable[[Mix, int, int], bool]
 
@@ -50,11 +51,27 @@ def by_policy(name: str) -> Fits:
     return fits
 
 
-def best_fit_decreasing(mix: Mix, machines: int, _: int) -> bool:
-    """All known in advance: the largest first, each where the least is left."""
-    shares = mix.sizes / mix.capacity
-    order = np.argsort(-shares.max(axis=1), kind="stable")
-    return _one_by_one(mix, machines, order, lambda free, _: free.sum(axis=1))
+#: Who is large, of shares of a machine: by the greater one, by their sum, or by their product.
+LARGE: dict[str, Callable[[Shares], Shares]] = {
+    "greater": lambda shares: shares.max(axis=1),
+    "sum": lambda shares: shares.sum(axis=1),
+    "product": lambda shares: shares.prod(axis=1),
+}
+#: Which machine is best, by what would be left: the fullest; or the one with equal shares left, of those the fullest.
+BEST: dict[str, Callable[[Shares], Shares]] = {
+    "fullest": lambda left: left.sum(axis=1),
+    "even": lambda left: np.abs(left[:, 0] - left[:, 1]) + 0.1 * left.sum(axis=1),
+}
+
+
+def best_fit_decreasing(large: str, best: str) -> Fits:
+    """All known in advance: the largest first, each where it is best."""
+
+    def fits(mix: Mix, machines: int, _: int) -> bool:
+        order = np.argsort(-LARGE[large](mix.sizes / mix.capacity), kind="stable")
+        return _one_by_one(mix, machines, order, lambda left, _: BEST[best](left))
+
+    return fits
 
 
 def least_count(mix: Mix, machines: int, _: int) -> bool:
@@ -65,14 +82,14 @@ def least_count(mix: Mix, machines: int, _: int) -> bool:
 def at_random(mix: Mix, machines: int, seed: int) -> bool:
     """Any machine with room."""
     random = np.random.default_rng(seed)
-    return _one_by_one(mix, machines, np.arange(len(mix.sizes)), lambda free, _: random.random(len(free)))
+    return _one_by_one(mix, machines, np.arange(len(mix.sizes)), lambda left, _: random.random(len(left)))
 
 
 def _one_by_one(
     mix: Mix,
     machines: int,
     order: NDArray[np.intp],
-    cost: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],
+    cost: Callable[[Shares, Shares], Shares],
 ) -> bool:
     free = np.tile(mix.capacity, (machines, 1))
     count = np.zeros(machines)
@@ -80,7 +97,7 @@ def _one_by_one(
         room = (free >= size).all(axis=1)
         if not room.any():
             return False
-        chosen = int(np.where(room, cost(free / mix.capacity, count), np.inf).argmin())
+        chosen = int(np.where(room, cost((free - size) / mix.capacity, count), np.inf).argmin())
         free[chosen] -= size
         count[chosen] += 1
     return True
