@@ -45,6 +45,9 @@ _SETTINGS = {
     "jit": "off",
 }
 
+#: Where the words of an error of PostgreSQL go on with what it is about.
+_DETAIL = "\nDETAIL:"
+
 #: What SQLSTATE classes mean that say "not now" rather than "wrong".
 _PASSING = {
     "40": "Others were changing the same things, and PostgreSQL undid this change for theirs",
@@ -163,6 +166,7 @@ class Database:
             **pool,
         )
         event.listen(engine.sync_engine, "handle_error", _forget_if_dead)
+        event.listen(engine.sync_engine, "handle_error", _forget_the_row)
         return engine
 
     def _arguments(self) -> dict[str, Any]:
@@ -210,6 +214,16 @@ def _forget_if_dead(context: ExceptionContext) -> None:
     error = context.original_exception
     if isinstance(error, TimeoutError) or _sqlstate(error).startswith("25006"):
         context.is_disconnect = True
+
+
+def _forget_the_row(context: ExceptionContext) -> None:
+    """PostgreSQL shows the whole row that it refuses, secrets and all; errors are logged."""
+    told = context.original_exception
+    for error in (told, told.__cause__, context.sqlalchemy_exception):
+        if error is not None and error.args:
+            error.args = (str(error.args[0]).split(_DETAIL)[0], *error.args[1:])
+            if hasattr(error, "detail"):
+                error.detail = None
 
 
 @contextmanager
