@@ -80,6 +80,8 @@ PERMISSIONS: Mapping[str, Mapping[str, Need]] = {
     "/dead/{id}/replay": {"POST": _OPERATE_ALL},
     "/dead/replay": {"POST": _OPERATE_ALL},
     "/status": {"GET": _VIEW_OWN},
+    "/secrets": {"GET": _VIEW},
+    "/secrets/{name}": {"PUT": _OPERATE, "DELETE": _OPERATE},
     "/session": {"GET": _KNOWN, "DELETE": _KNOWN},
     "/sessions": {"GET": _VIEW_OWN},
     "/sessions/{id}": {"DELETE": _VIEW_OWN},

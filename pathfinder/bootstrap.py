@@ -20,6 +20,7 @@ from pathfinder.store.database import Database
 if TYPE_CHECKING:  # agents need no NumPy
     from pathfinder.scheduling.policy import Rules
     from pathfinder.store.fleets import KnownFleet
+    from pathfinder.store.secrets import Vault
 
 #: What a part says of itself when nothing is wrong with it.
 OK = "ok"
@@ -67,6 +68,13 @@ class Process:
         """The role's own way to RabbitMQ; remembered, so that readiness can be told."""
         declare = topology.declare_missing if role == "agent" else topology.declare_all
         return self.brokers.setdefault(role, Broker(self.settings.broker_url, f"pathfinder-{role}", declare))
+
+    @cached_property
+    def vault(self) -> "Vault":
+        """What opens the secrets of containers here."""
+        from pathfinder.store.secrets import Vault  # agents need no keys
+
+        return Vault(self.settings.secret_keys)
 
     @cached_property
     def rules(self) -> "Rules":

@@ -41,6 +41,11 @@ class Settings(BaseSettings):
         description="Addresses or networks, separated by commas, of the proxies that end TLS in front of the API. What "
         "they say of a request (X-Forwarded-For, X-Forwarded-Proto) is believed; of others it is not.",
     )
+    secret_keys: Path | None = Field(
+        None,
+        description="A file with the keys of secrets, one a line (`pathfinder secret key` makes one): the first "
+        "encrypts, all decrypt. Every api process needs the same; without one no secret can be set.",
+    )
     requests_per_second: float = Field(
         1000, ge=0, description="How often one token or session may ask each api process, in the long run; 0: any."
     )

@@ -20,6 +20,7 @@ from pathfinder.client.policies import Policies
 from pathfinder.client.problems import Problems
 from pathfinder.client.replays import Replays
 from pathfinder.client.resilience import Survival
+from pathfinder.client.secrets import Secrets
 from pathfinder.client.webhooks import Webhooks
 from pathfinder.domain.status import SystemStatus
 
@@ -64,6 +65,7 @@ class Client:
         self.dead = Dead(self._connection, cluster)
         self.problems = Problems(self._connection, cluster)
         self.identity = Identity(self._connection, cluster)
+        self.secrets = Secrets(self._connection, cluster)
         self.users = Users(self._connection, cluster)
         self.tokens = Tokens(self._connection, cluster)
 

@@ -117,3 +117,21 @@ class NewToken(Token):
     """A token as it was made: the only time its secret is shown."""
 
     token: str
+
+
+SecretName = Annotated[str, AfterValidator(names.secret)]
+
+
+class SecretSpec(Body):
+    """A secret's value: text, 64 KiB of it at most."""
+
+    value: SecretStr = Field(min_length=1, max_length=65_536)
+
+
+class Secret(BaseModel):
+    """A secret, without its value."""
+
+    name: str
+    actor: str = Field(description="Who set it last.")
+    created_at: datetime
+    updated_at: datetime

@@ -120,6 +120,8 @@ class Kind(StrEnum):
     WEBHOOK_DELETED = "webhook.deleted"
     DEAD_REPLAYED = "dead.replayed"
     DEAD_DROPPED = "dead.dropped"
+    SECRET_SET = "secret.set"  # noqa: S105 - a kind of event
+    SECRET_DELETED = "secret.deleted"  # noqa: S105 - a kind of event
     USER_CREATED = "user.created"
     USER_PASSWORD_SET = "user.password_set"  # noqa: S105 - a kind of event
     USER_DELETED = "user.deleted"

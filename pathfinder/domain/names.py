@@ -51,6 +51,15 @@ def user(text: str) -> str:
     return text
 
 
+def secret(text: str) -> str:
+    """`text` if it may be the name of a secret; ValueError with the rule otherwise."""
+    if not text or not _VALUE.fullmatch(text):
+        raise ValueError(
+            f"{text[:80]!r} is not a name; use 1 to 63 letters, digits and . _ - between two of the former"
+        )
+    return text
+
+
 def image(text: str) -> str:
     """`text` if it reads `[REMOTE:]ALIAS`; ValueError with the form otherwise."""
     if not _IMAGE.fullmatch(text):

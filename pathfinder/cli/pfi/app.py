@@ -48,6 +48,7 @@ VERBS = {
     "user": "user",
     "token": "token",
     "session": "sessions",
+    "secret": "secret",
     "node": "node",
     "cluster": "cluster",
     "config": "config",

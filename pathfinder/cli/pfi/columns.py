@@ -6,7 +6,7 @@ from pathfinder.cli.pfi.table import Column, Columns
 from pathfinder.cli.pfi.terminal import Colour
 from pathfinder.cli.pfi.words import age, cpu, details, few, moment, node_name, pairs, quota, ratios, size
 from pathfinder.domain.deployment_views import Deployment, Revision
-from pathfinder.domain.identity import KnownSession, Token, User
+from pathfinder.domain.identity import KnownSession, Secret, Token, User
 from pathfinder.domain.problems import ProblemKind, Severity
 from pathfinder.domain.resources import format_bytes, format_cpu
 from pathfinder.domain.views import (
@@ -187,6 +187,12 @@ TOKENS_WIDE: Columns[Token] = (
     Column("MADE BY", lambda it: it.actor),
     Column("AGE", lambda it: age(it.created_at)),
     Column("ID", lambda it: str(it.id)),
+)
+SECRETS: Columns[Secret] = (
+    Column("NAME", lambda it: it.name),
+    Column("SET BY", lambda it: it.actor),
+    Column("SET", lambda it: f"{age(it.updated_at)} ago"),
+    Column("AGE", lambda it: age(it.created_at)),
 )
 SESSIONS: Columns[KnownSession] = (
     Column("ID", lambda it: str(it.id)),

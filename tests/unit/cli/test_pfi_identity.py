@@ -158,3 +158,25 @@ def test_an_audit_asks_for_what_people_did_in_every_cluster(api: FakeApi, pfi: P
     assert (first.get("cluster"), first["since"]) == (None, "86400s")
     assert second.get_list("actor") == ["user:alice", "token:alice", "token:ci"]
     assert (second["cluster"], second.get("since")) == ("blue", None)
+
+
+def test_a_secret_is_read_and_not_shown(
+    api: FakeApi, pfi: Pfi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """From standard input without its last line break, from a file as it is; what is no text is refused."""
+    one = {"name": "key", "actor": "user:alice", "created_at": AT, "updated_at": AT}
+    api.on("PUT", "/secrets/key", httpx2.Response(204))
+    api.on("GET", "/secrets", page(one))
+    api.on("DELETE", "/secrets/key", httpx2.Response(204))
+    (tmp_path / "text").write_text("two\nlines\n")
+    (tmp_path / "binary").write_bytes(b"\xff")
+
+    typed(monkeypatch, "swordfish")
+    assert pfi("--cluster", "blue", "secret", "set", "key").out == "secret key is set\n"
+    assert pfi("secret", "set", "key", "--file", str(tmp_path / "text")).code == 0
+    assert [json.loads(request.content)["value"] for request in api.requests] == ["swordfish", "two\nlines\n"]
+    assert api.requests[0].url.params["cluster"] == "blue"
+    assert pfi("secret", "set", "key", "--file", str(tmp_path / "binary")).code == 2
+    assert pfi("secret", "set", "key", "--file", str(tmp_path / "none")).code == 2
+    assert pfi("secret", "list").lines[1].startswith("key")
+    assert pfi("secret", "delete", "key").code == 0
