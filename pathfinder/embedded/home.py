@@ -1,5 +1,6 @@
 """The directory that holds one embedded Pathfinder: its data, logs, sockets and what it remembers."""
 
+import base64
 import contextlib
 import fcntl
 import hashlib
@@ -107,6 +108,16 @@ class Home:
     def secret(self, name: str) -> str:
         """A password of this home's own."""
         return str(self.once(f"secret.{name}", lambda: secrets.token_hex(16)))
+
+    def secret_keys(self) -> Path:
+        """A file with a key for the secrets of containers, its owner's alone; made the first time."""
+        path = self.root / "secret.keys"
+        if not path.exists():
+            draft = path.with_name(f"{path.name}.new")
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(f"{base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}\n")
+            draft.replace(path)
+        return path
 
     def port(self, name: str, preferred: int, *, in_use: bool) -> int:
         """The port of a service: the one it has (`in_use`), else its last one or `preferred` or the next free above."""

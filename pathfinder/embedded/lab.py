@@ -254,6 +254,7 @@ class Lab:
         if not self.home.recall("together"):
             processes = {role: (role,) for role in roles.CONTROL_PLANE}
         serving = next(name for name, some in processes.items() if "api" in some)
+        settings.setdefault("PATHFINDER_SECRET_KEYS", str(self.home.secret_keys()))
         programs = []
         for number in (1, 2) if self.is_ha else (1,):
             running = self.supervisor.is_running(node_name(serving, number))

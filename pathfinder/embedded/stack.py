@@ -182,7 +182,8 @@ class Stack:
 
     def _start_control_plane(self, progress: Progress, urls: Mapping[str, str], api: ControlPlane) -> None:
         with progress.step("control plane") as step:
-            environment = {**self._settings, **urls, "PATHFINDER_API_LISTEN": self._listen}
+            keys = {"PATHFINDER_SECRET_KEYS": str(self.home.secret_keys())} | self._settings
+            environment = {**keys, **urls, "PATHFINDER_API_LISTEN": self._listen}
             self.supervisor.define([roles.role_program("control-plane", roles.CONTROL_PLANE, environment)])
             self.supervisor.start("control-plane")
             self.supervisor.wait("control-plane", api.is_ready, READY_SECONDS)
