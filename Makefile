@@ -39,6 +39,7 @@ lab-down: ## Remove the lab without a trace.
 	@$(STOP) lab down
 
 test: install console ## Every test, real services included.
+	@packaging/install-packages $(PYTHON) chromium
 	@$(BIN)/pytest -n $(WORKERS)
 
 lint: install console ## Style, types and layers.

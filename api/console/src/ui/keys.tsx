@@ -25,13 +25,13 @@ export function Keys(): JSX.Element | null {
   const shown = opened.value;
 
   useEffect(() => {
-    let gone = 0;
+    let gone = -Infinity;
     const press = (event: KeyboardEvent): void => {
       const busy = document.querySelector("dialog[open]") !== null;
       if ((event.ctrlKey || event.metaKey) && event.key === "k" && !busy) { event.preventDefault(); openPalette(); return; }
       if (event.ctrlKey || event.metaKey || event.altKey || busy || isWriting(event.target)) return;
       if (event.timeStamp - gone < SECOND_MS) {
-        gone = 0;
+        gone = -Infinity;
         const page = PAGES.find((one) => one.key === event.key);
         if (page) { event.preventDefault(); go(page.path); }
         return;
