@@ -287,3 +287,32 @@ async def test_a_deployment_whose_rules_cannot_be_read_holds_up_no_other(
     await looking.busy(2.0)
 
     assert await looking.fleet.rows("SELECT name, replicas FROM deployments ORDER BY name") == [("odd", 0), ("web", 8)]
+
+
+async def test_what_was_decided_and_how_large_replicas_should_be_can_be_asked_for(
+    api: httpx2.AsyncClient, looking: Looking
+) -> None:
+    """The rules, what was measured last, every change with its numbers; advice only from a day on."""
+    await put(api, web())
+    await looking.replicas(2)
+    await looking.busy(1.2)
+    looking.scaler._all_due = 0.0
+    looking.now += 15
+    await looking.busy(1.2)
+
+    state = (await api.get("/deployments/web/autoscaling")).json()
+    advice = (await api.get("/deployments/web/recommendation")).json()
+    ((id_,),) = await looking.fleet.rows("SELECT id FROM deployments")
+    now = time.time()
+    async with looking.process.database.begin() as tx:
+        slots = [now - ago * SLOT_SECONDS for ago in range(1, 400)]
+        await autoscaling.measure(tx, [(UUID(str(id_)), autoscaling.REPLICA_CPU, at, 400.0) for at in slots])
+
+    assert (state["replicas"], state["ready"], state["rules"]["max"]) == (5, 2, 8)
+    assert [one["metric"] for one in state["measured"]] == ["cpu"]
+    assert (state["decisions"][-1]["before"], state["decisions"][-1]["after"]) == (2, 5)
+    assert state["decisions"][-1]["metrics"][0]["value"] == 120.0
+    assert (advice["cpu"]["recommended"], advice["memory"]["recommended"]) == (None, None)
+    advice = (await api.get("/deployments/web/recommendation")).json()
+    assert (advice["cpu"]["asked"], advice["cpu"]["recommended"]) == (1000, 500)
+    assert (await api.get("/deployments/nobody/autoscaling")).status_code == 404

@@ -38,6 +38,8 @@ VERBS = {
     "cordon": "cordon",
     "uncordon": "uncordon",
     "resilience": "resilience",
+    "autoscale": "autoscale",
+    "recommend": "recommend",
     "test": "test",
     "events": "events",
     "dead": "dead",

@@ -1,10 +1,11 @@
-"""`pfi explain`: why a container is where it is, or why it is nowhere yet."""
+"""`pfi explain`: why a container is where it is, or nowhere yet; why a deployment has so many replicas."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from pathfinder.cli.pfi import scaling
 from pathfinder.cli.pfi.describe import asked
 from pathfinder.cli.pfi.options import ContainerName, ResultOption, ResultOutput
 from pathfinder.cli.pfi.output import documents
@@ -16,7 +17,7 @@ from pathfinder.cli.pfi.words import amounts, moment, node_name
 from pathfinder.client import Client
 from pathfinder.domain.views import Container, Explanation, Rejection
 
-app = group("Explain a container's placement.")
+app = group("Explain a container's placement, or a deployment's scaling.")
 
 Candidate = Mapping[str, Any]
 
@@ -29,7 +30,7 @@ REJECTIONS: Columns[Rejection] = (
 
 @app.callback()
 def explain() -> None:
-    """Explain a container's placement."""
+    """Explain a container's placement, or a deployment's scaling."""
 
 
 @app.command()
@@ -42,6 +43,23 @@ def container(ctx: typer.Context, name: ContainerName, output: ResultOption = Re
         say(explanation.node or "-")
     else:
         documents([explanation], output, single=True)
+
+
+@app.command(epilog="Example: pfi explain autoscaling web")
+def autoscaling(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The deployment.")],
+    limit: Annotated[int, typer.Option(metavar="N", help="So many of the latest decisions.", min=1, max=500)] = 20,
+    output: ResultOption = ResultOutput.TEXT,
+) -> None:
+    """Tell how a deployment is scaled by itself, and why it has as many replicas as it has."""
+    found = run(ctx, lambda client: client.autoscaling.get(name, limit=limit))
+    if output is ResultOutput.TEXT:
+        say("\n".join(scaling.told(found)))
+    elif output is ResultOutput.NAME:
+        say(str(found.replicas))
+    else:
+        documents([found], output, single=True)
 
 
 async def _both(client: Client, name: str) -> tuple[Explanation, Container]:

@@ -16,7 +16,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 STYLES = ("-", "--", "-.", ":")
 ENDINGS = (".png", ".svg", ".pdf")
 
-_UNITS = ((86_400 * 3, 86_400, "days"), (3600 * 3, 3600, "hours"), (180, 60, "minutes"), (0, 1, "seconds"))
+UNITS = ((86_400 * 3, 86_400, "days"), (3600 * 3, 3600, "hours"), (180, 60, "minutes"), (0, 1, "seconds"))
 
 
 def check(path: Path) -> None:
@@ -40,7 +40,7 @@ def draw(found: Replay, path: Path) -> None:
     from matplotlib.ticker import PercentFormatter
 
     length = found.at[-1] if found.at else 0.0
-    _, unit, word = next(one for one in _UNITS if length >= one[0])
+    _, unit, word = next(one for one in UNITS if length >= one[0])
     hours = [at / unit for at in found.at]
     with rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(12, 7.6), layout="constrained", dpi=110)
