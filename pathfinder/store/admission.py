@@ -96,13 +96,16 @@ async def addresses(tx: AsyncConnection, cluster_id: UUID, names: Collection[str
         return {}
     rows = await tx.execute(
         text("""
-            SELECT d.name, c.ipaddress
-            FROM deployments AS d
-            JOIN containers AS c ON c.deployment_id = d.id
-            CROSS JOIN LATERAL CAST(substr(c.hostname, length(d.name) + 2) AS bigint) AS number
-            WHERE d.cluster_id = :cluster_id AND d.name = ANY(:names) AND number <= d.replicas
-              AND c.ipaddress IS NOT NULL AND c.status NOT IN ('DELETED', 'SCHEDULE_DELETION', 'LOST')
-            ORDER BY number
+            SELECT name, ipaddress FROM (
+                SELECT d.name, d.replicas, c.ipaddress, c.status,
+                       row_number() OVER (PARTITION BY d.id ORDER BY number) AS place
+                FROM deployments AS d
+                JOIN containers AS c ON c.deployment_id = d.id
+                CROSS JOIN LATERAL CAST(substr(c.hostname, length(d.name) + 2) AS bigint) AS number
+                WHERE d.cluster_id = :cluster_id AND d.name = ANY(:names)
+                  AND c.status NOT IN ('DELETED', 'SCHEDULE_DELETION')
+            ) AS replica
+            WHERE place <= replicas AND ipaddress IS NOT NULL AND status <> 'LOST' ORDER BY place
         """),
         {"cluster_id": cluster_id, "names": list(found)},
     )
