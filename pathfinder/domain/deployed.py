@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
-from pathfinder.domain.deployments import Strategy, replica_name
+from pathfinder.domain.deployments import Strategy, check_size, replica_name
 from pathfinder.domain.errors import FieldProblem, Invalid
 from pathfinder.domain.fields import field_path, words
 from pathfinder.domain.meta import PREFIX, Facts, check_own, reads, render
@@ -131,6 +131,7 @@ def check_template(name: str, template: Mapping[str, Any], replicas: int) -> Con
     """Whether replicas of the deployment `name` can be made of this template, as far as it alone tells; the first of
     them. Raises Invalid, with fields like `template.memory`.
     """
+    check_size(name, replicas, 0)
     try:
         found = reads(template)
         check_own(name, found)

@@ -176,6 +176,7 @@ async def undo(
     tx: AsyncConnection, cluster: Cluster, name: str, asker: Asker, *, to: int | None = None, rules: Rules = BUILT_IN
 ) -> Deployment:
     """Want an earlier revision again: `to`, or the last that was rolled out whole, or the one before the present one.
+    It is rolled out at once, whether the present rollout was paused or not.
 
     Raises NotFound, Invalid, NeverFits, Conflict.
     """

@@ -2,15 +2,21 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from workbench import Fleet
 
+from api.app import create_app
+from api.tail import Tail
 from pathfinder.bootstrap import Process
+from pathfinder.cli.pfi import apply as applying
+from pathfinder.cli.pfi import manifests, plan_files
+from pathfinder.client import Client
 from pathfinder.domain.deployed import replica_spec
-from pathfinder.store import deployments
+from pathfinder.store import deployments, tokens
 
 
 def web(**changes: Any) -> dict[str, Any]:
@@ -331,3 +337,29 @@ async def test_a_plan_tells_what_applying_would_do_and_does_nothing(api: httpx2.
     assert fields(await plan(web(template={"memory": "1TiB"}))) == ["deployments[0].template.memory"]
     assert await fleet.rows("SELECT version, xmin::text FROM deployments") == before
     assert await fleet.kinds() == events
+
+
+async def test_the_client_reads_what_the_api_answers(process: Process, fleet: Fleet, tmp_path: Path) -> None:
+    """From a file to replicas that are wanted, and back to a file that changes nothing."""
+    await fleet.node("node-1")
+    async with process.database.begin() as tx:
+        secret = await tokens.create(tx, "tester", "operator")
+    file = tmp_path / "fleet.yaml"
+    file.write_text(
+        "kind: Policy\nname: mine\nscorers: {balance: 1}\n---\nkind: Cluster\nname: default\nquota: {containers: 9}\n"
+        "---\nkind: Deployment\nname: web\nreplicas: 3\nlabels: {a: b}\ntemplate: {memory: 64MiB, policy: mine}\n"
+    )
+    transport = httpx2.ASGITransport(create_app(process, Tail(process)), raise_app_exceptions=False)
+    async with Client("http://127.0.0.1:1", secret, transport=transport) as client:
+        read = manifests.read([str(file)])
+        await applying.apply_files(client, read, None, "because")
+        plan = await plan_files.make(client, read, None)
+        assert (plan.changes, plan.placements and len(plan.placements.placed)) == (False, 3)
+        scaled = await client.deployments.scale("web", 4)
+        assert (await client.deployments.apply("web", scaled.document, expected=9)).change == "unchanged"
+        assert [one.name async for one in client.deployments.list(labels={"a": "b"}, prefix="w")] == ["web"]
+        restarted = await client.deployments.rollout("web", "restart")
+        undone = await client.deployments.rollout("web", "undo", revision=1)
+        assert (restarted.revision, undone.revision) == (2, 1)
+        assert [one.cause for one in await client.deployments.revisions("web")] == ["restart", "because"]
+        assert (await client.deployments.delete("web")).leaving

@@ -32,10 +32,11 @@ def apply(
     """
     labels = manifests.pruned(prune, label)
     found = manifests.read(file)
-    run(ctx, lambda client: _apply(client, found, labels, cause))
+    run(ctx, lambda client: apply_files(client, found, labels, cause))
 
 
-async def _apply(client: Client, found: Sequence[Manifest], prune: Mapping[str, str] | None, cause: str) -> None:
+async def apply_files(client: Client, found: Sequence[Manifest], prune: Mapping[str, str] | None, cause: str) -> None:
+    """Apply what files declare, and say of each what was done."""
     for one in of_kind(found, "Policy"):
         say(harmless(await _policy(client, one)))
     for one in of_kind(found, "Cluster"):

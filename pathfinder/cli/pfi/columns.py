@@ -9,6 +9,7 @@ from pathfinder.domain.deployment_views import Deployment, Revision
 from pathfinder.domain.identity import KnownSession, Secret, Token, User
 from pathfinder.domain.problems import ProblemKind, Severity
 from pathfinder.domain.resources import format_bytes, format_cpu
+from pathfinder.domain.rollouts import Phase
 from pathfinder.domain.views import (
     Attempt,
     Cluster,
@@ -21,8 +22,8 @@ from pathfinder.domain.views import (
     Webhook,
 )
 
-_BAD = ("DOWN", "LOST")
-_GOOD = ("READY", "PROVISIONED", "BOOTSTRAPPED", "HEALTHY")
+_BAD = ("DOWN", "LOST", "FAILED")
+_GOOD = ("READY", "PROVISIONED", "BOOTSTRAPPED", "HEALTHY", "STABLE")
 
 
 def status_colour(status: str) -> Colour | None:
@@ -67,9 +68,9 @@ def deployment_status(it: Deployment) -> str:
     if it.paused:
         return "PAUSED"
     phase = it.rollout.get("phase") if it.rollout.get("revision") == it.revision else None
-    if phase in ("failed", "canary"):
+    if phase in (Phase.FAILED, Phase.CANARY):
         return str(phase).upper()
-    return "STABLE" if it.stable == it.revision and phase != "rolling" else "ROLLING"
+    return "STABLE" if it.stable == it.revision and phase != Phase.ROLLING else "ROLLING"
 
 
 def _deployment_colour(it: Deployment) -> Colour:
@@ -123,7 +124,7 @@ DEPLOYMENTS: Columns[Deployment] = (
     Column("AVAILABLE", lambda it: f"{it.counts.available}/{it.replicas}", lambda it: _deployment_colour(it)),
     Column("UPDATED", lambda it: str(it.counts.updated)),
     Column("REVISION", lambda it: str(it.revision)),
-    Column("STATUS", lambda it: deployment_status(it)),
+    Column("STATUS", lambda it: deployment_status(it), lambda it: status_colour(deployment_status(it))),
     Column("IMAGE", lambda it: it.image),
     Column("AGE", lambda it: age(it.created_at)),
 )

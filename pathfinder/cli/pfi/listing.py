@@ -116,10 +116,21 @@ def deployments(
         every=lambda: client.deployments.list(labels=labels, prefix=prefix),
         one=client.deployments.get,
         admits=admits,
-        kinds=("deployment.",),
-        changed=lambda event: event.subject.name,
+        # How many are available moves with the replicas.
+        kinds=("deployment.", "container."),
+        changed=_deployment_of,
         gone=lambda it: it.model_copy(update={"leaving": True, "replicas": 0}),
     )
+
+
+def _deployment_of(event: Event) -> str | None:
+    """The deployment that an event is about, or is a replica of, by its name."""
+    if event.subject.type == "deployment":
+        return event.subject.name
+    if event.kind == "container.progress":
+        return None
+    name, _, number = event.subject.name.rpartition("-")
+    return name if len(number) > 1 and number.isdecimal() else None
 
 
 def clusters(client: Client, names: Sequence[str]) -> Listing[Cluster]:

@@ -3,10 +3,15 @@
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
-from fake_api import AT, FakeApi, Pfi, container, found, page, problem
+from fake_api import AT, FakeApi, Pfi, container, event, found, page, problem
 from test_pfi_plan import FILLING, plan, planned
+
+from pathfinder.cli.pfi import listing
+from pathfinder.client import Client
+from pathfinder.domain.views import Event
 
 WEB = "kind: Deployment\nname: web\nreplicas: 2\ntemplate:\n  memory: 64MiB\n"
 DB = "kind: Deployment\nname: db\ntemplate: {}\n"
@@ -291,3 +296,17 @@ def test_what_is_saved_in_an_editor_is_applied(
 def test_the_schema_for_editors_is_printed(pfi: Pfi) -> None:
     """As JSON."""
     assert json.loads(pfi("schema").out)["title"] == "Pathfinder"
+
+
+def test_a_watched_list_follows_the_replicas_too() -> None:
+    """An event of a replica is one of its deployment; containers that are none are nobody's."""
+
+    def named(kind: str, name: str, type_: str) -> str | None:
+        told = event(1, kind, of=name) | {"subject": {"type": type_, "id": str(UUID(int=1)), "name": name}}
+        return changed(Event.model_validate(told))
+
+    changed = listing.deployments(Client("http://x"), {}, None, []).changed
+    assert named("deployment.scaled", "web-01", "deployment") == "web-01"
+    assert named("container.provisioned", "web-app-12", "container") == "web-app"
+    assert named("container.provisioned", "web", "container") is None
+    assert named("container.progress", "web-01", "container") is None
