@@ -11,7 +11,7 @@ from pathfinder.cli.pfi import manifests, parsing
 from pathfinder.cli.pfi.each import each
 from pathfinder.cli.pfi.failures import Usage
 from pathfinder.cli.pfi.manifests import FilesOption, Manifest, of_kind
-from pathfinder.cli.pfi.options import ContainerNames, NodeNames, TimeoutOption, WaitOption
+from pathfinder.cli.pfi.options import ContainerNames, DeploymentNames, NodeNames, TimeoutOption, WaitOption
 from pathfinder.cli.pfi.progress import Lines
 from pathfinder.cli.pfi.session import run
 from pathfinder.cli.pfi.terminal import harmless, note, say
@@ -39,7 +39,7 @@ def files(ctx: typer.Context, file: FilesOption = None) -> None:
 
 
 @app.command()
-def deployment(ctx: typer.Context, names: Annotated[list[str], typer.Argument(metavar="NAME")]) -> None:
+def deployment(ctx: typer.Context, names: DeploymentNames) -> None:
     """Delete deployments, with all their replicas."""
     run(ctx, lambda client: _deployments(client, names))
 

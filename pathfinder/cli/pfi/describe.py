@@ -4,14 +4,13 @@ import json
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 import typer
 from pydantic import BaseModel
 
 from pathfinder.cli.pfi import columns, words
-from pathfinder.cli.pfi.options import ContainerName, NodeName, ResultOption, ResultOutput
+from pathfinder.cli.pfi.options import ContainerName, DeploymentName, NodeName, ResultOption, ResultOutput
 from pathfinder.cli.pfi.output import documents
 from pathfinder.cli.pfi.session import run
 from pathfinder.cli.pfi.table import MISSING, Table
@@ -70,7 +69,7 @@ def container(ctx: typer.Context, name: ContainerName, output: ResultOption = Re
 @app.command()
 def deployment(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: DeploymentName,
     output: ResultOption = ResultOutput.TEXT,
 ) -> None:
     """Show everything about a deployment: its template, its replicas, and what happened to it lately."""

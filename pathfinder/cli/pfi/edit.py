@@ -5,7 +5,6 @@ import shlex
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -13,6 +12,7 @@ from pathfinder.cli.pfi import manifests
 from pathfinder.cli.pfi.apply import sentence
 from pathfinder.cli.pfi.failures import Failed
 from pathfinder.cli.pfi.manifests import Manifest
+from pathfinder.cli.pfi.options import DeploymentName
 from pathfinder.cli.pfi.session import run
 from pathfinder.cli.pfi.terminal import harmless, note, say
 from pathfinder.cli.pfi.verbs import group
@@ -28,7 +28,7 @@ def edit() -> None:
 
 
 @app.command(epilog="The editor is $VISUAL, or $EDITOR, or vi.")
-def deployment(ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
+def deployment(ctx: typer.Context, name: DeploymentName) -> None:
     """Open a deployment in an editor, and apply what is saved, unless somebody else changed it meanwhile."""
     there = run(ctx, lambda client: client.deployments.get(name))
     text = _text(there)

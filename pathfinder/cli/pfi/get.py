@@ -22,6 +22,7 @@ from pathfinder.cli.pfi.options import (
     OutputOption,
     PrefixOption,
     SomeContainers,
+    SomeDeployments,
     SomeNodes,
     WatchOption,
 )
@@ -60,7 +61,7 @@ def containers(
 @app.command()
 def deployments(
     ctx: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", show_default=False)] = None,
+    names: SomeDeployments = None,
     output: OutputOption = Output.TABLE,
     watch: WatchOption = False,
     label: LabelOption = None,

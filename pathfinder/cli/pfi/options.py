@@ -47,6 +47,11 @@ ContainerNames = Annotated[list[str], typer.Argument(metavar="NAME", autocomplet
 SomeContainers = Annotated[
     list[str] | None, typer.Argument(metavar="NAME", autocompletion=completion.containers, show_default=False)
 ]
+DeploymentName = Annotated[str, typer.Argument(metavar="NAME", autocompletion=completion.deployments)]
+DeploymentNames = Annotated[list[str], typer.Argument(metavar="NAME", autocompletion=completion.deployments)]
+SomeDeployments = Annotated[
+    list[str] | None, typer.Argument(metavar="NAME", autocompletion=completion.deployments, show_default=False)
+]
 NodeName = Annotated[str, typer.Argument(metavar="NAME", autocompletion=completion.nodes)]
 NodeNames = Annotated[list[str], typer.Argument(metavar="NAME", autocompletion=completion.nodes)]
 SomeNodes = Annotated[

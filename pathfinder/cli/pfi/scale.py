@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from pathfinder.cli.pfi.options import DeploymentName
 from pathfinder.cli.pfi.session import run
 from pathfinder.cli.pfi.terminal import harmless, note, say
 from pathfinder.cli.pfi.verbs import group
@@ -19,7 +20,7 @@ def scale() -> None:
 @app.command(epilog="Example: pfi scale deployment web --replicas 5")
 def deployment(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: DeploymentName,
     replicas: Annotated[int, typer.Option(metavar="N", help="How many there shall be.", min=0)],
 ) -> None:
     """Have so many replicas of a deployment."""

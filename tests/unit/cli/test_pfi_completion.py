@@ -12,20 +12,27 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from fake_api import container, node
+from test_pfi_deployments import stored
 
 from pathfinder.embedded.ports import free_port
 
-NAMES = {"containers": [container("web-01"), container("db-01")], "nodes": [node("node-01"), node("node-02")]}
+NAMES = {
+    "containers": [container("web-01"), container("db-01")],
+    "nodes": [node("node-01"), node("node-02")],
+    "deployments": [stored("web"), stored("db")],
+}
 
 
 class Answering(BaseHTTPRequestHandler):
-    """Lists of containers and nodes, narrowed by prefix."""
+    """Lists of containers, nodes and deployments, narrowed by prefix."""
 
     def do_GET(self) -> None:
         """One list."""
         asked = urlsplit(self.path)
         prefix = parse_qs(asked.query).get("prefix", [""])[0]
-        items = [it for it in NAMES[asked.path.rpartition("/")[2]] if it["hostname"].startswith(prefix)]
+        items = [
+            it for it in NAMES[asked.path.rpartition("/")[2]] if it.get("hostname", it.get("name")).startswith(prefix)
+        ]
         body = json.dumps({"items": items, "next_cursor": None}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -83,7 +90,8 @@ def test_every_shell_is_offered_what_can_follow(shell: str, server: str, tmp_pat
 
 
 def test_nodes_are_offered_where_a_node_is_wanted(server: str, tmp_path: Path) -> None:
-    """And nothing else."""
+    """And nothing else; deployments likewise."""
+    assert tab("bash", "pfi scale deployment w", server, tmp_path).split() == ["web"]
     assert tab("bash", "pfi cordon node ", server, tmp_path).split() == ["node-01", "node-02"]
 
 
