@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator
 
 from pathfinder.domain import names
-from pathfinder.domain.fields import Body
+from pathfinder.domain.fields import Body, JsonObject
 
 MOST_BOOTSTRAPPERS = 32
 MOST_CONTENT = 65_536
@@ -75,7 +75,7 @@ class ChefSolo(_Bootstrapper):
 
     type: Literal["chef-solo"]
     cookbooks_url: Url
-    attributes: dict[str, Any] = Field(default_factory=dict)
+    attributes: JsonObject = Field(default_factory=dict)
     options: list[Annotated[str, Field(max_length=255)]] = Field(default_factory=list, max_length=32)
 
 

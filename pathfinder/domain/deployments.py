@@ -2,13 +2,13 @@
 
 from collections import Counter
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
 from pathfinder.domain.autoscaling import Autoscaling
 from pathfinder.domain.errors import FieldProblem, Invalid
-from pathfinder.domain.fields import Body, Hostname, Labels
+from pathfinder.domain.fields import Body, Hostname, JsonObject, Labels
 from pathfinder.domain.names import MAX_HOSTNAME
 
 #: Replicas are numbered from 1, with two digits at least: NAME-01.
@@ -59,7 +59,7 @@ class DeploymentSpec(Body):
     labels: Labels = Field(default_factory=dict)
     replicas: Count = Field(1, description="Left as they are if left out.")
     min_available_replicas: Count = Field(0, description="So many stay well whatever we do ourselves.")
-    template: dict[str, Any] = Field(description="As in POST /containers, without a hostname.")
+    template: JsonObject = Field(description="As in POST /containers, without a hostname.")
     strategy: Strategy = Field(default_factory=Strategy)
     autoscaling: Autoscaling | None = Field(None, description="How it is scaled by itself; null: by hand.")
 

@@ -1,6 +1,7 @@
 """The fields that request bodies are made of: how each is written, and what it is read as."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -37,6 +38,40 @@ def _cpu(value: Any) -> int | None:
 Cpu = Annotated[int | None, BeforeValidator(_cpu, json_schema_input_type=str | int | float | None)]
 Memory = Annotated[int | None, _size(MIN_MEMORY_BYTES)]
 Disk = Annotated[int | None, _size(MIN_DISK_BYTES)]
+
+
+#: Whatever JSON is nested deeper, or counts further, is not kept.
+MOST_DEPTH, MOST_NUMBER = 64, 2**63 - 1
+
+
+def _plain(document: dict[str, Any]) -> dict[str, Any]:
+    """`document` if it can be stored and sent on as it is; ValueError with the place otherwise."""
+    left: list[tuple[Any, tuple[int | str, ...]]] = [(document, ())]
+    while left:
+        value, path = left.pop()
+        if wrong := _unkept(value, len(path)):
+            where = field_path(path[:8]).encode(errors="backslashreplace").decode()
+            raise ValueError(f"{where}: {wrong}" if path else wrong)
+        if isinstance(value, dict):
+            left += [(part, (*path, key)) for key, one in value.items() for part in (key, one)]
+        elif isinstance(value, list):
+            left += [(one, (*path, index)) for index, one in enumerate(value)]
+    return document
+
+
+def _unkept(value: Any, depth: int) -> str | None:
+    """Why this cannot be kept; None where it can."""
+    if depth > MOST_DEPTH:
+        return f"is nested more than {MOST_DEPTH} deep"
+    if isinstance(value, str) and ("\0" in value or any("\ud800" <= char <= "\udfff" for char in value)):
+        return "holds a character that no text has"
+    if isinstance(value, int) and abs(value) > MOST_NUMBER:
+        return "is too great a number"
+    return "is not a finite number" if isinstance(value, float) and not isfinite(value) else None
+
+
+#: Any JSON object that is kept as it was written.
+JsonObject = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
 class Body(BaseModel):

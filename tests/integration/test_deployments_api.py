@@ -1,6 +1,7 @@
 """Deployments as they are declared, through the API and on a real store: what is written, and what is refused."""
 
 import asyncio
+import functools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,9 @@ async def test_old_revisions_are_forgotten_unless_a_replica_is_of_one(api: httpx
         ({"name": "a" * 60, "replicas": 100}, "name"),
         ({"min_available_replicas": 4}, "replicas"),
         ({"replicas": -1}, "replicas"),
+        ({"template": {"config": {"user.x": "\0"}}}, "template"),
+        ({"template": {"priority": 1 << 64}}, "template"),
+        ({"template": {"files": functools.reduce(lambda inner, _: [inner], range(99), [])}}, "template"),
         ({"template": {"memory": "1"}}, "template.memory"),
         ({"template": {"hostname": "x"}}, "template.hostname"),
         ({"template": {"labels": {"deployment": "db"}}}, "template.labels.deployment"),

@@ -1,14 +1,17 @@
 """What can be declared in files: its schema, its differences, and what replicas are made of."""
 
+from functools import reduce
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator, meta
+from pydantic import ValidationError
 
 from pathfinder.domain import manifests
 from pathfinder.domain.deployed import spec_of
+from pathfinder.domain.deployments import DeploymentSpec
 from pathfinder.domain.differences import Difference, differences
 from pathfinder.domain.meta import Facts
 
@@ -81,3 +84,21 @@ def test_replicas_know_whose_they_are_and_share_what_is_equal() -> None:
     first, tenth = (spec_of("web", template, number, Facts(10)) for number in (1, 10))
     assert (first.hostname, tenth.hostname, first.labels) == ("web-01", "web-10", {"deployment": "web"})
     assert first.shape is tenth.shape
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ({"config": {"a": "\0"}}, "config.a: holds a character"),
+        ({"config": {"\ud800": "x"}}, "holds a character"),
+        ({"checks": [{"x": 1 << 63}]}, "checks[0].x: is too great a number"),
+        ({"x": float("nan")}, "x: is not a finite number"),
+        ({"x": reduce(lambda inner, _: [inner], range(99), [1])}, "is nested more than 64 deep"),
+    ],
+)
+def test_what_could_not_be_kept_is_refused(template: dict[str, Any], words: str) -> None:
+    """With its place in the template, and text that can be sent."""
+    with pytest.raises(ValidationError) as refused:
+        DeploymentSpec.model_validate({"name": "web", "template": template})
+    assert words in str(refused.value)
+    assert refused.value.errors()[0]["msg"].encode()
