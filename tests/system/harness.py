@@ -354,10 +354,13 @@ class Harness:
     # Afterwards
 
     async def tidy(self) -> None:
-        """Delete every container, and wait until no instance, claim or fault is left."""
+        """Delete every deployment and container, and wait until no instance, claim or fault is left."""
         for node in self.lab.nodes():
             await self.client.nodes.uncordon(node)
             await self.ready(node)
+
+        async for deployment in self.client.deployments.list():
+            await self.client.deployments.delete(deployment.name)
 
         async def check() -> bool:
             for one in await self.containers():
