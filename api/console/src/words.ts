@@ -62,6 +62,23 @@ const KINDS: Record<string, readonly [Tone, string]> = {
   "container.departed": ["idle", "former instance is gone"],
   "container.deletion_scheduled": ["idle", "to be deleted"],
   "container.deleted": ["idle", "deleted"],
+  "container.bootstrap_started": ["busy", "being set up"],
+  "container.bootstrap_progress": ["busy", "being set up"],
+  "container.bootstrapped": ["good", "set up"],
+  "container.bootstrap_failed": ["bad", "could not be set up"],
+  "container.rebootstrapped": ["busy", "to be set up anew"],
+  "deployment.applied": ["busy", "declared"],
+  "deployment.scaled": ["busy", "scaled"],
+  "deployment.rollout_started": ["busy", "being rolled out"],
+  "deployment.rolled_out": ["good", "rolled out whole"],
+  "deployment.rollout_failed": ["bad", "rollout failed"],
+  "deployment.undone": ["wait", "gone back to an earlier revision"],
+  "deployment.paused": ["wait", "rollout paused"],
+  "deployment.resumed": ["busy", "rollout goes on"],
+  "deployment.promoted": ["busy", "canaries promoted"],
+  "deployment.restarted": ["busy", "every replica is made anew"],
+  "deployment.deletion_scheduled": ["idle", "to be deleted"],
+  "deployment.deleted": ["idle", "deleted"],
   "node.registered": ["busy", "joined"],
   "node.ready": ["good", "ready"],
   "node.down": ["bad", "down"],
@@ -77,7 +94,7 @@ const KINDS: Record<string, readonly [Tone, string]> = {
 };
 
 export function kindTone(kind: string): Tone {
-  return KINDS[kind]?.[0] ?? (/^(cluster|policy)\./.test(kind) ? "plain" : "bad");
+  return KINDS[kind]?.[0] ?? (/^(cluster|policy|deployment|user|token|secret)\./.test(kind) ? "plain" : "bad");
 }
 
 export function kindWords(kind: string): string {
@@ -97,6 +114,10 @@ export function details(event: Event): string {
     case "container.progress": return progressOf(body);
     case "container.provision_failed":
       return said("reason") + (body["retry_at"] ? `; again at ${clock(String(body["retry_at"]))}` : "");
+    case "deployment.rolled_out":
+    case "deployment.applied":
+    case "deployment.undone": return said("revision", "revision ");
+    case "deployment.scaled": return said("replicas", "to ");
     case "policy.applied": return said("version", "version ");
     case "problem.resolved": return said("kind");
     case "node.updated": return Object.keys(body).join(", ");

@@ -29,6 +29,21 @@ export const forget = (names: readonly string[]): Promise<void> =>
   each(names, "node", "is forgotten", "are forgotten", (name) =>
     call("DELETE", `/nodes/${segment(name)}`, { query: here() }));
 
+export const removeDeployment = (name: string): Promise<void> =>
+  each([name], "deployment", "is being deleted", "", () => call("DELETE", `/deployments/${segment(name)}`, { query: here() }));
+
+export const scale = (name: string, replicas: number): Promise<void> =>
+  each([name], "deployment", `is scaled to ${replicas}`, "", () =>
+    call("POST", `/deployments/${segment(name)}/scale`, { query: here(), body: { replicas } }));
+
+const ROLLOUT = {
+  undo: "goes back", pause: "is paused", resume: "goes on", promote: "goes on to the rest", restart: "makes every replica anew",
+};
+
+export const rollout = (name: string, action: keyof typeof ROLLOUT, revision?: number): Promise<void> =>
+  each([name], "deployment", ROLLOUT[action], "", () =>
+    call("POST", `/deployments/${segment(name)}/rollout/${action}`, { query: here(), ...(revision && { body: { revision } }) }));
+
 async function each(
   names: readonly string[], noun: string, is: string, are: string, ask: (name: string) => Promise<unknown>,
 ): Promise<void> {

@@ -4,6 +4,8 @@ import type { IconName } from "../ui/icon";
 import { ContainerPage } from "./container";
 import { Containers } from "./containers";
 import { Create } from "./create";
+import { DeploymentPage } from "./deployment";
+import { Deployments } from "./deployments";
 import { Events } from "./events";
 import { FleetPage } from "./fleet";
 import { NodePage } from "./node";
@@ -29,6 +31,8 @@ export const PAGES: readonly PageEntry[] = [
   { path: "/nodes/:name", name: "Node", view: NodePage },
   { path: "/containers", name: "Containers", icon: "containers", tally: "containers", key: "c", view: Containers },
   { path: "/containers/:name", name: "Container", view: ContainerPage },
+  { path: "/deployments", name: "Deployments", icon: "deployments", key: "d", view: Deployments },
+  { path: "/deployments/:name", name: "Deployment", view: DeploymentPage },
   { path: "/events", name: "Events", icon: "events", key: "e", view: Events },
   { path: "/create", name: "Create", view: Create },
 ];

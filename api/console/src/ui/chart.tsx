@@ -10,6 +10,8 @@ export interface Series {
   name: string;
   tone: Tone;
   values: readonly (number | null)[];
+  /** Of another unit: it has an axis of its own, at the right. */
+  right?: boolean;
 }
 
 interface Props {
@@ -81,17 +83,18 @@ function options(props: Props, place: HTMLElement): uPlot.Options {
     padding: [8, 4, 0, 0],
     legend: { show: false },
     cursor: { points: { show: false }, y: false, drag: { x: false, y: false } },
-    scales: { y: { range: (_, __, most) => [0, Math.max(5, most * 1.08)] } },
+    scales: { y: { range: (_, __, most) => [0, Math.max(5, most * 1.08)] }, right: { range: (_, __, most) => [0, (most || 1) * 1.15] } },
     axes: [
       { ...axis, size: 26, space: 80, values: "{HH}:{mm}" },
       { ...axis, size: 44, space: 40, grid: { ...axis.grid }, values: (_, ticks) => ticks.map((tick) => written(props, tick)) },
+      ...(series.some((one) => one.right) ? [{ ...axis, scale: "right", side: 1, size: 44, space: 40, grid: { show: false } } as uPlot.Axis] : []),
     ],
     series: [
       {},
       ...series.map((one): uPlot.Series => {
         const tint = colour(one.tone === "plain" ? "muted" : one.tone);
         return {
-          label: one.name, stroke: tint, width: props.kind === "lines" ? 2 : 1, points: { show: false },
+          label: one.name, stroke: tint, width: props.kind === "lines" ? 2 : 1, scale: one.right ? "right" : "y", spanGaps: true, points: { show: false },
           ...(props.kind !== "lines" && { fill: faint(tint, props.kind === "bars" ? 0.85 : 0.3) }),
           ...(props.kind === "bars" && bars && { paths: bars }),
           ...(props.kind === "stacked" && smooth && { paths: smooth }),

@@ -12,11 +12,12 @@ import { reasonOf } from "./toast";
 const SHOWN = 120;
 const MOST_PAGES = 10;
 
-export function Timeline({ of, name }: { of: "container" | "node"; name: string }): JSX.Element {
+/** Of a container or a node by its name, of a deployment by its id. */
+export function Timeline({ of, name }: { of: "container" | "node" | "subject"; name: string }): JSX.Element {
   const log = useLoaded(
     `${of}/${name}`,
     (stop) => newest({ [of]: name }, stop),
-    (event) => (of === "node" ? event.node === name : event.subject.type === "container" && event.subject.name === name),
+    (event) => CONCERNS[of](event, name),
   );
   if (log.error && !log.value) return <State icon="warning" title="The log could not be read">{reasonOf(log.error)}</State>;
   if (!log.value) return <Skeleton rows={6} height={1.5} />;
@@ -27,6 +28,12 @@ export function Timeline({ of, name }: { of: "container" | "node"; name: string 
     </ol>
   );
 }
+
+const CONCERNS: Record<"container" | "node" | "subject", (event: Event, name: string) => boolean> = {
+  container: (event, name) => event.subject.type === "container" && event.subject.name === name,
+  node: (event, name) => event.node === name,
+  subject: (event, name) => event.subject.id === name,
+};
 
 function Moment({ of, named }: { of: Event; named: boolean }): JSX.Element {
   const said = details(of);
