@@ -15,7 +15,7 @@ WORKERS ?= 3
 STOP := [ ! -x $(BIN)/pathfinder ] || $(BIN)/pathfinder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down clean lab lab-down test lint bench bench-c1m bench-steady bench-engine bench-failover soak chaos install lock console
+.PHONY: help demo up down clean lab lab-down test lint bench bench-c1m bench-steady bench-rollouts bench-engine bench-failover soak chaos install lock console
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench-c1m: install ## A million containers onto simulated nodes: make bench-c1m 
 
 bench-steady: install ## What a large fleet costs from day to day: make bench-steady CONTAINERS=150000 NODES=5000
 	@$(BIN)/python -m benchmarks.steady --containers $(or $(CONTAINERS),150000) --nodes $(SIMULATED)
+
+bench-rollouts: install ## 200 deployments of 100 replicas at once, on simulated nodes.
+	@$(BIN)/python -m benchmarks.rollouts
 
 bench-engine: install ## The placement engine alone: how fast it decides, and how well.
 	@$(BIN)/python -m benchmarks.engine
