@@ -24,6 +24,10 @@ AT_ONCE = 4
 #: What changes within this time is looked at together. And after this time it is asked what is due, told or not.
 GATHER_SECONDS, ASK_SECONDS = 0.1, 1.0
 
+#: While very much changes, so many times the last looks' time is let to pass before the next: whole fleets of replicas
+#: that come up are worth few looks, and what makes them come up needs the processors, too.
+REST = 1.0
+
 
 class Deployments:
     """The leader's looks at deployments. What is due is in the store: messages only say that something may be."""
@@ -64,14 +68,17 @@ class Deployments:
                     async with self._process.database.begin() as tx:
                         await rollouts.touch_all(tx)
                     sweep_at = clock() + self._process.settings.sweep_seconds
-                looked = await self._look_at_due(clock())
+                begin = clock()
+                looked = await self._look_at_due(begin)
                 attempt = 0
             except Unavailable as error:
                 log.warning("deployments put off", reason=str(error))
                 await pause(self._process.stopping, backoff(attempt))
                 attempt += 1
                 continue
-            if not looked:
+            if looked:
+                await pause(self._process.stopping, min(REST * (clock() - begin), ASK_SECONDS))
+            else:
                 await self._rest()
 
     async def _rest(self) -> None:

@@ -31,7 +31,7 @@ from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractQueue
 from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 
-from pathfinder.domain.messages import REQUESTS, SUPPLY, Exchange, Report
+from pathfinder.domain.messages import REPLICAS, REQUESTS, SUPPLY, Exchange, Report
 
 EXCHANGES = {
     Exchange.EVENTS: ExchangeType.TOPIC,
@@ -114,7 +114,7 @@ HEARTBEATS = Queue(
 DEPLOYMENTS = Queue(
     "pathfinder.deployments",
     Exchange.EVENTS,
-    ("container.*", "deployment.*"),
+    (*sorted(REPLICAS), "deployment.*"),
     _quorum("pathfinder.deployments", **{"x-max-length": 10_000, "x-overflow": "drop-head"}),
 )
 DEAD = Queue(

@@ -153,6 +153,21 @@ SUPPLY = frozenset(
 )
 
 
+#: Events after which there may be something to do with the replicas of a deployment.
+REPLICAS = frozenset(
+    {
+        Kind.CONTAINER_PROVISIONED,
+        Kind.CONTAINER_PROVISION_FAILED,
+        Kind.CONTAINER_BOOTSTRAPPED,
+        Kind.CONTAINER_BOOTSTRAP_FAILED,
+        Kind.CONTAINER_MISSING,
+        Kind.CONTAINER_LOST,
+        Kind.CONTAINER_DELETION_SCHEDULED,
+        Kind.CONTAINER_DELETED,
+    }
+)
+
+
 # Not frozen, which would make each three times as dear: a scheduler makes thousands a second. Nobody changes one.
 @dataclass(slots=True)
 class Envelope:

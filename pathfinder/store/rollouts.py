@@ -47,10 +47,11 @@ _BEGIN = text("WITH seen AS (DELETE FROM touches WHERE deployment_id = :id) SELE
 # Well is what `deployment_listing` counts as available.
 _REPLICAS = text("""
     SELECT c.id, c.hostname, c.status, c.health, c.revision, c.status_at, c.health_at, c.created_at, c.ipaddress,
-           c.spec ? 'bootstrappers' AS bootstraps, c.spec ? 'checks' AS checked, n.hostname AS node,
-           COALESCE(n.own_labels ->> 'zone', n.labels ->> 'zone') AS zone
-    FROM containers AS c LEFT JOIN nodes AS n ON n.id = c.node_id
-    WHERE c.deployment_id = :id AND c.status <> 'DELETED'
+           c.spec ? 'bootstrappers' AS bootstraps, c.spec ? 'checks' AS checked, c.node_id
+    FROM containers AS c WHERE c.deployment_id = :id AND c.status <> 'DELETED'
+""")
+_ZONES = text("""
+    SELECT id, COALESCE(own_labels ->> 'zone', labels ->> 'zone') AS zone FROM nodes WHERE id = ANY(:ids)
 """)
 
 
@@ -73,7 +74,9 @@ async def look(tx: AsyncConnection, id_: UUID, trace_id: str, rules: Rules = BUI
     rows = (await tx.execute(_REPLICAS, {"id": id_})).all()
     sight = _Sight(tx, found, await clusters.find(tx, found.cluster), Asker(ACTOR, trace_id), rules)
     changes = await sight.changes({row.id: row.revision for row in rows})
-    seen = {row.id: _replica(found, row, changes[row.id]) for row in rows}
+    # Where they are decides on nothing but who goes.
+    zones = await _zones(tx, {row.node_id for row in rows}) if len(rows) > found.replicas else {}
+    seen = {row.id: _replica(found, row, changes[row.id], zones.get(row.node_id)) for row in rows}
     plan = rollout.decide(found, list(seen.values()), now)
     if plan.gone:
         await deployments.forget(tx, id_)
@@ -240,7 +243,12 @@ class _Sight:
         )
 
 
-def _replica(deployment: Deployment, row: Any, change: Change) -> Replica:
+async def _zones(tx: AsyncConnection, node_ids: Collection[UUID | None]) -> dict[UUID, str | None]:
+    rows = await tx.execute(_ZONES, {"ids": [one for one in node_ids if one is not None]})
+    return {row.id: row.zone for row in rows}
+
+
+def _replica(deployment: Deployment, row: Any, change: Change, zone: str | None) -> Replica:
     status, health = Status(row.status), Health(row.health)
     fit = status is Status.BOOTSTRAPPED or (status is Status.PROVISIONED and not row.bootstraps)
     well = fit and (health is Health.HEALTHY or (health is Health.UNKNOWN and not row.checked))
@@ -256,8 +264,8 @@ def _replica(deployment: Deployment, row: Any, change: Change) -> Replica:
         well_since=since if well else None,
         since=row.status_at,
         created_at=row.created_at,
-        node=row.node,
-        zone=row.zone,
+        node=row.node_id and str(row.node_id),
+        zone=zone,
     )
 
 

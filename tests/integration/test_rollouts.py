@@ -1,6 +1,8 @@
 """Deployments with everything at work: relay, scheduler, recorder, agents of simulated nodes, and who rolls out."""
 
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from simulated_site import ASKER, NODES, SECONDS, Site
@@ -9,6 +11,7 @@ from workbench import Fleet, eventually
 import workers.scheduler
 from pathfinder.bootstrap import Process
 from pathfinder.domain.deployments import DeploymentSpec
+from pathfinder.domain.messages import decode
 from pathfinder.store import clusters, deployments, requests, rollouts
 from workers.deployments import Deployments
 
@@ -34,10 +37,10 @@ class Service:
         async with self.fleet.process.database.begin() as tx:
             await deployments.apply(tx, await clusters.find(tx, "default"), spec, ASKER)
 
-    async def ask(self, what: Any, *given: Any) -> None:
+    async def ask(self, what: Any, *given: Any, name: str = "web") -> None:
         """Ask something of its rollout."""
         async with self.fleet.process.database.begin() as tx:
-            await what(tx, await clusters.find(tx, "default"), "web", *given, ASKER)
+            await what(tx, await clusters.find(tx, "default"), name, *given, ASKER)
 
     async def replicas(self) -> dict[str, tuple[int, str]]:
         """Revision and status of the living ones, by their names."""
@@ -137,6 +140,49 @@ async def test_a_deployment_is_scaled(service: Service) -> None:
     await eventually(one_left, SECONDS)
 
 
+async def test_who_reads_addresses_follows_when_they_change(service: Service) -> None:
+    """Without anybody asking, and without another revision."""
+    await service.apply(name="db", replicas=1)
+    await service.site.passes("SELECT count(*) = 1 FROM containers WHERE status = 'PROVISIONED'")
+    reads = "$pf-meta:deployment_ip_addresses?deployment_name=db"
+    await service.apply(replicas=1, template={"environment": {"DB": reads}})
+    await service.ask(deployments.scale, 2, name="db")
+
+    await service.site.passes(
+        "SELECT count(*) = 1 FROM containers WHERE hostname = 'web-01' AND status = 'PROVISIONED' "
+        "AND spec -> 'environment' ->> 'DB' LIKE '%,%' AND revision = 1"
+    )
+
+
+async def test_other_bootstrappers_are_carried_out_one_replica_after_another(fleet: Fleet) -> None:
+    """In place: the first is told to begin at once, and the others serve on."""
+    node = await fleet.node("node-1")
+    here = Service(Site(fleet, None, "", Path()))  # type: ignore[arg-type]  # nothing of it is started
+    script = {"type": "script", "script": "true"}
+    await here.apply(template={"bootstrappers": [script]})
+    ((id_,),) = await fleet.rows("SELECT id FROM deployments")
+    await looked_at(fleet, id_)
+    await fleet.rows(
+        "UPDATE containers SET status = 'BOOTSTRAPPED', node_id = :node, status_at = now() - interval '1 h' "
+        "RETURNING id",
+        node=node,
+    )
+    await looked_at(fleet, id_)
+    await here.apply(template={"bootstrappers": [script, script]})
+    await looked_at(fleet, id_)
+
+    assert sorted((await here.replicas()).values()) == [(1, "BOOTSTRAPPED"), (1, "BOOTSTRAPPED"), (2, "PROVISIONED")]
+    assert (await fleet.kinds()).count("container.rebootstrapped") == 1
+    commands = await fleet.rows("SELECT body FROM outbox WHERE exchange = 'pathfinder.commands'")
+    assert [one.kind for (body,) in commands for one in decode(bytes(body))] == ["bootstrap"]  # type: ignore[call-overload]
+
+
+async def looked_at(fleet: Fleet, id_: object) -> None:
+    """Look at a deployment."""
+    async with fleet.process.database.begin() as tx:
+        await rollouts.look(tx, UUID(str(id_)), "trace")
+
+
 async def test_a_canary_that_cannot_be_made_goes_back(service: Service) -> None:
     """The other two are never touched, and revision 1 is what runs in the end."""
     await service.apply()
@@ -172,6 +218,19 @@ async def test_labels_change_without_a_new_container(service: Service) -> None:
 
     assert await service.fleet.rows("SELECT id FROM containers ORDER BY id") == ids
     assert await service.fleet.rows("SELECT DISTINCT labels ->> 'tier' FROM containers") == [("front",)]
+
+
+async def test_a_deployment_that_cannot_be_looked_at_keeps_nobody_from_the_others(service: Service) -> None:
+    """It stays due, and is put off."""
+    await service.apply(name="odd", replicas=0)
+    await service.fleet.rows('UPDATE deployments SET document = \'{"strategy": {"type": "odd"}}\' RETURNING id')
+    await service.apply()
+    await service.becomes(1)
+    async with service.fleet.process.database.begin() as tx:
+        ((odd,),) = await service.fleet.rows("SELECT id FROM deployments WHERE name = 'odd'")
+        await deployments.touch(tx, [UUID(str(odd))])
+    await service.ask(deployments.scale, 4)
+    await service.becomes(1, "web-01 web-02 web-03 web-04")
 
 
 async def test_who_has_a_name_that_a_replica_needs_is_told_of(service: Service) -> None:
