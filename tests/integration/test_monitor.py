@@ -14,9 +14,11 @@ from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.consume import Delivery
 from pathfinder.controllers.liveness import Clocks
+from pathfinder.controllers.usage import Use
 from pathfinder.domain.errors import Contended, TooSlow, Unavailable
 from pathfinder.domain.messages import Envelope, Report, encode
 from pathfinder.store import leadership
+from workers.agent.lease import now as steady_now
 from workers.monitor import Monitor
 
 ENDED = "UPDATE leases SET until = now() - interval '1 hour' RETURNING node_id"
@@ -202,3 +204,41 @@ async def test_a_node_that_has_another_size_is_written_down_once(
     )
     ((name, body),) = await fleet.rows("SELECT subject_name, body FROM events WHERE kind = 'node.updated'")
     assert (name, body) == ("grown", told[grown])
+
+
+async def test_what_containers_use_is_kept_by_whoever_hears_it_and_never_written(
+    fleet: Fleet, process: Process, broker_url: str, channel: AbstractChannel
+) -> None:
+    """Rates of those that are watched; a beat of an agent that tells none of it, or rubbish, is a beat all the same."""
+    id_ = await fleet.node("node-1")
+    looks: list[object] = [
+        {"at": 10.0, "usages": {"a": [1.0, 1 << 20, 0, 0], "b": [1.0, 1, 0, 0]}},
+        None,
+        {"at": "soon", "usages": []},
+        {"at": 20.0, "usages": {"a": [6.0, 2 << 20, 500, 500], "b": [2.0, 1, 0, 0]}},
+    ]
+    async with (
+        await aio_pika.connect(broker_url) as connection,
+        leadership.session(process.database, "controller") as session,
+    ):
+        lead = await leadership.take(session, "controller")
+        assert lead is not None
+        monitor = Monitor(process, connection, lead)
+        monitor.usages.watch({"a": str(id_)})
+        running = asyncio.create_task(monitor.run())
+        for turn, look in enumerate(looks):
+            body = {"usage": {"load_1m": turn}} | ({"containers": look} if look else {})
+            beat = Envelope(Report.HEARTBEAT, str(fleet.cluster_id), str(id_), body=body)
+            await channel.default_exchange.publish(aio_pika.Message(encode([beat])), topology.HEARTBEATS.name)
+
+        async def known() -> bool:
+            return monitor.usages.use("a", steady_now()) is not None
+
+        await eventually(known)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    assert monitor.usages.use("a", steady_now()) == Use(0.5, 2 << 20, 100.0)
+    assert monitor.usages.use("b", steady_now()) is None
+    ((usage,),) = await fleet.rows("SELECT usage FROM leases")
+    assert usage == {"load_1m": len(looks) - 1}
