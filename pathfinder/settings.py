@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     address_timeout_seconds: float = Field(60, gt=0, description="How long a new container may take to get an IPv4.")
     heartbeat_seconds: float = Field(5, gt=0, description="Time between heartbeats.")
     lease_seconds: float = Field(15, gt=0, description="How long a node counts as ready after a heartbeat.")
+    usage_seconds: float = Field(
+        15, ge=1, le=30, description="Time between an agent's looks at what its containers use."
+    )
     fence_command: str | None = Field(
         None,
         description="Run by the controller, with the node's name and address as arguments, before stateful containers "

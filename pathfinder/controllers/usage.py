@@ -7,7 +7,7 @@ neither PostgreSQL nor the heartbeats of a large fleet pay for it. A new leader 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: What was heard longer ago says nothing of now. Agents look every 15 s.
+#: What was heard longer ago says nothing of now. Agents look every 15 s, or 30 at most.
 STALE_SECONDS = 60.0
 
 #: A rate over less is more noise than rate.

@@ -34,6 +34,8 @@ SETTINGS = {
     "PATHFINDER_HEARTBEAT_SECONDS": "2",
     "PATHFINDER_LEASE_SECONDS": "10",
     "PATHFINDER_ADDRESS_TIMEOUT_SECONDS": "30",
+    "PATHFINDER_AUTOSCALE_SECONDS": "1",
+    "PATHFINDER_USAGE_SECONDS": "2",
 }
 
 #: Far more than anything takes here, even on a busy machine.
@@ -363,6 +365,8 @@ class Harness:
             await self.client.deployments.delete(deployment.name)
 
         async def check() -> bool:
+            for deployment in [each async for each in self.client.deployments.list() if not each.leaving]:
+                await self.client.deployments.delete(deployment.name)
             for one in await self.containers():
                 if one.status != Status.SCHEDULE_DELETION:
                     try:

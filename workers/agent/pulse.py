@@ -49,7 +49,7 @@ class Pulse:
         self._membership = membership
         self._runtime = runtime
         self._lease = kept
-        self.sampler = Sampler(runtime, membership)
+        self.sampler = Sampler(runtime, membership, settings.usage_seconds)
         self._now = asyncio.Event()
         self._capacity: dict[str, int] | None = None
         self._capacity_at = -math.inf
