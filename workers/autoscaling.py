@@ -36,6 +36,9 @@ ACTOR = "autoscaling"
 #: How often all replicas are looked at, also those of deployments that do not scale themselves.
 ALL_SECONDS = 60.0
 
+#: What goes on being in the way is kept once in so many seconds, unless the number is changed meanwhile.
+TELL_AGAIN_SECONDS = 3600.0
+
 
 class Autoscaler:
     """The leader's looks. All it remembers may be lost: see `Memory`, `Usages` and `Recording`."""
@@ -48,7 +51,8 @@ class Autoscaler:
         self._foresight = Foresight(process)
         self._recording = Recording(process)
         self._memories: dict[UUID, Memory] = {}
-        self._told: dict[UUID, tuple[str | None, str | None]] = {}
+        #: By deployment: what was in the way, and when that was kept.
+        self._told: dict[UUID, dict[tuple[str | None, str | None], float]] = {}
         self._all_due = 0.0
 
     async def run(self) -> None:
@@ -174,13 +178,14 @@ class Autoscaler:
         return True
 
     async def _tell(self, one: Scaled, found: Decision, failed: str | None) -> None:
-        """Keep why nothing was changed although more or fewer were asked for; once, as long as it stays so."""
-        if (why := (found.held, failed)) == self._told.get(one.id):
-            return
-        self._told[one.id] = why
-        if any(why):
+        """Keep why nothing was changed although more or fewer were asked for; however a load swings, now and then."""
+        why, now = (found.held, failed), steady_now()
+        told = {was: at for was, at in self._told.get(one.id, {}).items() if now - at < TELL_AGAIN_SECONDS}
+        if any(why) and why not in told:
             async with self._lead.begin() as tx:
                 await autoscaling.keep(tx, one.id, found.before, found.before, found.document() | {"failed": failed})
+            told[why] = now
+        self._told[one.id] = told
 
     def _forget(self, rules: Mapping[UUID, Autoscaling | None]) -> None:
         self._memories = {id_: one for id_, one in self._memories.items() if id_ in rules}

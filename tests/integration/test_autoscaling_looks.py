@@ -119,7 +119,7 @@ async def test_cpu_that_replicas_use_scales_two_to_five_and_back_to_two(
 async def test_replicas_of_which_nothing_is_known_change_nothing_and_that_is_told_once(
     api: httpx2.AsyncClient, looking: Looking
 ) -> None:
-    """Agents that tell no usage, as those of before, are no reason to shrink."""
+    """Agents that tell no usage, as those of before, are no reason to shrink; an hour later it is told again."""
     await put(api, web())
     await looking.replicas(2)
 
@@ -128,6 +128,19 @@ async def test_replicas_of_which_nothing_is_known_change_nothing_and_that_is_tol
 
     assert await looking.wanted() == 2
     assert await looking.kept() == [(2, 2, "not fewer, because cpu cannot be told", None)]
+    looking.now += workers.autoscaling.TELL_AGAIN_SECONDS
+    await looking.scaler.look()
+    assert len(await looking.kept()) == 2
+
+
+async def test_a_load_that_swings_about_its_target_fills_no_table(api: httpx2.AsyncClient, looking: Looking) -> None:
+    """What is in the way now and then again is kept once, however often it comes back."""
+    await put(api, web(down={"stabilisation_seconds": 300}))
+    await looking.replicas(2)
+    for cores in (0.5, 0.1, 0.5, 0.1, 0.5, 0.1):
+        await looking.busy(cores)
+
+    assert await looking.kept() == [(2, 2, "down waits for 300 s of it", None)]
 
 
 async def test_what_a_quota_forbids_is_not_done_and_the_reason_is_kept(
