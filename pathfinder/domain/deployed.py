@@ -154,7 +154,7 @@ def spec_of(name: str, template: Mapping[str, Any], number: int, facts: Facts) -
         return _checked(name, text).named(replica_name(name, number))
     except ValidationError as error:
         problems = [
-            FieldProblem(field_path(("template", *_location(one["loc"]))), words(dict(one)))
+            FieldProblem(field_path(("template", *one["loc"])), words(dict(one)))
             for one in error.errors(include_url=False)[:50]
         ]
         raise Invalid(f"The template of {name!r} is not right.", problems) from error
@@ -180,8 +180,3 @@ def _checked(name: str, template: bytes) -> ContainerSpec:
     spec = ContainerSpec.model_validate({**document, "hostname": replica_name(name, 1)})
     spec.shape, spec.resources  # noqa: B018 - kept, for those that are made from it
     return spec
-
-
-def _location(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Without the name of the kind of bootstrapper, which pydantic puts behind its index."""
-    return tuple(part for at, part in enumerate(location) if not (at == 2 and location[0] == "bootstrappers"))

@@ -80,10 +80,16 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", str_max_length=65_536)
 
 
+#: Lists whose items are of several types: pydantic puts the type behind the index, where nobody wrote it.
+_OF_SEVERAL_TYPES = frozenset({"bootstrappers", "metrics"})
+
+
 def field_path(location: Sequence[int | str]) -> str:
     """Where in a body something is wrong: `("containers", 3, "memory")` as `containers[3].memory`."""
     path = ""
-    for part in location:
+    for at, part in enumerate(location):
+        if at >= 2 and location[at - 2] in _OF_SEVERAL_TYPES and isinstance(location[at - 1], int):
+            continue
         path += f"[{part}]" if isinstance(part, int) else f"{'.' if path else ''}{part}"
     return path
 

@@ -49,6 +49,7 @@ def test_a_trace_is_played_beside_the_plain_ratio_and_drawn(
         ("min: 9\nmax: 3\nmetrics: [{type: cpu, target_percent: 1}]", None, "above max"),
         ("max: 3\nmetrics: [{type: cpu, target_percent: no}]", None, "rules.yaml:2"),
         ("autoscaling:\n  max: x\n  metrics: [{type: cpu, target_percent: 1}]", None, "rules.yaml:2: autoscaling.max"),
+        ("max: 3\nmetrics:\n- {type: cpu, target_percent: no}", None, "rules.yaml:3: metrics[0].target_percent"),
         (RULES + "---\n" + RULES, None, "2 documents"),
         (RULES, "seconds,cpu\n0,1\n0,2", "line 3"),
         (RULES, "", "no rows"),
