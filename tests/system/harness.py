@@ -361,9 +361,6 @@ class Harness:
             await self.client.nodes.uncordon(node)
             await self.ready(node)
 
-        async for deployment in self.client.deployments.list():
-            await self.client.deployments.delete(deployment.name)
-
         async def check() -> bool:
             for deployment in [each async for each in self.client.deployments.list() if not each.leaving]:
                 await self.client.deployments.delete(deployment.name)
