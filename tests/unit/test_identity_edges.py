@@ -1,11 +1,13 @@
 """What of logging in needs no database: waiting, addresses, hashes."""
 
+from uuid import UUID
+
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
-from api.limits import Buckets, Logins, network
+from api.limits import Buckets, Logins, Rates, network
 from api.safety import exposed
-from pathfinder.domain.access import Role, covers, least, within
+from pathfinder.domain.access import Role, covers, least, may_grant, within
 from pathfinder.domain.errors import RateLimited
 from pathfinder.passwords import NOBODYS, hashed, matches
 from pathfinder.settings import Settings
@@ -60,6 +62,20 @@ def test_one_source_cannot_try_every_name() -> None:
     assert network("unix") == "unix"
 
 
+def test_one_token_that_asks_too_often_holds_up_no_other() -> None:
+    """Twice its rate at once is let through, then it waits; 0 is no bound at all."""
+    rates, free, one, other = Rates(10, clock=lambda: 0.0), Rates(0), UUID(int=1), UUID(int=2)
+    for _ in range(20):
+        rates.admit(one)
+
+    with pytest.raises(RateLimited) as refused:
+        rates.admit(one)
+    assert refused.value.retry_after_seconds == 1
+    rates.admit(other)
+    for _ in range(100):
+        free.admit(one)
+
+
 @pytest.mark.parametrize(
     ("listen", "proxies", "open_"),
     [
@@ -88,3 +104,23 @@ def test_every_cluster_is_more_than_all_that_there_are() -> None:
     assert within({"a"}, {"a", "b"})
     assert not within(None, {"a", "b"})
     assert within(None, None)
+
+
+@pytest.mark.parametrize(
+    ("has", "clusters", "role", "scope", "may"),
+    [
+        ("admin", None, Role.ADMIN, None, True),
+        ("operator", None, Role.ADMIN, ["blue"], False),
+        ("operator", ["blue"], Role.OPERATOR, ["blue"], True),
+        ("operator", ["blue"], Role.VIEWER, None, False),
+        ("operator", ["blue"], Role.JOIN, ["blue"], True),
+        ("viewer", None, Role.JOIN, ["blue"], False),
+        ("operator", None, Role.NODE, ["blue"], False),
+        ("join", None, Role.VIEWER, [], False),
+    ],
+)
+def test_nobody_grants_more_than_they_have(
+    has: str, clusters: list[str] | None, role: Role, scope: list[str] | None, may: bool
+) -> None:
+    """Neither in role nor in clusters; who runs a cluster lets nodes join it."""
+    assert may_grant(has, clusters, role, scope) is may
