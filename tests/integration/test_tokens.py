@@ -8,8 +8,11 @@ import httpx2
 import pytest
 from logins import ALICE, KNOWN, browser
 from sqlalchemy import text
-from workbench import registration
+from workbench import eventually, registration
 
+from api.app import create_app
+from api.routes import events as event_routes
+from api.tail import Tail
 from api.uses import Uses
 from pathfinder.bootstrap import Process
 from pathfinder.domain.access import Role
@@ -280,3 +283,30 @@ async def test_a_token_that_makes_no_sense_is_refused(admin: httpx2.AsyncClient,
     """422, and none is made."""
     assert (await admin.post("/tokens", json={"name": "odd"} | spec)).status_code == 422
     assert "odd" not in (await admin.get("/tokens")).text
+
+
+async def test_a_stream_ends_once_its_token_is_revoked(
+    admin: httpx2.AsyncClient, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells nothing that happened after that; it is looked up again and again for as long as it lasts."""
+    monkeypatch.setattr(event_routes, "RECHECK_SECONDS", -1.0)
+    made = (await admin.post("/tokens", json={"name": "watcher"})).json()
+    tail = Tail(process)
+    following = asyncio.create_task(tail.run())
+    transport = httpx2.ASGITransport(create_app(process, tail))
+
+    async def streaming() -> bool:
+        return bool(tail._streams)
+
+    async with httpx2.AsyncClient(transport=transport, base_url="http://pathfinder/api/v3") as client:
+        watching = asyncio.create_task(client.get("/events/stream", **bearing(made)))
+        await eventually(streaming)
+        await admin.delete(f"/tokens/{made['id']}")
+        await admin.post("/containers", json={"hostname": "unseen"})
+        async with asyncio.timeout(30):
+            told = await watching
+    process.stopping.set()
+    await following
+
+    assert told.status_code == 200
+    assert "unseen" not in told.text
