@@ -1,6 +1,7 @@
 """Nodes: list, get, change, cordon, uncordon, delete, and how agents register theirs."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,11 +13,11 @@ from api.paging import after, page
 from api.selecting import LabelFilter, PageCursor, Prefix, labels
 from pathfinder.domain import views
 from pathfinder.domain.access import Role
-from pathfinder.domain.errors import Forbidden
+from pathfinder.domain.errors import Forbidden, NotFound
 from pathfinder.domain.lifecycle import NodeStatus
 from pathfinder.domain.patches import NodePatch
 from pathfinder.domain.specs import NodeRegistration
-from pathfinder.store import clusters, journal, leases, listing, nodes, standing, tokens, upkeep
+from pathfinder.store import clusters, journal, leases, listing, nodes, secrets, standing, tokens, upkeep
 
 router = APIRouter(prefix="/nodes", tags=["nodes"])
 
@@ -63,6 +64,18 @@ async def heartbeat(process: ProcessDep, asking: Joining) -> None:
         raise Forbidden("Only a node may renew its lease; this token is not a node's.")
     async with process.database.begin() as tx:
         await leases.extend(tx, asking.node_id, process.settings.lease_seconds)
+
+
+@router.get("/secrets/{container_id}", responses=documented(404, 409))
+async def secrets_of(container_id: UUID, process: ProcessDep, asking: Joining) -> views.SecretValues:
+    """The secrets that the files of a container name, for the node it is on and for nobody else."""
+    if asking.node_id is None:
+        raise Forbidden("Only a node is told secrets, of its own containers; this token is not a node's.")
+    async with process.database.begin() as tx:
+        found = await secrets.named(tx, container_id, asking.node_id)
+        if found is None:
+            raise NotFound("container", str(container_id), "It is not on this node, or not any more.")
+        return views.SecretValues(values=dict(await process.vault.reveal(tx, *found)))
 
 
 @router.get("", responses=documented(404))

@@ -78,6 +78,12 @@ class Container(BaseModel):
     status_at: datetime = Field(description="When the status last changed.")
 
 
+class SecretValues(BaseModel):
+    """Secrets, for the node that writes them into a container."""
+
+    values: dict[str, str]
+
+
 class Attempt(BaseModel):
     """A provision that failed."""
 

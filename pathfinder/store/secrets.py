@@ -87,6 +87,21 @@ class Vault:
             raise Conflict(words) from None
 
 
+_NAMED = text("""
+    SELECT cluster_id, ARRAY(
+        SELECT jsonb_path_query(spec, '$.files[*].secret') #>> '{}'
+        UNION SELECT jsonb_path_query(spec, '$.bootstrappers[*].files[*].secret') #>> '{}'
+    ) AS names
+    FROM containers WHERE id = :id AND node_id = :node_id AND status <> 'DELETED'
+""")
+
+
+async def named(tx: AsyncConnection, container_id: UUID, node_id: UUID) -> tuple[UUID, list[str]] | None:
+    """The cluster of a container and the secrets that its files name; None where it is not on that node."""
+    row = (await tx.execute(_NAMED, {"id": container_id, "node_id": node_id})).one_or_none()
+    return None if row is None else (row.cluster_id, [name for name in row.names if name])
+
+
 async def page(tx: AsyncConnection, cluster: Cluster, after: str, limit: int) -> list[identity.Secret]:
     """The secrets of a cluster by name, those after `after`; without their values."""
     rows = await tx.execute(_PAGE, {"cluster_id": cluster.id, "after": after, "limit": limit})

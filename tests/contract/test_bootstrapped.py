@@ -1,11 +1,12 @@
 """Bootstrappers in a real container: what they leave there, and that an agent's death leaves no two at once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
 
+from pathfinder.domain.bootstrapping import File
 from pathfinder.domain.instances import InstanceOrder
 from pathfinder.domain.messages import Command, Envelope, Report
 from pathfinder.runtime.lxd import LxdRuntime
@@ -33,9 +34,14 @@ def bootstrap(order: InstanceOrder, *bootstrappers: dict[str, Any]) -> Envelope:
     return Envelope(Command.BOOTSTRAP, order.cluster_id, order.container_id, order.generation, body=body)
 
 
+async def plain(_: str, files: Sequence[File]) -> tuple[File, ...]:
+    """Files without secrets."""
+    return tuple(files)
+
+
 async def agent(lxd: LxdRuntime) -> tuple[Bootstraps, Said]:
     """The part of an agent that bootstraps, and what it reports."""
-    made, said = Bootstraps(lxd), Said()
+    made, said = Bootstraps(lxd, plain), Said()
     await made.connected(cast(Reporter, said))
     return made, said
 

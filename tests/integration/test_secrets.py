@@ -6,13 +6,14 @@ import httpx2
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import text
+from workbench import Fleet
 
 from api.app import create_app
 from api.tail import Tail
 from pathfinder.bootstrap import Process
 from pathfinder.domain.errors import Conflict, NotFound
 from pathfinder.embedded.home import Home
-from pathfinder.store import clusters
+from pathfinder.store import clusters, tokens
 from pathfinder.store.clusters import Cluster
 from pathfinder.store.secrets import Vault
 
@@ -128,3 +129,28 @@ def test_a_pathfinder_on_this_machine_has_a_key_of_its_own(tmp_path: Path) -> No
     assert Fernet(made.strip())
     assert path.stat().st_mode & 0o077 == 0
     assert Home(tmp_path).secret_keys().read_text() == made
+
+
+async def test_only_the_node_that_has_a_container_is_told_its_secrets(
+    keeping: httpx2.AsyncClient, process: Process, fleet: Fleet
+) -> None:
+    """And only those its files name; another node, and people, are refused."""
+    await keeping.put("/secrets/db-password", json={"value": VALUE})
+    await keeping.put("/secrets/other", json={"value": "other"})
+    here, there = await fleet.node("node-01"), await fleet.node("node-02")
+    files = [{"path": "/etc/password", "secret": "db-password"}]
+    (web,) = await fleet.ask("web", bootstrappers=[{"type": "files", "files": files}])
+    async with process.database.begin() as tx:
+        await tx.execute(
+            text("UPDATE containers SET node_id = :node, status = 'PROVISIONED' WHERE id = :id"),
+            {"node": here, "id": web},
+        )
+        bearers = {
+            node: {"Authorization": f"Bearer {await tokens.create(tx, 'node', 'node', fleet.cluster_id, node)}"}
+            for node in (here, there)
+        }
+
+    told = await keeping.get(f"/nodes/secrets/{web}", headers=bearers[here])
+    assert (told.status_code, told.json()) == (200, {"values": {"db-password": VALUE}})
+    assert (await keeping.get(f"/nodes/secrets/{web}", headers=bearers[there])).status_code == 404
+    assert (await keeping.get(f"/nodes/secrets/{web}")).status_code == 403

@@ -1,7 +1,7 @@
 """Bootstrappers on a node: in order, with further tries, reported over whatever connection there is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -47,6 +47,11 @@ class Machine:
         return answer
 
 
+async def filled(container_id: str, files: Sequence[File]) -> tuple[File, ...]:
+    """Files, with what their secrets say."""
+    return tuple(file.model_copy(update={"content": f"of {container_id}"}) if file.secret else file for file in files)
+
+
 class Said:
     """A reporter that keeps what is said; `lost` while its connection is."""
 
@@ -87,7 +92,7 @@ def said() -> Said:
 async def hand(machine: Machine, said: Said, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bootstraps]:
     """The agent's runs, over a connection that stands; further tries come at once."""
     monkeypatch.setattr(bootstrap, "backoff", lambda attempt: 0.0)
-    made = Bootstraps(cast(Runtime, machine))
+    made = Bootstraps(cast(Runtime, machine), filled)
     await made.connected(cast(Reporter, said))
     yield made
     made.close()
@@ -208,8 +213,10 @@ async def test_chef_solo_gets_its_cookbooks_and_attributes(hand: Bootstraps, mac
 async def test_cloud_init_that_recovered_from_errors_is_done(hand: Bootstraps, machine: Machine, said: Said) -> None:
     """It says so with 2."""
     machine.answers = [ExecResult(2, "status: done\n")]
-    hand.start(order({"type": "cloud-init", "name": "init"}, {"type": "files", "files": [{"path": "/etc/x"}]}))
+    hand.start(
+        order({"type": "cloud-init", "name": "init"}, {"type": "files", "files": [{"path": "/etc/x", "secret": "s"}]})
+    )
     await until(lambda: not hand.in_hand)
 
     assert said.last() == [("init", "DONE", 1), ("", "DONE", 1)]
-    assert machine.files["/etc/x"].mode == "0644"
+    assert (machine.files["/etc/x"].mode, machine.files["/etc/x"].content) == ("0644", "of c-1")

@@ -1,7 +1,7 @@
 """Bootstrappers in hand: carried out in order, apart from other commands, because they may take long."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -54,6 +54,9 @@ GUARD = (
 )
 
 
+Fill = Callable[[str, Sequence[File]], Awaitable[tuple[File, ...]]]
+
+
 @dataclass
 class _Run:
     """One run: the command that asked for it, and how far it is. `unsaid`: its state is yet to be reported."""
@@ -75,8 +78,10 @@ class _Run:
 class Bootstraps:
     """The runs of a node. `reporter` is set while a connection stands; what is said meanwhile is said again after."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, filled: Fill) -> None:
+        """`filled` puts the secrets of a container into files that name them."""
         self._runtime = runtime
+        self._filled = filled
         self._slots = asyncio.Semaphore(PARALLEL)
         self._runs: dict[str, _Run] = {}
         self.reporter: Reporter | None = None
@@ -160,6 +165,9 @@ class Bootstraps:
 
     async def _try(self, command: Envelope, place: int, spec: Mapping[str, Any]) -> ExecResult:
         try:
+            if spec["type"] == "files":
+                files = await self._filled(command.subject, [File(**one) for one in spec["files"]])
+                return await _files(self._runtime, command.body["hostname"], files)
             return await _KINDS[spec["type"]](self._runtime, command.body["hostname"], place, spec)
         except RuntimeFailure as error:
             return ExecResult(None, str(error))
@@ -204,10 +212,10 @@ async def _script(runtime: Runtime, hostname: str, place: int, spec: Mapping[str
     return await _guarded(runtime, hostname, place, spec, command)
 
 
-async def _files(runtime: Runtime, hostname: str, place: int, spec: Mapping[str, Any]) -> ExecResult:
-    for one in spec["files"]:
-        await runtime.push(hostname, File(**one))
-    return ExecResult(0, f"{len(spec['files'])} file(s) written\n")
+async def _files(runtime: Runtime, hostname: str, files: Sequence[File]) -> ExecResult:
+    for file in files:
+        await runtime.push(hostname, file)
+    return ExecResult(0, f"{len(files)} file(s) written\n")
 
 
 async def _cloud_init(runtime: Runtime, hostname: str, place: int, spec: Mapping[str, Any]) -> ExecResult:
@@ -240,7 +248,6 @@ async def _guarded(
 
 _KINDS: Mapping[str, Callable[[Runtime, str, int, Mapping[str, Any]], Awaitable[ExecResult]]] = {
     "script": _script,
-    "files": _files,
     "cloud-init": _cloud_init,
     "chef-solo": _chef_solo,
 }

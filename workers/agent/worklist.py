@@ -27,6 +27,7 @@ from workers.agent.fences import FenceNotKept, Fences
 from workers.agent.lease import Lease
 from workers.agent.progress import Progress
 from workers.agent.reporting import Reporter
+from workers.agent.secrets import Secrets
 
 log = structlog.get_logger()
 
@@ -58,7 +59,8 @@ class Worklist:
         self._busy: Counter[str] = Counter()
         self._watchers: list[set[str]] = []
         self._deletions: set[asyncio.Event] = set()
-        self.bootstraps = Bootstraps(runtime)
+        self._secrets = Secrets(settings, membership)
+        self.bootstraps = Bootstraps(runtime, self._secrets.filled)
         self._fences = Fences(settings.state_dir / "fences.jsonl", self.cluster_id)
         #: Of deleted containers whose fence the disk did not take: their hostnames, by their ids.
         self._unfenced: dict[str, str] = {}
