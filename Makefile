@@ -15,7 +15,7 @@ WORKERS ?= 3
 STOP := [ ! -x $(BIN)/pathfinder ] || $(BIN)/pathfinder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down clean lab lab-down test lint bench bench-c1m bench-steady bench-rollouts bench-engine bench-failover soak chaos install lock console
+.PHONY: help demo up down clean lab lab-down test lint bench bench-c1m bench-steady bench-rollouts bench-engine bench-failover soak chaos install lock console screenshots
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ soak: install ## Constant churn, and whether anything grows: make soak MINUTES=3
 
 chaos: install ## Break everything at random, then check that nothing is lost or doubled: make chaos SEED=1 MINUTES=5
 	@cd tests && ../$(BIN)/python -m chaos --seed $(SEED) --minutes $(MINUTES) --fleet $(FLEET)
+
+screenshots: install console ## Take the pictures of the console that docs/guides/ shows.
+	@packaging/install-packages $(PYTHON) chromium
+	@PYTHONPATH=tests/browser $(BIN)/python tests/browser/screenshots.py
 
 console: install ## Build the web console, where the npm registry can be reached; else it says so.
 	@packaging/build-console $(PYTHON) $(VENV)

@@ -5,12 +5,22 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import PATIENCE_MS, Console, Open
+from browsing import PATIENCE_MS, Console, Open
 from playwright.sync_api import Page, Route, expect
 
 expect.set_options(timeout=PATIENCE_MS)
 
-PAGES = ("/", "/fleet", "/nodes", "/nodes/node-01", "/containers", "/containers/shown-01", "/create", "/events")
+PAGES = (
+    "/",
+    "/fleet",
+    "/nodes",
+    "/nodes/node-01",
+    "/containers",
+    "/containers/shown-01",
+    "/create",
+    "/deployments",
+    "/events",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -165,6 +175,21 @@ def test_the_keyboard_leads_everywhere(open_page: Open) -> None:
     page.get_by_role("combobox", name="Node, container or page").fill("shown")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="shown-01")).to_be_visible()
+
+
+def test_a_deployment_that_is_scaled_is_followed(open_page: Open, console: Console) -> None:
+    """What will happen is said before it is done; then each replica appears by itself."""
+    with console.api() as api:
+        body = {"name": "shop", "replicas": 1, "template": {"memory": "64MiB"}}
+        api.put("/deployments/shop", json=body).raise_for_status()
+    page = live(open_page("/deployments/shop"))
+
+    page.get_by_role("button", name="Scale").click()
+    page.get_by_label("Replicas").fill("3")
+    expect(page.get_by_text("2 containers more will be asked for.")).to_be_visible()
+    page.get_by_role("dialog").get_by_role("button", name="Scale").click()
+
+    expect(page.get_by_role("img", name="3 of 3 running")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

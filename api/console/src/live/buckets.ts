@@ -43,6 +43,11 @@ export class Buckets {
     return found;
   }
 
+  /** When the first of them begins; Infinity: nothing happened. */
+  get begin(): number {
+    return Math.min(...this.byTime.keys());
+  }
+
   /** Forget what is older than `since`. */
   drop(since: number): void {
     for (const at of this.byTime.keys()) if (at < since) this.byTime.delete(at);
@@ -70,6 +75,17 @@ export function levels(buckets: readonly Bucket[], now: ReadonlyMap<Tone, number
     for (const [tone, change] of bucket.change) level.set(tone, Math.max(0, (level.get(tone) ?? 0) - change));
   }
   return found.reverse();
+}
+
+/** Several buckets as one, `many` at a time. */
+export function coarser(buckets: readonly Bucket[], many: number): Bucket[] {
+  const found: Bucket[] = [];
+  for (const [place, one] of buckets.entries()) {
+    const last = place % many ? found.at(-1) : undefined;
+    if (last) Object.assign(last, { placed: last.placed + one.placed, failed: last.failed + one.failed });
+    else found.push({ ...one });
+  }
+  return found;
 }
 
 const empty = (at: number): Bucket => ({ at, placed: 0, failed: 0, change: new Map() });

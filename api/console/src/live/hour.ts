@@ -6,7 +6,7 @@ import { Buckets } from "./buckets";
 import { cluster, onEvent, ready } from "./live";
 
 export const SPAN_SECONDS = 3600;
-export const STEP_SECONDS = 60;
+export const STEP_SECONDS = 20;
 
 /** So many events of the past are read at most; where there were more, the picture begins later. */
 const MOST_PAGES = 40;

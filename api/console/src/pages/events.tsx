@@ -1,11 +1,9 @@
 /** Everything that happens, as it happens. */
-import { useComputed, useSignal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { get } from "../api/client";
-import type { Event, Page } from "../api/types";
+import type { Event } from "../api/types";
 import { clock, moment, plural } from "../format";
-import { cluster, link, recent } from "../live/live";
-import { useLoaded } from "../live/use_loaded";
+import { lately } from "../live/lately";
 import { ask, query } from "../router";
 import { SearchBox, fits } from "../ui/filters";
 import { Icon } from "../ui/icon";
@@ -13,28 +11,26 @@ import { Card, Facts, Head, Skeleton, State } from "../ui/parts";
 import { details, kindTone, kindWords } from "../words";
 
 const SHOWN = 250;
-const BEFORE = "15m";
 const FAMILIES = ["container", "node", "deployment", "problem"] as const;
 
 export function Events(): JSX.Element {
   const pausedAt = useSignal<number | null>(null);
-  const before = useLoaded(`before ${cluster.value}`, (stop) => latest(cluster.peek(), stop));
-  const all = useComputed(() => merged(before.value ?? [], recent.value));
+  const all = lately.value ?? [];
   const search = query.value.get("q") ?? "";
   const family = query.value.get("kind") ?? "";
   const quiet = query.value.get("progress") !== "1";
 
-  const seen = pausedAt.value === null ? all.value : all.value.filter((one) => one.seq <= (pausedAt.value ?? 0));
+  const seen = pausedAt.value === null ? all : all.filter((one) => one.seq <= (pausedAt.value ?? 0));
   const shown = seen.filter((one) => isIn(one, family) && !(quiet && one.kind.endsWith("progress"))
     && fits(search, [one.kind, one.subject.name, one.node, one.actor, one.trace_id, details(one)], {})).slice(-SHOWN).reverse();
-  const missed = all.value.length - seen.length;
+  const missed = all.length - seen.length;
   return (
     <>
       <Head
         title="Events"
         under={pausedAt.value === null ? "As they happen, the newest first." : `Paused: ${plural(missed, "newer event")} ${missed === 1 ? "waits" : "wait"}.`}
         actions={
-          <button class={`button ${pausedAt.value === null ? "" : "primary"}`} onClick={() => (pausedAt.value = pausedAt.value === null ? (all.value.at(-1)?.seq ?? 0) : null)}>
+          <button class={`button ${pausedAt.value === null ? "" : "primary"}`} onClick={() => (pausedAt.value = pausedAt.value === null ? (all.at(-1)?.seq ?? 0) : null)}>
             <Icon name={pausedAt.value === null ? "pause" : "play"} /> {pausedAt.value === null ? "Pause" : "Go on"}
           </button>
         }
@@ -47,7 +43,7 @@ export function Events(): JSX.Element {
           <label class="row small muted"><input type="checkbox" checked={!quiet} onChange={() => ask({ progress: quiet ? "1" : null })} /> progress too</label>
         </div>
       </SearchBox>
-      {!before.value && link.value !== "live" ? <Skeleton rows={10} height={1.75} /> : (
+      {!lately.value ? <Skeleton rows={10} height={1.75} /> : (
         <Card flush>
           {shown.length === 0 ? <State icon="events" title="Quiet">{search || family ? "Nothing like that happened lately." : "What happens appears here by itself."}</State> : (
             <div class="log" aria-live="off">{shown.map((one) => <Line key={one.seq} of={one} />)}</div>
@@ -92,18 +88,3 @@ function Subject({ of }: { of: Event }): JSX.Element {
 
 const isIn = (event: Event, family: string): boolean =>
   !family || (family === "problem" ? !/^(container|node|deployment|cluster|policy)\./.test(event.kind) || event.body["advice"] !== undefined : event.kind.startsWith(`${family}.`));
-
-/** The newest of the last minutes; where that is more than a page, of the last minute. */
-async function latest(name: string, stop: AbortSignal): Promise<Event[]> {
-  for (const since of [BEFORE, "1m", "5s"]) {
-    const page: Page<Event> = await get("/events", { cluster: name, since, limit: 1000 }, stop);
-    if (!page.next_cursor) return page.items;
-  }
-  return [];
-}
-
-function merged(before: readonly Event[], after: readonly Event[]): Event[] {
-  const first = after[0]?.seq ?? Infinity;
-  const seen = new Set(after.map((one) => one.seq));
-  return [...before.filter((one) => one.seq < first && !seen.has(one.seq)), ...after];
-}

@@ -2,7 +2,8 @@
 import type { JSX } from "preact";
 import { type Tone, TONE_ORDER, TONE_WORDS, kindTone, kindWords, toneOf } from "../words";
 import { bytes, clock, count, cpu, percent, plural, share, span } from "../format";
-import { containerList, current, nodeList, ready, recent } from "../live/live";
+import { lately } from "../live/lately";
+import { containerList, current, nodeList, ready } from "../live/live";
 import { status } from "../live/status";
 import { Icon } from "../ui/icon";
 import { Card, Head, Meter, Skeleton, State } from "../ui/parts";
@@ -17,7 +18,7 @@ export function Overview(): JSX.Element {
         <Counts />
         <Card class="w8" title="Containers" aside="the last hour"><StatusChart /></Card>
         <Attention />
-        <Card class="w8" title="Placements and failures" aside="each minute of the last hour"><ThroughputChart /></Card>
+        <Card class="w8" title="Placements and failures" aside="each minute"><ThroughputChart /></Card>
         <Capacity />
         <Latest />
         <Survival />
@@ -122,7 +123,7 @@ function Capacity(): JSX.Element {
 }
 
 function Latest(): JSX.Element {
-  const shown = recent.value.filter((one) => one.kind !== "container.progress").slice(-9).reverse();
+  const shown = (lately.value ?? []).filter((one) => one.kind !== "container.progress").slice(-9).reverse();
   return (
     <Card class="w8" title="Just now" aside={<a class="link" href="/events">All events</a>}>
       {shown.length === 0 ? <State icon="events" title="Quiet">What happens appears here by itself.</State> : (

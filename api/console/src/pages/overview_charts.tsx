@@ -1,12 +1,15 @@
 /** The last hour in two pictures. */
 import { computed, signal } from "@preact/signals";
 import type { JSX } from "preact";
-import { levels } from "../live/buckets";
+import { coarser, levels } from "../live/buckets";
 import { SPAN_SECONDS, STEP_SECONDS, hour } from "../live/hour";
 import { containerList } from "../live/live";
 import { Chart } from "../ui/chart";
 import { Skeleton } from "../ui/parts";
 import { TONE_ORDER, TONE_WORDS, type Tone, toneOf } from "../words";
+
+const MINUTE = 60;
+const LEAST_SECONDS = 300;
 
 /** The pictures move on with each event, and a new minute begins without one. */
 const minute = signal(0);
@@ -25,8 +28,10 @@ const picture = computed(() => {
   if (!known) return null;
   const until = Date.now() / 1000;
   known.buckets.drop(until - SPAN_SECONDS - STEP_SECONDS);
-  const buckets = known.buckets.between(until - SPAN_SECONDS, until);
-  return { at: buckets.map((one) => one.at), buckets, levels: levels(buckets, now) };
+  // A log that is younger than an hour is shown from its beginning.
+  const since = Math.max(until - SPAN_SECONDS, Math.min(known.buckets.begin, until - LEAST_SECONDS) - MINUTE);
+  const buckets = known.buckets.between(Math.floor(since / MINUTE) * MINUTE, until);
+  return { at: buckets.map((one) => one.at), levels: levels(buckets, now), minutes: coarser(buckets, MINUTE / STEP_SECONDS) };
 });
 
 export function StatusChart(): JSX.Element {
@@ -43,8 +48,8 @@ export function ThroughputChart(): JSX.Element {
   if (!shown) return <Skeleton rows={1} height={13.5} />;
   // No bar rather than one of no height.
   const series = [
-    { tone: "busy" as const, name: "placed", values: shown.buckets.map((one) => one.placed || null) },
-    { tone: "bad" as const, name: "failed", values: shown.buckets.map((one) => one.failed || null) },
+    { tone: "busy" as const, name: "placed", values: shown.minutes.map((one) => one.placed || null) },
+    { tone: "bad" as const, name: "failed", values: shown.minutes.map((one) => one.failed || null) },
   ];
-  return <Chart label="This minute" kind="bars" at={shown.at} series={series} />;
+  return <Chart label="This minute" kind="bars" at={shown.minutes.map((one) => one.at)} series={series} />;
 }
