@@ -27,9 +27,9 @@ def console() -> Iterator[Console]:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests."""
+    """One Chromium for all tests of a file; while it is there, an event loop runs that async tests would run into."""
     if not Path(CHROMIUM).exists():
         _left_out(f"there is no {CHROMIUM} here (`apt-get install chromium`)")
     with sync_playwright() as playwright:
@@ -44,7 +44,7 @@ def _left_out(why: str) -> None:
     pytest.skip(f"NOT TESTED, the console: {why}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def states(browser: Browser, console: Console) -> dict[str, StorageState]:
     """Who is logged in where: cookies of each user. Passwords may be tried so often only."""
     found = {}
