@@ -128,7 +128,7 @@ POLICIES: Mapping[str, Policy] = {
         _built_in(
             "balanced",
             "Cpu and memory of a node are used up together: none of one is stranded when the other is gone.",
-            {"balance": 1.0, "used-share": 0.5},
+            {"balance": 1.0, "used-share": 0.05, "few-containers": -0.1},
         ),
         _built_in(
             "least-loaded",

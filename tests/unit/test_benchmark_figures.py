@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import figures
+from benchmarks import figures, mixes, packing
 from benchmarks.arrivals import Arrived, Plan, Stream, open_loop
+from benchmarks.mixes import Mix
 from benchmarks.observe import Commits
 
 
@@ -58,3 +59,9 @@ def test_what_scripts_ask_for_is_kept_beside_the_results(tmp_path: Path, monkeyp
     path = figures.keep("c1m", {"cpu": "one"}, [], {"placements_per_s": 12.5})
 
     assert json.loads(path.read_text())["placements_per_s"] == 12.5
+
+
+@pytest.mark.parametrize(("mix", "machines"), [(mixes.google_like(1000, 1), 38), (mixes.azure_like(1000, 1), 36)])
+def test_balanced_packs_what_comes_nearly_as_well_as_if_it_were_known(mix: Mix, machines: int) -> None:
+    """One drawing of each likeness, on one or two machines more than the lower bound."""
+    assert packing.by_policy("balanced")(mix, machines, 1)
