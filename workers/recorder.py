@@ -17,16 +17,18 @@ from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.consume import Delivery, consume
 from pathfinder.controllers import bootstrapping, inventory, reports
+from pathfinder.controllers import health as judging
 from pathfinder.controllers.bootstrapping import Run
 from pathfinder.domain import commands, runs
 from pathfinder.domain.attempts import Attempt
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import MalformedMessage
+from pathfinder.domain.health import Seen
 from pathfinder.domain.instances import Fault
 from pathfinder.domain.lifecycle import Status
 from pathfinder.domain.messages import Command, Envelope, Kind, Report
 from pathfinder.failpoints import point
-from pathfinder.store import attempts, bootstraps, claims, containers, journal, nodes, standing
+from pathfinder.store import attempts, bootstraps, claims, containers, health, journal, nodes, standing
 from workers import dead_letters
 
 log = structlog.get_logger()
@@ -59,6 +61,8 @@ class Work:
     left: dict[UUID, Container] = field(default_factory=dict)
     #: Runs of bootstrappers that went on.
     runs: dict[UUID, Run] = field(default_factory=dict)
+    #: How containers are, as their nodes say: by node and container, the latest.
+    seen: dict[UUID, dict[UUID, Seen]] = field(default_factory=lambda: defaultdict(dict))
     #: How provisions ended, in order.
     outcomes: list[standing.Outcome] = field(default_factory=list)
 
@@ -70,6 +74,7 @@ class Work:
         await containers.save(tx, list(self.changed.values()))
         await attempts.keep(tx, self.attempts)
         await bootstraps.write(tx, self.runs)
+        await self._note_health(tx, before)
         ended = [
             before[id_]
             for id_, after in self.changed.items()
@@ -81,6 +86,15 @@ class Work:
         await claims.depart(tx, list(self.left.values()))
         await claims.give_back(tx, claims.total(freed))
         await journal.record(tx, self.facts, self.commands)
+
+    async def _note_health(self, tx: AsyncConnection, before: dict[UUID, Container]) -> None:
+        for node_id, seen in self.seen.items():
+            for change in await health.note(tx, node_id, [one for id_, one in seen.items() if id_ in before]):
+                current = self.changed.get(change.container_id, before[change.container_id])
+                self.facts += [
+                    journal.about(current, kind, f"node:{current.node}", body)
+                    for kind, body in judging.facts(change, seen[change.container_id].message)
+                ]
 
 
 async def _reports(process: Process, batch: Sequence[Delivery]) -> None:
@@ -118,6 +132,8 @@ async def record_reports(tx: AsyncConnection, envelopes: Sequence[Envelope]) -> 
         if report.kind == Report.BOOTSTRAP:
             _note_run(work, report, node, before.get(id_), known_runs.get(id_))
             continue
+        if report.kind == Report.HEALTH:
+            work.seen[node.id][id_] = Seen.read(report.body)
         verdict = reports.judge(work.changed.get(id_) or before.get(id_), report, node.id, now)
         if verdict.container is not None:
             work.changed[id_] = verdict.container
@@ -129,7 +145,7 @@ async def record_reports(tx: AsyncConnection, envelopes: Sequence[Envelope]) -> 
         if verdict.made:
             work.outcomes.append(standing.Outcome(node.id))
         if verdict.attempt is not None:
-            if verdict.attempt.fault == Fault.NODE:
+            if verdict.attempt.fault == Fault.NODE and report.kind == Report.PROVISION_FAILED:
                 work.outcomes.append(standing.Outcome(node.id, verdict.attempt))
             work.attempts.append(verdict.attempt)
             if verdict.left:
@@ -261,6 +277,8 @@ async def record_inventory(tx: AsyncConnection, envelope: Envelope, grace: timed
     ]
     known = before | await containers.lock(tx, {id_ for id_, _, _ in gone} - before.keys())
     await _finish_departures(tx, work, gone, known, {node.id: node.hostname})
+    seen = [Seen.read(item) for item in envelope.body.get("health", ())]  # nor do they look after any
+    work.seen[node_id] = {one.container_id: one for one in seen}
     await work.write(tx, before)
     if (images := envelope.body.get("images")) is not None:  # agents of before do not tell
         await nodes.note_images(tx, node_id, images)

@@ -102,7 +102,10 @@ SCHEDULER = Queue(
 RECORDER = Queue(
     "pathfinder.recorder",
     Exchange.REPORTS,
-    (Report.PROVISIONED, Report.PROVISION_FAILED, Report.DELETED, Report.PROGRESS, Report.BOOTSTRAP, Report.INVENTORY),
+    (
+        *(Report.PROVISIONED, Report.PROVISION_FAILED, Report.DELETED, Report.PROGRESS, Report.BOOTSTRAP),
+        *(Report.HEALTH, Report.UPDATED, Report.INVENTORY),
+    ),
     _quorum("pathfinder.recorder", **{"x-max-length": RECORDER_LENGTH, "x-overflow": "reject-publish"}),
 )
 HEARTBEATS = Queue(

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
-from pathfinder.controllers.marks import FAILED_ATTEMPTS, MISSING_TIMES
+from pathfinder.controllers.marks import FAILED_ATTEMPTS, MISSING_TIMES, RESTARTS
 from pathfinder.controllers.node_problems import of_node
 from pathfinder.controllers.situation import ClusterRef, Failing, Situation, Stuck, Waiting
 from pathfinder.domain.problems import Problem, ProblemKind, Severity
@@ -17,7 +17,11 @@ def _failing(now: Situation, open_keys: Collection[str]) -> Iterator[Problem]:
     for container in now.failing:
         problem = _crash_looping(container)
         was = problem.key in open_keys
-        if MISSING_TIMES.passed(container.missing, was) or FAILED_ATTEMPTS.passed(container.attempts, was):
+        if (
+            MISSING_TIMES.passed(container.missing, was)
+            or FAILED_ATTEMPTS.passed(container.attempts, was)
+            or RESTARTS.passed(container.restarts, was)
+        ):
             found[container.cluster].append(problem)
     for cluster, problems in found.items():
         # Those that were told of by themselves go on so.
@@ -40,6 +44,9 @@ def _failing(now: Situation, open_keys: Collection[str]) -> Iterator[Problem]:
 def _crash_looping(it: Failing) -> Problem:
     if it.missing:
         summary = f"Container {it.hostname} does not stay up: its instance stopped or vanished again and again."
+    elif it.restarts:
+        why = f": {it.message}" if it.message else "."
+        summary = f"Container {it.hostname} does not stay up: restarted {it.restarts} times in a row{why}"
     else:
         summary = f"Container {it.hostname} cannot be made: {it.message or 'each try failed'}"
     return Problem(

@@ -3,9 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
+from uuid import UUID
 
 from pathfinder.domain.checks import Check, RestartPolicy
 from pathfinder.domain.lifecycle import ContainerType, Health
+from pathfinder.domain.messages import Kind
 
 #: A container without checks that ran on for so long after a restart was helped by it.
 SETTLED_SECONDS = 60.0
@@ -68,3 +71,26 @@ def delay_seconds(policy: RestartPolicy, restarts: int) -> float:
     """How long to wait before the next restart."""
     # Beyond 2**30 times the least there is no difference any more, but there is to a float.
     return min(policy.delay_seconds * 2.0 ** min(restarts, 30), policy.most_delay_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A container whose health is another now, or that was `restarted`, `restarts` times in a row by now."""
+
+    container_id: UUID
+    was: Health
+    health: Health
+    restarted: bool
+    restarts: int
+
+
+def facts(change: Change, message: str | None) -> list[tuple[Kind, dict[str, Any]]]:
+    """What is recorded of a change. That nothing is known any more follows from what is recorded besides."""
+    found: list[tuple[Kind, dict[str, Any]]] = []
+    if change.restarted:
+        found.append((Kind.CONTAINER_RESTARTED, {"restarts": change.restarts}))
+    if change.health is not change.was and change.health is Health.HEALTHY:
+        found.append((Kind.CONTAINER_HEALTHY, {}))
+    if change.health is not change.was and change.health is Health.UNHEALTHY:
+        found.append((Kind.CONTAINER_UNHEALTHY, {"reason": message}))
+    return found

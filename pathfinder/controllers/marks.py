@@ -32,6 +32,8 @@ DEAD_LETTERS = Mark(1, 1)
 MISSING_TIMES = Mark(3, 2)
 #: The first failures are retried within seconds and mostly end there.
 FAILED_ATTEMPTS = Mark(3, 1)
+#: One that was restarted so often in a row is not helped by it.
+RESTARTS = Mark(3, 1)
 #: Above nine tenths there is hardly a node left to take what is on another.
 CLAIMED_SHARE = Mark(0.90, 0.85)
 #: What a standby may be behind: a promotion replays it first, or loses it.

@@ -17,9 +17,9 @@ from pathfinder.domain.messages import Command, Envelope, Kind, Report
 class Verdict:
     """What follows: the container as it is now (None: unchanged), a fact to record, a command to answer with.
 
-    `attempt` is the provision that failed. With `left`, something of it may still be on its node, and run: until the
-    node says that it is gone the placement's claim stands, and the container is not placed anew. `made`: a new instance
-    was made on the node.
+    `attempt` is the provision that failed, or the placement that did not stay well. With `left`, something of it may
+    still be on its node, and run: until the node says that it is gone the placement's claim stands, and the container
+    is not placed anew. `made`: a new instance was made on the node.
     """
 
     container: Container | None = None
@@ -49,6 +49,10 @@ def judge(container: Container | None, report: Envelope, node_id: UUID, now: dat
             return _progress(container, report, node_id)
         case Report.DELETED:
             return _deleted(container, report, node_id)
+        case Report.HEALTH if report.body.get("exhausted"):
+            return _exhausted(container, report, node_id)
+        case Report.UPDATED:
+            return _updated(container, report, node_id)
     return NOTHING
 
 
@@ -138,3 +142,42 @@ def _deleted(container: Container | None, report: Envelope, node_id: UUID) -> Ve
     if container.status != Status.SCHEDULE_DELETION:
         return NOTHING
     return Verdict(container.to(Status.DELETED, ipaddress=None, message=None), Kind.CONTAINER_DELETED)
+
+
+def _exhausted(container: Container | None, report: Envelope, node_id: UUID) -> Verdict:
+    """Restarts did not help a container there; it is placed anew, elsewhere if there is an elsewhere."""
+    if container is None or not is_placement(container, report, node_id) or container.stateful:
+        return NOTHING
+    if container.status not in RUNNING or Status.PENDING not in TRANSITIONS[container.status]:
+        return NOTHING
+    said = report.body.get("message") or "it did not stay up"
+    reason = f"{report.body.get('restarts')} restarts on {container.node} did not help: {said}"
+    changed = container.to(
+        Status.PENDING,
+        node_id=None,
+        node=None,
+        ipaddress=None,
+        message=f"{reason}. It is placed anew.",
+        decision_id=None,
+        waiting=False,
+        attempts=1,  # this one: its node is avoided
+        retry_at=None,
+    )
+    return Verdict(
+        changed,
+        Kind.CONTAINER_RESCHEDULED,
+        {"from": container.node, "why": reason},
+        Command.DELETE,
+        Attempt(container.id, container.generation, container.node or "", Fault.NODE, reason),
+        left=True,
+    )
+
+
+def _updated(container: Container | None, report: Envelope, node_id: UUID) -> Verdict:
+    if container is None or not is_placement(container, report, node_id) or container.status not in RUNNING:
+        return NOTHING
+    if (reason := report.body.get("reason")) is not None:
+        changed = replace(container, message=f"It was not updated: {reason}")
+        return Verdict(changed, Kind.CONTAINER_UPDATE_FAILED, {"reason": str(reason)})
+    well = container.status in (Status.PROVISIONED, Status.BOOTSTRAPPED)
+    return Verdict(replace(container, message=None) if well else None, Kind.CONTAINER_UPDATED)

@@ -51,7 +51,7 @@ class NodeSeen:
 @dataclass(frozen=True, slots=True)
 class Failing:
     """A container that does not stay up: how often its instance was gone lately, how many provisions in a row failed
-    of one that still does not run.
+    of one that still does not run, how often its node restarted it since it last stayed well.
     """
 
     id: UUID
@@ -60,6 +60,7 @@ class Failing:
     missing: int = 0
     attempts: int = 0
     message: str = ""
+    restarts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

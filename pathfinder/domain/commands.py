@@ -1,6 +1,7 @@
 """The commands a node is given."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pathfinder.domain.containers import Container
@@ -32,6 +33,11 @@ def delete(cluster_id: str, container_id: str, hostname: str, generation: int, t
         trace_id=trace_id,
         body={"hostname": hostname},
     )
+
+
+def update(container: Container, epoch: int) -> Envelope:
+    """Make the running instance what its container says now, as far as that needs no new one; an order as the body."""
+    return replace(provision(container, epoch), kind=Command.UPDATE)
 
 
 def bootstrap(

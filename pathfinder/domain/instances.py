@@ -51,6 +51,19 @@ class InstanceOrder:
     checks: tuple[dict[str, Any], ...] = ()
     restart: dict[str, Any] = field(default_factory=dict)
 
+    def instance(self, *, running: bool = False) -> "Instance":
+        """What is there once it was carried out."""
+        return Instance(
+            self.hostname,
+            running,
+            self.container_id,
+            self.generation,
+            self.cluster_id,
+            type=self.type,
+            checks=self.checks,
+            restart=self.restart,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:

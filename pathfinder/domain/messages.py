@@ -33,6 +33,7 @@ class Command(StrEnum):
     PROVISION = "provision"
     DELETE = "delete"
     BOOTSTRAP = "bootstrap"
+    UPDATE = "update"
     REJOIN = "rejoin"
 
 
@@ -44,6 +45,8 @@ class Report(StrEnum):
     DELETED = "deleted"
     PROGRESS = "progress"
     BOOTSTRAP = "bootstrap"
+    HEALTH = "health"
+    UPDATED = "updated"
     INVENTORY = "inventory"
     HEARTBEAT = "heartbeat"
 
@@ -66,6 +69,11 @@ class Kind(StrEnum):
     CONTAINER_BOOTSTRAPPED = "container.bootstrapped"
     CONTAINER_BOOTSTRAP_FAILED = "container.bootstrap_failed"
     CONTAINER_REBOOTSTRAPPED = "container.rebootstrapped"
+    CONTAINER_HEALTHY = "container.healthy"
+    CONTAINER_UNHEALTHY = "container.unhealthy"
+    CONTAINER_RESTARTED = "container.restarted"
+    CONTAINER_UPDATED = "container.updated"
+    CONTAINER_UPDATE_FAILED = "container.update_failed"
     CONTAINER_MISSING = "container.missing"
     CONTAINER_LOST = "container.lost"
     CONTAINER_TAKEOVER_ASKED = "container.takeover_asked"

@@ -41,7 +41,11 @@ class Container(BaseModel):
     image: str
     type: ContainerType
     status: Status
-    health: Health
+    health: Health = Field(description="What its checks say; UNKNOWN until they answered, or where it has none.")
+    health_message: str | None = Field(None, description="Why it is UNHEALTHY.")
+    health_at: datetime | None = Field(None, description="Since when its health is what it is.")
+    restarts: int = Field(0, description="Restarts by its node since it last stayed well.")
+    checks: list[dict[str, Any]] = Field(default_factory=list, description="As they were asked for.")
     node: str | None = Field(description="Hostname of its node, once placed.")
     simulated: bool = Field(description="True where its node is simulated.")
     ipaddress: str | None

@@ -12,9 +12,10 @@ import orjson
 import stamina
 
 from pathfinder.domain.bootstrapping import File
+from pathfinder.domain.checks import Check
 from pathfinder.domain.instances import ContainerUsage, ExecResult, Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
 from pathfinder.domain.lifecycle import ContainerType
-from pathfinder.runtime import lxd_exec
+from pathfinder.runtime import lxd_exec, probes
 from pathfinder.runtime.lxd_address import first_ipv4, is_running, wait_for_ipv4
 from pathfinder.runtime.lxd_api import Forgotten, Json, LxdApi
 from pathfinder.runtime.lxd_errors import Absent, Busy
@@ -159,6 +160,14 @@ class LxdRuntime:
     ) -> ExecResult:
         """Run a command in a running instance; see the port."""
         return await lxd_exec.execute(self._api, hostname, command, timeout_seconds, environment)
+
+    async def probe(self, hostname: str, address: str, check: Check) -> str | None:
+        """Why this check fails; see the port."""
+        if check.tcp is not None:
+            return await probes.tcp(address, check.tcp, check.timeout_seconds)
+        if check.http is not None:
+            return await probes.http(address, check.http, check.timeout_seconds)
+        return await probes.command(self, hostname, check)
 
     async def update(self, order: InstanceOrder) -> None:
         """Make the instance what `order` says, while it runs. Raises Refused, OperationFailed, RuntimeUnreachable."""

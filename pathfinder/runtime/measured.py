@@ -23,6 +23,7 @@ OPERATIONS = (
     "push",
     "execute",
     "update",
+    "probe",
 )
 
 Measurable = TypeVar("Measurable", bound=Runtime)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from pathfinder.domain.bootstrapping import File
+from pathfinder.domain.checks import Check
 from pathfinder.domain.errors import PathfinderError
 from pathfinder.domain.instances import (
     ContainerUsage,
@@ -134,6 +135,12 @@ class Runtime(Protocol):
 
         It is killed when it does not end in time, or whoever waits is gone; what it began lives on.
         Raises OperationFailed if the instance does not run, or if it did not end in time, RuntimeUnreachable.
+        """
+
+    async def probe(self, hostname: str, address: str, check: Check) -> str | None:
+        """Why this check of the running instance at `address` fails, in words; None if it is well.
+
+        Raises RuntimeUnreachable where that cannot be told.
         """
 
     async def update(self, order: InstanceOrder) -> None:

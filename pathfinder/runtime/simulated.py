@@ -16,8 +16,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pathfinder.domain.bootstrapping import File
+from pathfinder.domain.checks import Check
 from pathfinder.domain.instances import ContainerUsage, ExecResult, Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
 from pathfinder.domain.resources import Resources
+from pathfinder.runtime import probes
 from pathfinder.runtime.port import (
     ImageNotFound,
     ImageNotHere,
@@ -53,12 +55,13 @@ class Pace:
 class Faults:
     """What goes wrong, chosen by what the order asks for, so that a test or a demonstration can ask for it.
 
-    The first three are image aliases (without their remote); `unreachable_remote` is a remote's name.
+    The first four are image aliases (without their remote); `unreachable_remote` is a remote's name.
     """
 
     missing_image: str = "missing"
     broken_image: str = "broken"
     mute_image: str = "mute"
+    sick_image: str = "sick"
     unreachable_remote: str = "unreachable"
     profiles: tuple[str, ...] = ("default",)
 
@@ -93,6 +96,8 @@ class SimulatedRuntime:
         self._mute: set[str] = set()
         self._images: set[str] = set()
         self._files: dict[tuple[str, str], str] = {}
+        #: Why no check of these instances is well, by their hostnames; see also `Faults`.
+        self.sick: dict[str, str] = {}
         #: Set to make every call answer RuntimeUnreachable, as a dead daemon would.
         self.unreachable = False
 
@@ -153,7 +158,9 @@ class SimulatedRuntime:
             raise OperationFailed(f"Image {order.image!r} cannot be unpacked (it is the simulation's broken one).")
         if _alias(order) == self._faults.mute_image:
             self._mute.add(order.hostname)
-        self._keep(_made(order))
+        if _alias(order) == self._faults.sick_image:
+            self.sick[order.hostname] = "it is of the simulation's sick image"
+        self._keep(order.instance())
         for file in order.files:
             await self.push(order.hostname, file)
         self._images.add(order.image)
@@ -191,6 +198,7 @@ class SimulatedRuntime:
             return
         await self._take(self._pace.stop_seconds)
         self._mute.discard(hostname)
+        self.sick.pop(hostname, None)
         self._files = {key: content for key, content in self._files.items() if key[0] != hostname}
         if self._instances.pop(hostname, None) and self._journal:
             self._journal.removed(hostname)
@@ -220,10 +228,17 @@ class SimulatedRuntime:
         self._require_reachable()
         return ExecResult(int(told.get("exit", 0)), f"{shlex.join(command)} (simulated)\n")
 
+    async def probe(self, hostname: str, address: str, check: Check) -> str | None:
+        """As `sick` says of it; else commands are run, and all ports are well."""
+        self._require_reachable()
+        if (reason := self.sick.get(hostname)) is not None:
+            return reason
+        return await probes.command(self, hostname, check) if check.exec is not None else None
+
     async def update(self, order: InstanceOrder) -> None:
         """Keep what the order says."""
         found = self._require(order.hostname)
-        self._keep(replace(_made(order), running=found.running, address=found.address))
+        self._keep(replace(order.instance(running=found.running), address=found.address))
 
     async def close(self) -> None:
         """Close the journal."""
@@ -276,19 +291,6 @@ class SimulatedRuntime:
         for profile in order.profiles:
             if profile not in self._faults.profiles:
                 raise Refused(f"Profile {profile!r} is not on this node.")
-
-
-def _made(order: InstanceOrder) -> Instance:
-    return Instance(
-        order.hostname,
-        False,
-        order.container_id,
-        order.generation,
-        order.cluster_id,
-        type=order.type,
-        checks=order.checks,
-        restart=order.restart,
-    )
 
 
 def _alias(order: InstanceOrder) -> str:

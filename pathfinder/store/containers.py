@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pathfinder.domain.asking import MOST_PRIORITY
 from pathfinder.domain.containers import Container
 from pathfinder.domain.errors import AlreadyExists
-from pathfinder.domain.lifecycle import ContainerType, Status
+from pathfinder.domain.lifecycle import RUNNING, ContainerType, Status
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.store import bulk, claims
@@ -311,12 +311,18 @@ _SAVE: bulk.Columns = {
     "retry_at": "timestamptz",
     "bootstrapped": "text",
 }
+# What is known of its health is about a placement, while it runs.
+_IN = ", ".join(f"'{status}'" for status in sorted(RUNNING))
+_GOES_ON = f"(c.generation = s.generation AND s.status IN ({_IN}))"
 _UPDATE = text(f"""
     WITH changed AS (
     UPDATE containers AS c
     SET status = s.status, generation = s.generation, node_id = s.node_id, ipaddress = s.ipaddress,
         waiting = s.waiting, wakes = string_to_array(s.wakes, ' '), message = s.message,
         explanation = NULL, decision_id = s.decision_id,
+        health = CASE WHEN {_GOES_ON} THEN c.health ELSE 'UNKNOWN' END,
+        health_message = CASE WHEN {_GOES_ON} THEN c.health_message END,
+        health_at = CASE WHEN {_GOES_ON} OR c.health = 'UNKNOWN' THEN c.health_at ELSE now() END,
         bootstrapped = s.bootstrapped, attempts = s.attempts, retry_at = s.retry_at, takeover = s.takeover,
         gang = CASE WHEN s.status = 'PENDING' THEN c.gang END,
         decided_at = CASE WHEN s.decided THEN now() ELSE c.decided_at END,

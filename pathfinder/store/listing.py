@@ -63,7 +63,8 @@ class Selection:
 
 
 _CONTAINER = """
-    SELECT c.id, c.hostname, k.name AS cluster, c.image, c.type, c.status, c.health, n.hostname AS node,
+    SELECT c.id, c.hostname, k.name AS cluster, c.image, c.type, c.status, c.health, c.health_message,
+           c.health_at, c.restarts, n.hostname AS node,
            COALESCE(n.runtime = 'simulated', false) AS simulated, c.ipaddress, c.generation,
            c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.labels, c.spec, c.message, c.created_at, c.status_at,
            c.decided_at, c.attempts, c.retry_at, c.priority, c.policy
@@ -190,6 +191,10 @@ def _container(row: Any) -> views.Container:
         type=ContainerType(row.type),
         status=Status(row.status),
         health=Health(row.health),
+        health_message=row.health_message,
+        health_at=row.health_at,
+        restarts=row.restarts,
+        checks=row.spec.get("checks", []),
         node=row.node,
         simulated=row.simulated,
         # Of one that is LOST it only tells that it ran; nobody answers there.

@@ -77,7 +77,7 @@ _STUCK = text("""
                 AND e.at > now() - make_interval(secs => :seconds))
     GROUP BY n.id, k.id ORDER BY n.hostname
 """)
-# The partial indexes ix_containers_troubled and ix_events_missing make these two cheap.
+# The partial indexes ix_containers_troubled, ix_containers_restarted and ix_events_missing make these cheap.
 _FAILING = text("""
     WITH missing AS (
         SELECT subject_id AS id, count(*) AS times FROM events
@@ -86,11 +86,14 @@ _FAILING = text("""
     ), failed AS (
         SELECT id, attempts FROM containers
         WHERE (status = 'LOST' OR attempts > 0) AND status IN ('PENDING', 'SCHEDULED', 'PROVISION_ERROR')
+    ), restarted AS (
+        SELECT id FROM containers WHERE restarts > 0 AND status <> 'DELETED'
     )
-    SELECT c.id, c.hostname, c.message, k.id AS cluster_id, k.name AS cluster,
-           COALESCE(m.times, 0) AS missing, COALESCE(f.attempts, 0) AS attempts
-    FROM missing AS m FULL JOIN failed AS f ON f.id = m.id
-    JOIN containers AS c ON c.id = COALESCE(m.id, f.id) AND c.status <> 'DELETED'
+    SELECT c.id, c.hostname, COALESCE(c.health_message, c.message) AS message, k.id AS cluster_id, k.name AS cluster,
+           COALESCE(m.times, 0) AS missing, COALESCE(f.attempts, 0) AS attempts, c.restarts
+    FROM (SELECT id FROM missing UNION SELECT id FROM failed UNION SELECT id FROM restarted) AS i
+    JOIN containers AS c ON c.id = i.id AND c.status <> 'DELETED'
+    LEFT JOIN missing AS m ON m.id = i.id LEFT JOIN failed AS f ON f.id = i.id
     JOIN clusters AS k ON k.id = c.cluster_id ORDER BY c.id
 """)
 _UNPLACEABLE = text("""
@@ -215,7 +218,7 @@ def _node(row: Any) -> NodeSeen:
 
 
 def _failing(row: Any) -> Failing:
-    return Failing(row.id, row.hostname, _cluster(row), row.missing, row.attempts, row.message or "")
+    return Failing(row.id, row.hostname, _cluster(row), row.missing, row.attempts, row.message or "", row.restarts)
 
 
 def _waiting(row: Any) -> Waiting:

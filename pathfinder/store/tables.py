@@ -156,7 +156,7 @@ class Container(SQLModel, table=True):
     it is, or left it waiting. `gang` is the same for containers that are placed at once or not at all, until they are.
     A replica has a `deployment_id`, of a deployment that may be gone by now, and the `revision` whose template it is
     of. `bootstrapped` is the SHA-256 of the bootstrappers that were carried out last. `restarts` counts those by its
-    checks since it was last healthy.
+    node since it last stayed well.
     """
 
     __tablename__ = "containers"
@@ -233,6 +233,11 @@ class Container(SQLModel, table=True):
         Index("ix_containers_deleted", "status_at", postgresql_where=text("status = 'DELETED'")),
         Index("ix_containers_retry", "retry_at", postgresql_where=text("retry_at IS NOT NULL")),
         Index("ix_containers_troubled", "cluster_id", postgresql_where=text("status = 'LOST' OR attempts > 0")),
+        Index(
+            "ix_containers_restarted",
+            "cluster_id",
+            postgresql_where=text("restarts > 0 AND status <> 'DELETED'"),
+        ),
         Index("ix_containers_labels", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
     )
 

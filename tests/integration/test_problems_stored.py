@@ -112,7 +112,7 @@ async def test_a_node_that_is_down_is_a_problem_but_no_second_event(
 async def test_what_the_tables_tell_is_seen(fleet: Fleet, lead: Leadership, queues: Queues) -> None:
     """Each question to PostgreSQL, once."""
     await fleet.node("node-1", memory_bytes=1 << 30)
-    ids = await fleet.ask("lost", "waits", "loops", "fails", "other", "stuck")
+    ids = await fleet.ask("lost", "waits", "loops", "fails", "other", "stuck", "restarts")
     async with fleet.process.database.begin() as tx:
         for statement in (
             "UPDATE containers SET status = 'LOST' WHERE hostname = 'lost'",
@@ -135,6 +135,7 @@ async def test_what_the_tables_tell_is_seen(fleet: Fleet, lead: Leadership, queu
             "(gen_random_uuid(), 'recorder', 'one', 6, '3', '{}', now() - interval '9 min', now())",
             "UPDATE containers SET status = 'SCHEDULED', node_id = (SELECT id FROM nodes), "
             "status_at = now() - interval '11 min' WHERE hostname = 'stuck'",
+            "UPDATE containers SET restarts = 3, health_message = 'web: refused' WHERE hostname = 'restarts'",
             """UPDATE leases SET usage = '{"runtime_down": 1}'""",
         ):
             await tx.execute(text(statement))
@@ -161,6 +162,7 @@ async def test_what_the_tables_tell_is_seen(fleet: Fleet, lead: Leadership, queu
         "node.set_aside:node-1",
         "container.crash_looping:default/loops",
         "container.crash_looping:default/fails",
+        "container.crash_looping:default/restarts",
         "container.unplaceable:default",
         "container.lost:default",
         "capacity.low:default/memory",

@@ -46,9 +46,10 @@ class Node:
         busy: tuple[str, ...] = (),
         grace: timedelta = NO_GRACE,
         made: datetime | None = None,
+        **more: object,
     ) -> None:
         """Have a full list recorded, made now unless told otherwise."""
-        body = {"instances": list(instances), "busy": list(busy), "epoch": self.epoch}
+        body = {"instances": list(instances), "busy": list(busy), "epoch": self.epoch, **more}
         at = (made or datetime.now(UTC)).isoformat()
         envelope = Envelope(Report.INVENTORY, str(self.fleet.cluster_id), str(self.node_id), body=body, at=at)
         async with self.process.database.begin() as tx:

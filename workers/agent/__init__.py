@@ -77,6 +77,7 @@ async def _work(process: Process, runtime: Runtime, membership: Membership, leas
         sampling = group.create_task(pulse.sampler.run())
         await process.broker("agent").run(agent.serve, process.stopping)
         worklist.bootstraps.close()
+        worklist.checking.close()
         beating.cancel()
         sampling.cancel()
 
@@ -106,6 +107,7 @@ class _Agent:
         try:
             await self._pulse.beat()
             await self._worklist.bootstraps.connected(reporter)
+            self._worklist.checking.reporter = reporter
             async with asyncio.TaskGroup() as both:
                 listing = both.create_task(self._lister.run(reporter))
                 handle = partial(self._worklist.handle, reporter, self._rejoin)
@@ -114,7 +116,7 @@ class _Agent:
                 )
                 listing.cancel()
         finally:
-            self._pulse.reporter = self._worklist.bootstraps.reporter = None
+            self._pulse.reporter = self._worklist.bootstraps.reporter = self._worklist.checking.reporter = None
 
     async def _rejoin(self) -> None:
         """Register anew and send the full list: the control plane gave this node up, or has news for it."""

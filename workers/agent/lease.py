@@ -44,9 +44,12 @@ class Lease:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._right: Right | None = None
+        #: How often the right was renewed that had run out.
+        self.lapses = 0
 
     def renew(self, cluster_id: str, heard_at: float, lease_seconds: float) -> None:
         """The control plane heard at `heard_at`, or later, that this node lives."""
+        self.lapses += self.lapsed
         self._right = Right(cluster_id, heard_at + lease_seconds * FENCE_SHARE, boot_id())
         try:
             write(self._path, self._right)

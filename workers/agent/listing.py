@@ -43,10 +43,12 @@ class Lister:
 
     async def _list(self) -> dict[str, Any]:
         """The list, and the containers whose entries may be out of date because they were worked on meanwhile."""
-        epoch = self._membership.now.epoch
+        epoch, term = self._membership.now.epoch, self._worklist.term
         await self._worklist.keep_fences()
         with self._worklist.watching() as touched:
             instances = await self._worklist.runtime.instances(self._worklist.cluster_id)
+        checking = self._worklist.checking
+        await checking.sync(instances, touched, term)
         now = time.monotonic()
         keys = {(one.container_id or "", one.generation) for one in instances}
         for gone in self._first_seen.keys() - keys:
@@ -65,6 +67,8 @@ class Lister:
                 }
                 for one in instances
             ],
-            "busy": sorted(touched),
+            # Those that ended are started anew by this agent, in its time.
+            "busy": sorted(touched | checking.resting),
             "bootstraps": sorted(self._worklist.bootstraps.in_hand),
+            "health": checking.told(),
         }

@@ -35,14 +35,15 @@ class Reporter:
     async def _deliver(self, kind: Report, body: bytes) -> None:
         """Publish a report; while the recorder's queue is full, keep it and try again.
 
-        The work it tells of stays in hand meanwhile, so the node takes on no more. Progress is not worth that.
+        The work it tells of stays in hand meanwhile, so the node takes on no more. Progress is not worth that, and the
+        inventory tells of health.
         """
         attempt = 0
         while True:
             try:
                 return await self._publisher.publish(Exchange.REPORTS, kind, body)
             except QueueFull as full:
-                if kind == Report.PROGRESS:
+                if kind in (Report.PROGRESS, Report.HEALTH):
                     return None
                 log.warning("report waits", report=kind, reason=str(full))
                 await asyncio.sleep(backoff(attempt))

@@ -14,7 +14,7 @@ from pathfinder.controllers import provisioning
 from pathfinder.controllers.provisioning import Step
 from pathfinder.domain.bootstrapping import File
 from pathfinder.domain.errors import MalformedMessage
-from pathfinder.domain.instances import InstanceOrder, Stage
+from pathfinder.domain.instances import Instance, InstanceOrder, Stage
 from pathfinder.domain.lifecycle import ContainerType
 from pathfinder.domain.messages import Command, Envelope, Report
 from pathfinder.domain.resources import Resources
@@ -23,6 +23,7 @@ from pathfinder.runtime.port import InstanceExists, Runtime, RuntimeFailure
 from pathfinder.settings import Settings
 from workers.agent.admission import Membership
 from workers.agent.bootstrap import Bootstraps
+from workers.agent.checking import Checking, Term
 from workers.agent.fences import FenceNotKept, Fences
 from workers.agent.lease import Lease
 from workers.agent.progress import Progress
@@ -30,6 +31,9 @@ from workers.agent.reporting import Reporter
 from workers.agent.secrets import Secrets
 
 log = structlog.get_logger()
+
+#: How long a container that is UNHEALTHY has to stop by itself.
+STOP_SECONDS = 10.0
 
 
 class LeaseLost(RuntimeFailure):
@@ -61,9 +65,15 @@ class Worklist:
         self._deletions: set[asyncio.Event] = set()
         self._secrets = Secrets(settings, membership)
         self.bootstraps = Bootstraps(runtime, self._secrets.filled)
+        self.checking = Checking(runtime, self.restart, lambda: self.bootstraps.in_hand)
         self._fences = Fences(settings.state_dir / "fences.jsonl", self.cluster_id)
         #: Of deleted containers whose fence the disk did not take: their hostnames, by their ids.
         self._unfenced: dict[str, str] = {}
+
+    @property
+    def term(self) -> Term:
+        """What changes when this node may have been given up: what is known of its containers does not count then."""
+        return self._membership.now.epoch, self._lease.lapses
 
     @property
     def cluster_id(self) -> str:
@@ -124,16 +134,21 @@ class Worklist:
     async def _in_turn(self, reporter: Reporter, command: Envelope, hostname: str) -> None:
         async with self._turn(hostname, command.subject), self._slots:
             match command.kind:
-                case Command.PROVISION | Command.BOOTSTRAP if command.body.get("epoch") != self._membership.now.epoch:
+                case Command.PROVISION | Command.BOOTSTRAP | Command.UPDATE if not self._is_present(command):
                     log.info("command of an earlier epoch refused", hostname=hostname, generation=command.generation)
                 case Command.PROVISION:
                     await self._provision(reporter, command, read_order(command))
                 case Command.DELETE:
                     await self._delete(reporter, command, hostname)
+                case Command.UPDATE:
+                    await self._update(reporter, command, read_order(command))
                 case Command.BOOTSTRAP:
                     self.bootstraps.start(command)
                 case _:
                     raise MalformedMessage(f"{command.kind} is not a command")
+
+    def _is_present(self, command: Envelope) -> bool:
+        return command.body.get("epoch") == self._membership.now.epoch
 
     @asynccontextmanager
     async def _turn(self, hostname: str, container_id: str) -> AsyncIterator[None]:
@@ -190,6 +205,7 @@ class Worklist:
                 left=error.left,
             )
             return
+        self.checking.watch(order.instance(running=True), address, self.term, fresh=step != Step.KEEP)
         point("agent.provision.addressed")
         await reporter.about(command, Report.PROVISIONED, ipaddress=address)
         point("agent.provision.reported")
@@ -213,7 +229,9 @@ class Worklist:
                 if step == Step.REPLACE:
                     await self.runtime.remove(order.hostname)
                 if step in (Step.CREATE, Step.REPLACE):
-                    await self.runtime.create(order, progress)
+                    self.checking.forget(order.container_id)
+                    files = await self._secrets.filled(order.container_id, order.files)
+                    await self.runtime.create(replace(order, files=files), progress)
                     point("agent.provision.created")
                 if step != Step.KEEP:
                     progress(Stage.START, None)
@@ -228,12 +246,48 @@ class Worklist:
                     error.left = not await self._clean_up(order.hostname)
                 raise
 
-    def _require_lease(self, order: InstanceOrder) -> None:
+    async def _update(self, reporter: Reporter, command: Envelope, order: InstanceOrder) -> None:
+        """Make the instance what the order says. One of another placement is left alone: its own commands come."""
+        reason = None
+        try:
+            found = await self.runtime.instance(order.hostname)
+            if found is None or not _is_of(found, order.container_id, order.generation):
+                return
+            await self.runtime.update(order)
+            if found.running:
+                self.checking.watch(order.instance(running=True), found.address, self.term)
+                await self.checking.say(order.container_id)
+        except RuntimeFailure as error:
+            reason = str(error)
+            log.warning("update failed", hostname=order.hostname, reason=reason)
+        await reporter.about(command, Report.UPDATED, reason=reason)
+
+    async def restart(self, instance: Instance, term: Term) -> str | None:
+        """Start the instance anew, stopping it first if it was `running` when it was last looked at; its address then.
+
+        None where it is not ours to start any more: it is gone, or was given up, or this node may have been.
+        """
+        hostname = instance.hostname
+        async with self._turn(hostname, instance.container_id or ""), self._slots:
+            found = await self.runtime.instance(hostname)
+            fenced = instance.generation <= self._fences.of(hostname)
+            if fenced or found is None or not _is_of(found, instance.container_id, instance.generation):
+                return None
+            if term != self.term or not self._lease.stands:
+                return None
+            if instance.running:
+                await self.runtime.stop(hostname, STOP_SECONDS)
+            self._require_lease(instance)
+            await self.runtime.start(hostname)
+            await self._stop_unless_leased(instance)
+            return await self.runtime.address(hostname, self._address_seconds)
+
+    def _require_lease(self, order: InstanceOrder | Instance) -> None:
         """A process that stood still must not go on and start what is started elsewhere by now."""
         if not self._lease.stands:
             raise LeaseLost(f"This node is not heard; {order.hostname} is started once it is.")
 
-    async def _stop_unless_leased(self, order: InstanceOrder) -> None:
+    async def _stop_unless_leased(self, order: InstanceOrder | Instance) -> None:
         """A start that ended after the lease came too late for whoever stops what runs then."""
         try:
             self._require_lease(order)
@@ -267,6 +321,7 @@ class Worklist:
             point("agent.delete.found")
             if provisioning.deletes(found, self.cluster_id, command.generation):
                 self.bootstraps.cancel(command.subject)
+                self.checking.forget(command.subject)
                 await self.runtime.remove(hostname)
             # Removing it may have made the room its fence needs. Nobody hears that it is gone before that is kept.
             self._unfenced[command.subject] = hostname
@@ -279,6 +334,10 @@ class Worklist:
         point("agent.delete.removed")
         await reporter.about(command, Report.DELETED)
         point("agent.delete.reported")
+
+
+def _is_of(found: Instance, container_id: str | None, generation: int) -> bool:
+    return (found.container_id, found.generation) == (container_id, generation)
 
 
 def read_order(command: Envelope) -> InstanceOrder:

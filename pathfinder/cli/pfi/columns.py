@@ -7,6 +7,7 @@ from pathfinder.cli.pfi.terminal import Colour
 from pathfinder.cli.pfi.words import age, cpu, details, few, moment, node_name, pairs, quota, ratios, size
 from pathfinder.domain.deployment_views import Deployment, Revision
 from pathfinder.domain.identity import KnownSession, Secret, Token, User
+from pathfinder.domain.lifecycle import Health
 from pathfinder.domain.problems import ProblemKind, Severity
 from pathfinder.domain.resources import format_bytes, format_cpu
 from pathfinder.domain.rollouts import Phase
@@ -24,6 +25,9 @@ from pathfinder.domain.views import (
 
 _BAD = ("DOWN", "LOST", "FAILED")
 _GOOD = ("READY", "PROVISIONED", "BOOTSTRAPPED", "HEALTHY", "STABLE")
+
+
+_HEALTH_COLOURS = {Health.HEALTHY: Colour.GOOD, Health.UNHEALTHY: Colour.BAD, Health.UNKNOWN: Colour.FAINT}
 
 
 def status_colour(status: str) -> Colour | None:
@@ -90,6 +94,8 @@ CONTAINERS: Columns[Container] = (
 )
 CONTAINERS_WIDE: Columns[Container] = (
     *CONTAINERS,
+    Column("HEALTH", lambda it: it.health.value, lambda it: _HEALTH_COLOURS.get(it.health)),
+    Column("RESTARTS", lambda it: str(it.restarts)),
     Column("AGE", lambda it: age(it.created_at)),
     Column("TYPE", lambda it: it.type.value),
     Column("CPU", lambda it: cpu(it.resources.cpu_millicores)),

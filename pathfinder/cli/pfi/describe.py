@@ -17,6 +17,7 @@ from pathfinder.cli.pfi.table import MISSING, Table
 from pathfinder.cli.pfi.terminal import harmless, say
 from pathfinder.cli.pfi.verbs import group
 from pathfinder.client import Client, EventSelection, Selection
+from pathfinder.domain.checks import Check
 from pathfinder.domain.deployed import LABEL
 from pathfinder.domain.deployment_views import Deployment, Revision
 from pathfinder.domain.messages import RUNTIME_DOWN
@@ -135,7 +136,9 @@ def _of_container(it: Container) -> Fields:
         ("Message", it.message),
         ("Attempts", f"{it.failed_attempts} of {it.max_attempts} failed"),
         *((("Tried again", words.moment(it.retry_at)),) if it.retry_at else ()),
-        ("Health", it.health.value),
+        ("Health", _health(it)),
+        *((("Restarts", str(it.restarts)),) if it.restarts else ()),
+        *((f"Check {one.name}", words.check(one)) for one in map(Check.model_validate, it.checks)),
         ("Node", words.node_name(it.node, it.simulated)),
         ("Ipaddress", it.ipaddress),
         ("Image", it.image),
@@ -154,6 +157,11 @@ def _of_container(it: Container) -> Fields:
         ("Created at", f"{words.moment(it.created_at)}, {words.age(it.created_at)} ago"),
         ("Id", str(it.id)),
     )
+
+
+def _health(it: Container) -> str:
+    since = f", for {words.age(it.health_at)}" if it.health_at else ""
+    return f"{it.health}{since}{f': {it.health_message}' if it.health_message else ''}"
 
 
 def asked(it: Container) -> tuple[tuple[str, str], ...]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from pathfinder.domain.checks import Check
 from pathfinder.domain.instances import Stage
 from pathfinder.domain.problems import ProblemKind, event_of
 from pathfinder.domain.resources import format_bytes, format_cpu
@@ -90,6 +91,17 @@ def share(rule: Mapping[str, Any]) -> str:
     return f"{topology(rule, 'of')}, skew {rule['max_skew']}" + (f", shares {weights}" if weights else "")
 
 
+def check(it: Check) -> str:
+    """What a check asks, and how often: `http port 80 /health, every 10 s`."""
+    if it.http is not None:
+        asks = f"{it.http.scheme} port {it.http.port} {it.http.path}"
+    elif it.tcp is not None:
+        asks = f"tcp port {it.tcp.port}"
+    else:
+        asks = " ".join(it.exec.command) if it.exec else ""
+    return f"{asks}, every {it.interval_seconds:g} s"
+
+
 def ratios(overcommit: Mapping[str, float]) -> str | None:
     """How often resources may be promised: `cpu x2,memory x1.5`."""
     return ",".join(f"{name} x{ratio:g}" for name, ratio in sorted(overcommit.items())) or None
@@ -169,6 +181,9 @@ _DETAILS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "container.provision_failed": failure,
     **{kind: _text("reason") for one in ProblemKind if (kind := event_of(one))},
     "problem.resolved": _text("kind"),
+    "container.unhealthy": _text("reason"),
+    "container.restarted": _text("restarts", "times in a row: "),
+    "container.update_failed": _text("reason"),
     "webhook.given_up": _text("reason"),
     "node.set_aside": _text("reason"),
     "node.restored": lambda body: "",

@@ -77,6 +77,7 @@ def test_nothing_is_wrong_where_all_is_well() -> None:
         ({"stuck": (Stuck(NodeRef(ID, "node-1", HERE), 2, ("web",)),)}, "container.stuck:node-1", "critical"),
         ({"failing": (Failing(ID, "web", HERE, missing=3),)}, "container.crash_looping:default/web", "warning"),
         ({"failing": (Failing(ID, "web", HERE, attempts=3),)}, "container.crash_looping:default/web", "warning"),
+        ({"failing": (Failing(ID, "web", HERE, restarts=3),)}, "container.crash_looping:default/web", "warning"),
         ({"unplaceable": (Waiting(HERE, 9, ("web",)),)}, "container.unplaceable:default", "warning"),
         ({"lost": (Waiting(HERE, 1, ("web",)),)}, "container.lost:default", "critical"),
         ({"plugins": (PluginFailing(HERE, "filter x", "hung"),)}, "policy.plugin_failed:default/filter x", "warning"),
