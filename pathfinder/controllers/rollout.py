@@ -11,6 +11,7 @@ from itertools import count, islice
 from uuid import UUID
 
 from pathfinder.controllers import removal
+from pathfinder.domain import meta
 from pathfinder.domain.deployed import Deployment
 from pathfinder.domain.deployments import OnFailure, Strategy, StrategyType
 from pathfinder.domain.lifecycle import Health, Status
@@ -87,22 +88,27 @@ class _Look:
                 self.present[index] = replace(one, change=Change.NONE, revision=self.deployment.revision)
 
     def _shrink(self) -> None:
-        """Remove what is too many: those that do not serve first. Whoever is needed stays until another is ready."""
+        """Remove what is too many. Whoever is needed stays until another is ready."""
         excess = len(self.present) - self.deployment.replicas
         if excess <= 0:
             return
-        sick = [one for one in self.present if one.well_since is None]
-        going = removal.chosen([_removable(one) for one in sick], excess)
-        if len(going) < excess:
-            fit = {one.id: one for one in self.present if one.well_since is not None}
-            ready = sum(map(self._is_ready, fit.values()))
-            for one in removal.chosen([_removable(one) for one in fit.values()], excess - len(going)):
-                ready -= self._is_ready(fit[one.id])
-                if ready < self.deployment.min_available_replicas:
-                    break
-                going.append(one)
-        self._take(one.id for one in going)
-        self.delete.update({one.id: SHRUNK for one in going})
+        ready = sum(map(self._is_ready, self.present))
+        for one in self._dispensable(excess):
+            ready -= self._is_ready(one)
+            if one.well_since is not None and ready < self.deployment.min_available_replicas:
+                break
+            self.delete[one.id] = SHRUNK
+        self._take(self.delete)
+
+    def _dispensable(self, number: int) -> list[Replica]:
+        """So many replicas, in the order in which they go."""
+        if meta.counts(self.deployment.template):
+            return self.present[: -number - 1 : -1]
+        known = {one.id: one for one in self.present}
+        sick = [_removable(one) for one in self.present if one.well_since is None]
+        fit = [_removable(one) for one in self.present if one.well_since is not None]
+        going = removal.chosen(sick, number)
+        return [known[one.id] for one in going + removal.chosen(fit, number - len(going))]
 
     def _judge(self, whole: bool) -> None:
         """Whether the rollout is done, has got on, or has failed."""

@@ -106,6 +106,11 @@ def reads(template: Mapping[str, Any]) -> dict[str, list[Call]]:
     return found
 
 
+def counts(template: Mapping[str, Any]) -> bool:
+    """Whether a template counts the replicas from 1 on, so that no number may be missing among them."""
+    return any(text.startswith(f"{PREFIX}deployment_host_sequences") for _, text in _texts(template, ()))
+
+
 def check_own(name: str, found: Mapping[str, list[Call]]) -> None:
     """Raise Invalid where the deployment `name` reads its own addresses outside of its bootstrappers: whatever else
     changes takes a new container, which has another address, so that there would be no end.

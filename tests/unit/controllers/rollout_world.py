@@ -120,8 +120,9 @@ class World:
         elif event == "change":
             self.deployment = replace(self.deployment, revision=index % len(self.changes) + 1)
         elif event == "scale":
+            # With as many as shall serve at least, none may ever be touched: that is no end to be reached.
             least = self.deployment.min_available_replicas
-            self.deployment = replace(self.deployment, replicas=max(least, index % 7))
+            self.deployment = replace(self.deployment, replicas=max(least and least + 1, index % 7))
         elif self.replicas:
             self._befall(list(self.replicas.values())[index % len(self.replicas)], event)
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from rollout_world import World, deployment, settle
+from rollout_world import BEGINNING, World, deployment, settle
 
 from pathfinder.controllers import rollout
+from pathfinder.domain.deployed import Revision
 from pathfinder.domain.lifecycle import Health, Status
 from pathfinder.domain.rollouts import Change, Phase
 
@@ -241,6 +242,17 @@ def test_a_deployment_shrinks_by_those_that_do_not_serve_first() -> None:
 
     want(world, replicas=4)
     assert world.look().create == {2: 1, 4: 1}
+
+
+def test_a_deployment_that_counts_its_replicas_shrinks_from_the_end() -> None:
+    """Whatever else speaks for another: those that are left are told of numbers without a gap."""
+    template = {"environment": {"PEERS": "$pf-meta:deployment_host_sequences?host=web"}}
+    first = Revision(1, template, "", "test", BEGINNING)
+    world = settled(revisions={1: first})
+    world.become(numbered(world, 1), Status.BOOTSTRAPPED, Health.UNHEALTHY)
+    want(world, replicas=1)
+
+    assert world.look().delete == {numbered(world, one).id: rollout.SHRUNK for one in (2, 3)}
 
 
 def test_what_could_not_be_made_is_tried_anew_after_a_while() -> None:
