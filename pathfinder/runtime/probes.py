@@ -1,6 +1,7 @@
 """Asking a container whether it is well, over its network as a client of its would, or by a command in it."""
 
 import asyncio
+import os
 import ssl
 from contextlib import suppress
 
@@ -26,7 +27,8 @@ async def tcp(address: str, probe: TcpProbe, timeout_seconds: float) -> str | No
     except TimeoutError:
         return f"port {probe.port} did not answer within {timeout_seconds:g} s"
     except OSError as error:
-        return f"port {probe.port}: {error.strerror or error}"
+        # asyncio's own words say no more than that it failed.
+        return f"port {probe.port}: {os.strerror(error.errno) if error.errno else error}"
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()

@@ -184,3 +184,23 @@ async def test_a_node_that_moved_to_another_cluster_takes_its_provisions(tmp_pat
     ((kind, _),) = await carried_out(worklist(tmp_path, runtime, cluster=str(uuid4())), generation=1)
 
     assert kind == Report.PROVISIONED
+
+
+async def test_an_update_changes_what_runs_and_how_it_is_looked_after(tmp_path: Path) -> None:
+    """Twice is harmless; that of another placement, or of an earlier epoch, changes nothing and is not answered."""
+    works = worklist(tmp_path, SimulatedRuntime(pace=Pace(0, 0, 0, 0)))
+    await carried_out(works)
+    check = {"name": "web", "tcp": {"port": 80}}
+
+    for changes in ({"generation": 1}, {"epoch": 7}):
+        assert await carried_out(works, Command.UPDATE, checks=[check], **changes) == []
+    unchanged = await works.runtime.instance("web")
+    said = [await carried_out(works, Command.UPDATE, checks=[check]) for _ in range(2)]
+
+    found = await works.runtime.instance("web")
+    works.checking.close()
+    assert unchanged is not None
+    assert unchanged.checks == ()
+    assert said == [[(Report.UPDATED, {"reason": None})]] * 2
+    assert found is not None
+    assert (found.running, found.checks) == (True, (check,))
