@@ -23,7 +23,7 @@ SOCKET_PATH_LIMIT = 95
 #: Everything that is ever put into a home.
 ENTRIES = (
     *("agent", "leases", "lock", "logs", "nodes", "postgres", "postgres-standby", "rabbitmq"),
-    *("state.json", "state.json.new", "supervisor", "supervisor.sock"),
+    *("secret.keys", "state.json", "state.json.new", "supervisor", "supervisor.sock"),
 )
 
 

@@ -1,5 +1,6 @@
 """The machine's LXD: found where it runs, started where no init system does, set up where it is bare."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Collection, Mapping
@@ -55,7 +56,14 @@ def programs(environment: Mapping[str, str] | None = None) -> list[Program]:
         stop_signal="PWR",
         stop_seconds=60,
     )
-    return [Program("lxcfs", ("lxcfs", "-f", str(FILES)), priority=200), daemon] if shutil.which("lxcfs") else [daemon]
+    # One that was killed leaves a mount that nothing can be mounted over: without this it would never come back.
+    files = ("sh", "-c", f"umount -l {FILES} 2>/dev/null; exec lxcfs -f {FILES}")
+    return [Program("lxcfs", files, priority=200), daemon] if shutil.which("lxcfs") else [daemon]
+
+
+def has_files() -> bool:
+    """Whether an lxcfs serves its files: the mount of one that was killed is still there, and answers nothing."""
+    return os.path.ismount(FILES)
 
 
 def stop_lxd(supervisor: Supervisor) -> None:
@@ -95,10 +103,10 @@ def _start(home: Home, say: Callable[[str], None]) -> Path:
 def _supervise(home: Home) -> None:
     supervisor = Supervisor(home)
     supervisor.ensure()
-    wanted = [each for each in programs() if each.name != "lxcfs" or not FILES.is_mount()]
+    wanted = [each for each in programs() if each.name != "lxcfs" or not has_files()]
     supervisor.define(wanted)
     for program in wanted:
         supervisor.start(program.name)
         if program.name == "lxcfs":
-            supervisor.wait("lxcfs", FILES.is_mount, READY_SECONDS)
+            supervisor.wait("lxcfs", has_files, READY_SECONDS)
     supervisor.wait("lxd", lambda: is_trusted(SOCKET), READY_SECONDS)

@@ -122,13 +122,17 @@ async def test_a_file_that_is_none_of_keys_says_so(
 
 
 def test_a_pathfinder_on_this_machine_has_a_key_of_its_own(tmp_path: Path) -> None:
-    """Made once, for its owner alone."""
-    path = Home(tmp_path).secret_keys()
+    """Made once, for its owner alone, and removed with the rest."""
+    home = Home(tmp_path / "home")
+    home.create()
+    path = home.secret_keys()
     made = path.read_text()
 
     assert Fernet(made.strip())
     assert path.stat().st_mode & 0o077 == 0
-    assert Home(tmp_path).secret_keys().read_text() == made
+    assert Home(home.root).secret_keys().read_text() == made
+    home.remove()
+    assert not home.root.exists()
 
 
 async def test_only_the_node_that_has_a_container_is_told_its_secrets(

@@ -16,6 +16,7 @@ from pathfinder.embedded.control_plane import ControlPlane
 from pathfinder.embedded.lab import Lab
 from pathfinder.embedded.lab_network import LabNetwork
 from pathfinder.embedded.lab_node import lab_cgroup
+from pathfinder.embedded.lxd import FILES
 from pathfinder.embedded.lxd_client import connect, is_trusted
 from pathfinder.embedded.node_init import hierarchies
 from pathfinder.embedded.supervisor import wait_until
@@ -189,6 +190,17 @@ def test_a_role_that_is_killed_comes_back(lab: Lab) -> None:
     lab.kill_role("scheduler")
 
     wait_until("a new scheduler", lambda: lab.supervisor.pid("scheduler") not in (0, before), 15)
+
+
+def test_an_lxcfs_that_is_killed_comes_back(lab: Lab) -> None:
+    """What the dead one left mounted is let go: nothing could be mounted over it."""
+    first = _process_1(lab)
+    enter = ("nsenter", "-t", first, "-p", "-m")
+    before = next(each.pid for each in lab.status() if each.name == "node-01/lxcfs")
+    subprocess.run([*enter, "sh", "-c", f"kill -9 {before}"], check=True)
+
+    files = [*enter, "cat", f"{FILES}/proc/uptime"]
+    wait_until("its files", lambda: not subprocess.run(files, check=False, capture_output=True).returncode, 15)
 
 
 def test_two_labs_run_side_by_side_and_one_that_was_battered_leaves_nothing(lab: Lab) -> None:

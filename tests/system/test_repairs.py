@@ -36,7 +36,7 @@ async def test_an_instance_stopped_behind_pathfinders_back_is_started_with_its_d
 
     await harness.lxd(node, "PUT", "instances/halted/state", {"action": "stop", "force": True, "timeout": 30})
 
-    await harness.event(Kind.CONTAINER_PROVISIONED, made.id, count=2)
+    await harness.event(Kind.CONTAINER_RESTARTED, made.id)
     after = (await harness.instances(node))["halted"]
     assert after["status"] == "Running"
     assert after["created_at"] == before["created_at"]
