@@ -291,6 +291,8 @@ async def record_inventory(tx: AsyncConnection, envelope: Envelope, grace: timed
 def _repair_command(repair: inventory.Repair, cluster: str, known: dict[UUID, Container], epoch: int) -> Envelope:
     if repair.command == Command.PROVISION:
         return commands.provision(repair.container or known[UUID(repair.container_id)], epoch)
+    if repair.command == Command.UPDATE:
+        return commands.update(known[UUID(repair.container_id)], epoch)
     return commands.delete(cluster, repair.container_id, repair.hostname, repair.generation)
 
 

@@ -35,6 +35,8 @@ class Listed:
     running: bool
     address: str | None
     seen_seconds: float
+    #: That of its deployment whose order it was made or changed by; None from agents that do not tell.
+    revision: int | None = None
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> "Listed":
@@ -92,6 +94,8 @@ def compare(
         if str(container.id) not in busy:
             instance = there.get((str(container.id), container.generation))
             repair = _wanted(container, instance, made - container.status_at >= grace)
+            if repair is None and instance is not None:
+                repair = _update(container, instance, made - container.status_at >= grace)
             if repair is None and instance is not None and str(container.id) not in bootstrapped:
                 repair = _bootstrap(container, made - container.status_at >= grace)
             if repair is not None:
@@ -141,6 +145,13 @@ def _wanted(container: Container, instance: Listed | None, old: bool) -> Repair 
         changed = replace(container, ipaddress=instance.address)
         return _repair(container, None, changed, Kind.CONTAINER_PROVISIONED, ipaddress=instance.address)
     return None
+
+
+def _update(container: Container, instance: Listed, old: bool) -> Repair | None:
+    """A replica that is to be as another revision says by now, of which its node does not know."""
+    if container.deployment_id is None or instance.revision in (None, container.revision):
+        return None
+    return _repair(container, Command.UPDATE) if old and container.status in RUNNING else None
 
 
 def _bootstrap(container: Container, old: bool) -> Repair | None:

@@ -96,6 +96,7 @@ class Container:
             "config": self.spec["config"],
             "devices": self.spec["devices"],
             **{name: self.spec[name] for name in _LATER if name in self.spec},
+            **({"revision": self.revision} if self.deployment_id is not None else {}),
         }
 
     def to(self, status: Status, **changes: Any) -> "Container":

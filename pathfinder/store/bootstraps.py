@@ -16,7 +16,7 @@ from pathfinder.domain.containers import Container
 from pathfinder.domain.lifecycle import Status
 from pathfinder.domain.messages import Envelope, Kind
 from pathfinder.domain.runs import BootstrapStep, StepStatus
-from pathfinder.store import bulk, containers, journal
+from pathfinder.store import bulk, containers, journal, nodes
 
 #: How many runs of a container are kept.
 KEPT = 5
@@ -121,10 +121,8 @@ async def again(tx: AsyncConnection, chosen: Sequence[Container], actor: str) ->
     fresh = [replace(one, bootstrapped=None, message=None) for one in placed]
     await containers.save(tx, fresh)
     facts = [journal.about(one, Kind.CONTAINER_REBOOTSTRAPPED, actor) for one in fresh]
-    rows = await tx.execute(
-        text("SELECT id, epoch FROM nodes WHERE id = ANY(:ids)"), {"ids": [one.node_id for one in fresh]}
-    )
-    await journal.record(tx, facts, await begin(tx, fresh, {row.id: row.epoch for row in rows}))
+    epochs = await nodes.epochs(tx, {one.node_id for one in fresh})
+    await journal.record(tx, facts, await begin(tx, fresh, epochs))
 
 
 _FIELDS = ("name", "type", "status", "attempts", "exit_code", "output", "started_at", "ended_at")

@@ -37,6 +37,12 @@ async def snapshot(tx: AsyncConnection, cluster_id: UUID) -> list[NodeState]:
     return [state(row) for row in await tx.execute(SNAPSHOT, {"cluster_id": cluster_id})]
 
 
+async def epochs(tx: AsyncConnection, ids: Collection[UUID | None]) -> dict[UUID, int]:
+    """The epochs of these nodes."""
+    rows = await tx.execute(text("SELECT id, epoch FROM nodes WHERE id = ANY(:ids)"), {"ids": list(ids)})
+    return {row.id: row.epoch for row in rows}
+
+
 async def supply(tx: AsyncConnection, cluster_id: UUID) -> int:
     """The sum of the nodes' `supply`: it moves when room or other rules come."""
     result = await tx.execute(

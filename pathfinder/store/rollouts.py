@@ -5,6 +5,7 @@ locked. What made it due is forgotten in the same transaction, before the replic
 makes another look due.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,18 +18,18 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pathfinder.controllers import renewal, rollout
-from pathfinder.domain import meta
+from pathfinder.controllers import bootstrapping, renewal, rollout
+from pathfinder.domain import commands, meta
 from pathfinder.domain.containers import Container
 from pathfinder.domain.deployed import Deployment, replica_spec
 from pathfinder.domain.errors import AlreadyExists, Conflict, Invalid, PathfinderError
 from pathfinder.domain.lifecycle import RUNNING, Health, Status
-from pathfinder.domain.messages import Kind
+from pathfinder.domain.messages import Envelope, Kind
 from pathfinder.domain.meta import Facts
 from pathfinder.domain.rollouts import Change, Phase, Plan, Replica, Rollout
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.scheduling.policy import BUILT_IN, Rules
-from pathfinder.store import admission, bootstraps, clusters, containers, deployments, journal, requests
+from pathfinder.store import admission, bootstraps, clusters, containers, deployments, journal, nodes, requests
 from pathfinder.store.clusters import Cluster
 from pathfinder.store.requests import Asker
 
@@ -125,9 +126,7 @@ class _Sight:
         former = self.deployment.revisions.get(container.revision)
         kept = former is not None and former.template.get("image") is None
         image = spec.image or (container.image if kept else self.cluster.default_image)
-        takes = renewal.change(container, spec, image)
-        # Nodes cannot be told of these yet.
-        return Change.REBUILD if takes is Change.LIVE else takes
+        return renewal.change(container, spec, image)
 
     async def carry_out(self, plan: Plan, seen: Mapping[UUID, Replica]) -> None:
         """Change the store as planned, but for those that are not what they were when it was decided."""
@@ -151,13 +150,19 @@ class _Sight:
     async def _change_in_place(self, chosen: Sequence[Container], changes: Mapping[UUID, Change]) -> None:
         if not chosen:
             return
-        facts, again = await self._facts(), []
+        facts, again, told = await self._facts(), [], defaultdict[str, list[Envelope]](list)
+        epochs = await nodes.epochs(self.tx, {one.node_id for one in chosen})
         for one in chosen:
             wanted = self.deployment.revision
             spec = replica_spec(self.deployment, wanted, _number(self.deployment, one), facts)
             after = await containers.rewrite(self.tx, one, spec, wanted)
-            if changes[one.id] is Change.REBOOTSTRAP and one.status in RUNNING:
+            if one.status not in RUNNING or one.node is None or one.node_id is None:
+                continue
+            if changes[one.id] is Change.LIVE:
+                told[one.node].append(commands.update(after, epochs[one.node_id]))
+            if bootstrapping.wanted(after) and bootstrapping.wanted(after) != bootstrapping.wanted(one):
                 again.append(after)
+        await journal.record(self.tx, [], told)
         await bootstraps.again(self.tx, again, self.asker.actor)
 
     async def _make(self, numbers: Mapping[int, int]) -> None:

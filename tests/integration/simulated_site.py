@@ -79,11 +79,14 @@ class Site:
             worklist = Worklist(machine, membership, heard(directory), process.settings)
 
             async def serve(connection: AbstractConnection) -> None:
-                reporter = Reporter(await Publisher.open(connection), membership)
+                reporter = worklist.checking.reporter = Reporter(await Publisher.open(connection), membership)
                 handler = partial(worklist.handle, reporter, asyncio.Event().wait)
                 await consume_each(connection, topology.node_queue(hostname), handler, process.stopping, prefetch=8)
 
-            await process.broker("agent").run(serve, process.stopping)
+            try:
+                await process.broker("agent").run(serve, process.stopping)
+            finally:
+                worklist.checking.close()
 
         await self.start(agent)
         return machine

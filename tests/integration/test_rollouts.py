@@ -220,6 +220,20 @@ async def test_labels_change_without_a_new_container(service: Service) -> None:
     assert await service.fleet.rows("SELECT DISTINCT labels ->> 'tier' FROM containers") == [("front",)]
 
 
+async def test_limits_and_checks_change_while_replicas_run(service: Service) -> None:
+    """The nodes are told, and have the instances as the new revision says; none is made anew."""
+    await service.apply()
+    await service.becomes(1)
+    before = await service.fleet.rows("SELECT id, generation FROM containers ORDER BY id")
+
+    check = {"tcp": {"port": 80}, "interval_seconds": 0.2, "timeout_seconds": 0.1}
+    await service.apply(template={"memory": "64MiB", "limits": {"memory": "96MiB"}, "checks": [check]})
+    await service.becomes(2)
+    await service.site.happens("container.updated", 3)
+
+    assert await service.fleet.rows("SELECT id, generation FROM containers ORDER BY id") == before
+
+
 async def test_a_deployment_that_cannot_be_looked_at_keeps_nobody_from_the_others(service: Service) -> None:
     """It stays due, and is put off."""
     await service.apply(name="odd", replicas=0)

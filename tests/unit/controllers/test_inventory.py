@@ -126,6 +126,21 @@ def test_an_instance_that_nobody_wants_is_deleted(wanted: list[Container]) -> No
     assert repair == Repair(str(ID), "web", 3, Command.DELETE)
 
 
+@pytest.mark.parametrize(
+    ("revision", "repairs"), [(2, [Repair(str(ID), "web", 3, Command.UPDATE, body={})]), (3, []), (None, [])]
+)
+def test_an_instance_that_is_as_an_earlier_revision_says_is_told_again(
+    revision: int | None, repairs: list[Repair]
+) -> None:
+    """The command that changes it while it runs was lost; agents of before tell no revision."""
+    replica = container(Status.PROVISIONED, deployment_id=UUID(int=5), revision=3)
+
+    assert [
+        replace(one, container=None) for one in compare([replica], [listed(revision=revision)], [], NOW, GRACE)
+    ] == repairs
+    assert compare([container(Status.PROVISIONED)], [listed(revision=revision)], [], NOW, GRACE) == []
+
+
 @pytest.mark.parametrize("status", [Status.SCHEDULED, Status.SCHEDULE_DELETION])
 def test_young_differences_are_left_alone(status: Status) -> None:
     """A command or report is under way."""
