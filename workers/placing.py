@@ -37,8 +37,8 @@ class Outcome:
     """What one transaction did. `last` and `full` are of the page that it took; `conflicts` is how many of it are still
     to be decided, `claims_lost` how often one was to be decided again. `supply` is the fleet's before anything was
     looked at; `crowded` are the policies of those for which others may have to go.
-    `failed` are the nodes where containers failed before. Once it is `holding` nodes, it must not wait for others.
-    `faults` are those of plugins that were left out.
+    `held` are left for a later look, for they must not overtake. `failed` are the nodes where containers failed before.
+    Once it is `holding` nodes, it must not wait for others. `faults` are those of plugins that were left out.
     """
 
     taken: int = 0
@@ -49,6 +49,7 @@ class Outcome:
     holding: bool = False
     supply: int | None = None
     unplaceable: int = 0
+    held: int = 0
     crowded: set[Policy] = field(default_factory=set)
     failed: dict[UUID, tuple[str, ...]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
@@ -87,17 +88,22 @@ async def place_batch(
     scorers of `rules`.
     """
     outcome = Outcome()
+    page = await containers.take_pending(tx, cluster_id, news=news, after=after, limit=limit)
+    # Read after the page: whoever may be placed by now because room came is told from this.
     if (found := await clusters.standing(tx, cluster_id)) is None:
         return outcome
     usual, outcome.supply = found
     if outcome.supply != known.offered:
         # The hint of that room is still on its way: whoever is new must not take it before those who wait.
         news, known.offered = SUPPLY.union(news), outcome.supply
-    page = await containers.take_pending(tx, cluster_id, news=news, after=after, limit=limit)
-    pending, outcome.last, outcome.full = page.containers, page.last, page.full
+        page = await containers.take_pending(tx, cluster_id, news=news, after=after, limit=limit)
+    outcome.last, outcome.full = page.last, page.full
+    pending = await _in_turn(tx, cluster_id, page.containers, news, after)
+    outcome.taken, outcome.held = len(pending), len(page.containers) - len(pending)
+    if outcome.held:
+        known.offered = None  # so that those who wait for room are among them again
     if not pending:
         return outcome
-    outcome.taken = len(pending)
     outcome.failed = await attempts.failed_nodes(tx, pending)
     await known.company.hold(tx, cluster_id, pending)
     groups = by_policy(pending, lambda it: it.policy or usual, lambda it: it.priority, lambda it: it.gang)
@@ -113,6 +119,18 @@ async def place_batch(
     await journal.record(tx, outcome.facts, outcome.commands)
     point("scheduler.written")
     return outcome
+
+
+async def _in_turn(
+    tx: AsyncConnection, cluster_id: UUID, page: list[Container], news: Collection[str], after: Container | None
+) -> list[Container]:
+    """Without those that ran before and would overtake somebody more urgent whom another scheduler has in hand: it may
+    be for that one that they had to go.
+    """
+    if not any(one.generation for one in page):
+        return page
+    urgent = await containers.in_other_hands(tx, cluster_id, page, news=news, after=after)
+    return page if urgent is None else [one for one in page if not one.generation or one.priority >= urgent]
 
 
 async def _decide(

@@ -66,8 +66,11 @@ async def make_room(process: Process, company: Tallies, cluster_id: UUID, policy
 
 
 async def _look(process: Process, company: Tallies, cluster_id: UUID, policy: Policy) -> _Seen | None:
-    """Who waits and who might go; None where nobody does."""
-    async with process.database.begin() as tx:
+    """Who waits and who might go; None where nobody does.
+
+    As of one moment: room that was on its way out in one statement and free in the next would be counted by neither.
+    """
+    async with process.database.snapshot() as tx:
         waiting = await containers.waiting(tx, cluster_id, policy.name, MOST_WAITING)
         if not waiting:
             return None

@@ -145,6 +145,8 @@ async def _look_through(
         left.crowded |= outcome.crowded
         if outcome.unplaceable:
             supplies.add(outcome.supply)
+        if outcome.held:
+            supplies.add(None)
         if not outcome.conflicts:
             after, full = outcome.last, outcome.full
     left.waiting |= bool(supplies)

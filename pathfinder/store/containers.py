@@ -146,17 +146,23 @@ _OF_NODE = text(f"{_STATE} WHERE c.node_id = :node_id AND c.status <> 'DELETED' 
 _FOR_ITS_GANG = """(c.gang IS NULL OR c.id = (
           SELECT g.id FROM containers AS g WHERE g.gang = c.gang AND g.status = 'PENDING' ORDER BY g.id LIMIT 1
       ))"""
-_NEXT = f"""
-    {_STATE} WHERE c.cluster_id = :cluster_id AND c.status = 'PENDING' AND {{}}
+_TO_PLACE = f"""
+    c.cluster_id = :cluster_id AND c.status = 'PENDING' AND {{}}
       AND (-c.priority, c.id) > (CAST(:urgency AS bigint), CAST(:after AS uuid))
       AND (c.retry_at IS NULL OR c.retry_at <= now()) AND NOT {claims.RUNS_STILL}
       AND {_FOR_ITS_GANG}
-    ORDER BY -c.priority, c.id LIMIT :limit FOR UPDATE OF c SKIP LOCKED
 """
+_NEXT = f"""
+    {_STATE} WHERE {_TO_PLACE} ORDER BY -c.priority, c.id LIMIT :limit FOR UPDATE OF c SKIP LOCKED
+"""
+_OTHERS = f"""
+    SELECT max(c.priority) FROM containers AS c WHERE {_TO_PLACE}
+      AND -c.priority < -CAST(:least AS bigint) AND c.id <> ALL(:ids)
+"""  # noqa: S608 - the text is put together from the constants above
 # However many wait, the new ones are found without looking at those.
-_FRESH, _WOKEN = (
-    text(_NEXT.format(which)) for which in ("NOT c.waiting", "(NOT c.waiting OR c.wakes && CAST(:news AS text[]))")
-)
+_WHICH = ("NOT c.waiting", "(NOT c.waiting OR c.wakes && CAST(:news AS text[]))")
+_FRESH, _WOKEN = (text(_NEXT.format(which)) for which in _WHICH)
+_OTHERS_FRESH, _OTHERS_WOKEN = (text(_OTHERS.format(which)) for which in _WHICH)
 
 _WAITING = text(f"""
     {_STATE} JOIN clusters AS k ON k.id = c.cluster_id
@@ -216,10 +222,8 @@ async def take_pending(
     `news` may have changed that. Those that are to be tried again later, or may still run somewhere, are left alone.
     Gangs come whole, before the rest.
     """
-    urgency, id_ = (-MOST_PRIORITY - 1, _BEGINNING) if after is None else (-after.priority, after.id)
-    given = {"cluster_id": cluster_id, "urgency": urgency, "after": id_, "limit": limit}
-    statement, given = (_WOKEN, {**given, "news": list(news)}) if news else (_FRESH, given)
-    page = [_container(row) for row in await tx.execute(statement, given)]
+    given = {**_line(cluster_id, news, after), "limit": limit}
+    page = [_container(row) for row in await tx.execute(_WOKEN if news else _FRESH, given)]
     last, full = page[-1] if page else None, len(page) == limit
     gangs = {one.gang for one in page if one.gang is not None}
     if not gangs:
@@ -230,6 +234,22 @@ async def take_pending(
     whole = {gang for gang in gangs if taken[gang] == sizes.get(gang)}
     found = [one for one in members if one.gang in whole] + [one for one in page if one.gang is None]
     return Page(found, last, full)
+
+
+async def in_other_hands(
+    tx: AsyncConnection, cluster_id: UUID, page: Sequence[Container], *, news: Collection[str], after: Container | None
+) -> int | None:
+    """The highest priority among those that stand in line before some of the page that `take_pending` gave, and were
+    not in it: another transaction has them. None if there are none.
+    """
+    given = {"least": min(one.priority for one in page), "ids": [one.id for one in page]}
+    statement = _OTHERS_WOKEN if news else _OTHERS_FRESH
+    return (await tx.execute(statement, {**_line(cluster_id, news, after), **given})).scalar()
+
+
+def _line(cluster_id: UUID, news: Collection[str], after: Container | None) -> dict[str, Any]:
+    urgency, id_ = (-MOST_PRIORITY - 1, _BEGINNING) if after is None else (-after.priority, after.id)
+    return {"cluster_id": cluster_id, "urgency": urgency, "after": id_, **({"news": list(news)} if news else {})}
 
 
 async def waiting(tx: AsyncConnection, cluster_id: UUID, policy: str, limit: int) -> list[Container]:

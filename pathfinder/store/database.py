@@ -83,12 +83,20 @@ class Database:
         event.listen(self.engine.sync_engine, "checkout", _check_if_idle)
         event.listen(self.engine.sync_engine, "connect", lambda *_: telemetry.DATABASE_CONNECTS.inc())
         self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._frozen = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """One transaction: committed at the end, rolled back if anything is raised."""
         with translated():
             async with self.engine.begin() as tx:
+                yield tx
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction for reading that sees everything as it was at its first statement."""
+        with translated():
+            async with self._frozen.begin() as tx:
                 yield tx
 
     @asynccontextmanager

@@ -1,9 +1,11 @@
 """Room for urgent containers, where the policy lets others give way: least harm, nothing lost, and nobody steals it."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from simulated_site import Site
+from sqlalchemy import text
 from test_company import ASKER, where
 from workbench import Fleet, MakeProcess, eventually
 
@@ -13,20 +15,22 @@ from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.messages import REQUESTS, Command, Exchange, Kind, decode
 from pathfinder.domain.policies import Preemption
 from pathfinder.domain.specs import ContainerSpec
-from pathfinder.scheduling.policy import POLICIES
-from pathfinder.scheduling.preempt import Eviction, preempt
+from pathfinder.scheduling.policy import POLICIES, compiled
+from pathfinder.scheduling.preempt import Eviction, Leaving, preempt
 from pathfinder.store import claims, clusters, outbox, policies, preemption, requests
 from pathfinder.store.preemption import Going
+from pathfinder.store.tallies import Tallies
 from workers import preempting
 from workers.scheduler import ANYTHING, place_pending
+
+URGENT = POLICIES["spread"].document().model_copy(update={"name": "urgent", "preemption": Preemption(enabled=True)})
 
 
 @pytest.fixture(autouse=True)
 async def _preempting(process: Process) -> None:
     """The policy `urgent`, which preempts; those there are do not."""
-    urgent = POLICIES["spread"].document().model_copy(update={"name": "urgent", "preemption": Preemption(enabled=True)})
     async with process.database.begin() as tx:
-        await policies.apply(tx, urgent, "test", "trace")
+        await policies.apply(tx, URGENT, "test", "trace")
 
 
 async def full(fleet: Fleet, process: Process, **wishes: object) -> None:
@@ -241,6 +245,44 @@ async def test_two_schedulers_evict_no_more_than_one_would(
     assert {statuses["high-1"], statuses["high-2"]} == {"SCHEDULED"}
     assert (await fleet.kinds()).count(Kind.CONTAINER_PREEMPTED) == 2
     await fleet.assert_claims_add_up()
+
+
+async def test_a_victim_does_not_overtake_who_it_went_for(fleet: Fleet, process: Process) -> None:
+    """Another scheduler has that one in hand when the room is free: this one leaves the victim for a later look."""
+    await full(fleet, process)
+    await fleet.ask("high", cpu=2, priority=10, policy="urgent")
+    await place_pending(process, fleet.cluster_id)
+    await depart(fleet, process)
+
+    async with process.database.begin() as tx:
+        await tx.execute(text("SELECT FROM containers WHERE hostname = 'high' FOR UPDATE"))
+        left = await place_pending(process, fleet.cluster_id)
+        assert left.unsure
+    await place_pending(process, fleet.cluster_id)
+
+    statuses = await fleet.statuses()
+    assert statuses.pop("high") == "SCHEDULED"
+    assert "PENDING" in statuses.values()
+    assert (await fleet.kinds()).count(Kind.CONTAINER_PREEMPTED) == 1
+
+
+async def test_room_that_comes_free_while_one_looks_is_counted(
+    fleet: Fleet, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on its way out, or free: were it neither for a moment, another one would go for nothing."""
+    await full(fleet, process)
+    await fleet.ask("high", cpu=2, priority=10, policy="urgent")
+    await place_pending(process, fleet.cluster_id)
+    leaving = preemption.leaving
+
+    async def late(*given: Any) -> list[Leaving]:
+        await depart(fleet, process)
+        return await leaving(*given)
+
+    monkeypatch.setattr(preemption, "leaving", late)
+    await preempting.make_room(process, Tallies(), fleet.cluster_id, compiled(URGENT))
+
+    assert (await fleet.kinds()).count(Kind.CONTAINER_PREEMPTED) == 1
 
 
 async def test_a_scheduler_that_thinks_for_too_long_evicts_nobody(
