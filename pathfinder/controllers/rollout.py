@@ -89,21 +89,23 @@ class _Look:
 
     def _shrink(self) -> None:
         """Remove what is too many. Whoever is needed stays until another is ready."""
-        excess = len(self.present) - self.deployment.replicas
-        if excess <= 0:
-            return
         ready = sum(map(self._is_ready, self.present))
-        for one in self._dispensable(excess):
+        for one in self._dispensable():
             ready -= self._is_ready(one)
             if one.well_since is not None and ready < self.deployment.min_available_replicas:
                 break
             self.delete[one.id] = SHRUNK
         self._take(self.delete)
 
-    def _dispensable(self, number: int) -> list[Replica]:
-        """So many replicas, in the order in which they go."""
-        if meta.counts(self.deployment.template):
-            return self.present[: -number - 1 : -1]
+    def _dispensable(self) -> list[Replica]:
+        """Those that are too many, in the order in which they go. Where they are counted, a number that is too high is
+        too many also while a lower one is away.
+        """
+        if self._counts:
+            return [one for one in reversed(self.present) if one.number > self.deployment.replicas]
+        number = len(self.present) - self.deployment.replicas
+        if number <= 0:
+            return []
         known = {one.id: one for one in self.present}
         sick = [_removable(one) for one in self.present if one.well_since is None]
         fit = [_removable(one) for one in self.present if one.well_since is not None]
@@ -191,7 +193,9 @@ class _Look:
 
     def _missing(self) -> dict[int, int]:
         """The numbers to be made now, with their revisions. A number that is still leaving is waited for."""
-        lacking = self.deployment.replicas - len(self.present)
+        # Where they are counted, those of too high a number that are needed still take the place of none.
+        most = self.deployment.replicas
+        lacking = most - sum(one.number <= most or not self._counts for one in self.present)
         if lacking <= 0 or self._waits_for_the_old():
             return {}
         there = {one.number for one in self.present}
@@ -267,6 +271,11 @@ class _Look:
     @property
     def _updated(self) -> list[Replica]:
         return [one for one in self.present if not self._is_outdated(one)]
+
+    @property
+    def _counts(self) -> bool:
+        """Whether no number may be missing among its replicas."""
+        return meta.counts(self.deployment.template)
 
     @property
     def _has_former(self) -> bool:

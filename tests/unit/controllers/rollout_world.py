@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from pathfinder.controllers import rollout
+from pathfinder.domain import meta
 from pathfinder.domain.deployed import Deployment, Revision
 from pathfinder.domain.lifecycle import Health, Status
 from pathfinder.domain.rollouts import Change, Plan, Replica
@@ -12,6 +13,8 @@ from pathfinder.domain.rollouts import Change, Plan, Replica
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 SECONDS = 5.0
 SPACE = UUID(int=7)
+#: A template that counts its replicas.
+COUNTING = {"environment": {"PEERS": "$pf-meta:deployment_host_sequences?host=web"}}
 
 
 @dataclass
@@ -58,7 +61,9 @@ class World:
         numbers = [one.number for one in self.replicas.values()]
         assert not set(plan.create) & set(numbers)
         assert all(1 <= number <= wanted for number in plan.create)
-        assert len(present) - len(plan.delete) + len(plan.create) <= max(wanted, len(present))
+        # Where they are counted, one that is needed until a lower number is there takes no place.
+        needed = sum(one.number > wanted for one in present.values()) if meta.counts(self.deployment.template) else 0
+        assert len(present) - len(plan.delete) + len(plan.create) <= max(wanted + needed, len(present))
 
     def _carry_out(self, plan: Plan) -> None:
         for id_ in plan.delete:

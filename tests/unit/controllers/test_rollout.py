@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from rollout_world import BEGINNING, World, deployment, settle
+from rollout_world import BEGINNING, COUNTING, World, deployment, settle
 
 from pathfinder.controllers import rollout
 from pathfinder.domain.deployed import Revision
@@ -246,13 +246,25 @@ def test_a_deployment_shrinks_by_those_that_do_not_serve_first() -> None:
 
 def test_a_deployment_that_counts_its_replicas_shrinks_from_the_end() -> None:
     """Whatever else speaks for another: those that are left are told of numbers without a gap."""
-    template = {"environment": {"PEERS": "$pf-meta:deployment_host_sequences?host=web"}}
-    first = Revision(1, template, "", "test", BEGINNING)
+    first = Revision(1, COUNTING, "", "test", BEGINNING)
     world = settled(revisions={1: first})
     world.become(numbered(world, 1), Status.BOOTSTRAPPED, Health.UNHEALTHY)
     want(world, replicas=1)
 
     assert world.look().delete == {numbered(world, one).id: rollout.SHRUNK for one in (2, 3)}
+
+
+def test_a_number_that_is_away_while_a_deployment_that_counts_shrinks_comes_back() -> None:
+    """Instead of a higher one, which stays only as long as it is needed."""
+    first = Revision(1, COUNTING, "", "test", BEGINNING)
+    world = settled(revisions={1: first}, min_available_replicas=2)
+    del world.replicas[numbered(world, 2).id]
+    want(world, replicas=2)
+
+    plan = world.look()
+    assert (plan.delete, plan.create) == ({}, {2: 1})
+    settle(world)
+    assert sorted(one.number for one in world.replicas.values()) == [1, 2]
 
 
 def test_what_could_not_be_made_is_tried_anew_after_a_while() -> None:

@@ -5,8 +5,10 @@ from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rollout_world import SECONDS, World, deployment
+from rollout_world import BEGINNING, COUNTING, SECONDS, World, deployment
 
+from pathfinder.domain import meta
+from pathfinder.domain.deployed import Revision
 from pathfinder.domain.rollouts import Change, Phase
 
 
@@ -26,7 +28,10 @@ def worlds(draw: st.DrawFn) -> World:
     least = draw(st.integers(0, max(replicas - 1, 0)))
     kinds = st.sampled_from([Change.RECORD, Change.LIVE, Change.REBOOTSTRAP, Change.REBUILD])
     changes = {1: Change.RECORD, 2: draw(kinds), 3: draw(kinds)}
-    return World(deployment(replicas=replicas, strategy=strategy, min_available_replicas=least), changes)
+    template = draw(st.sampled_from([{}, COUNTING]))
+    revisions = {one: Revision(one, template, "", "test", BEGINNING) for one in changes}
+    made = deployment(replicas=replicas, strategy=strategy, min_available_replicas=least, revisions=revisions)
+    return World(made, changes)
 
 
 BEFALLS = ["good", "sick", "delete", "LOST", "PROVISION_ERROR", "BOOTSTRAP_ERROR"]
@@ -62,10 +67,11 @@ def test_whatever_happens_the_budgets_hold_and_an_end_is_reached(
     plan = world.look()
     assert (plan.delete, plan.change, plan.create) == ({}, {}, {})
     assert plan.rollout.phase is Phase.DONE
-    assert sorted(one.number for one in world.replicas.values()) == sorted(
-        {*(one.number for one in world.replicas.values())}
-    )
-    assert len(world.replicas) == world.deployment.replicas
+    numbers = sorted(one.number for one in world.replicas.values())
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == world.deployment.replicas
+    if meta.counts(world.deployment.template):
+        assert numbers == list(range(1, len(numbers) + 1))
     assert {one.revision for one in world.replicas.values()} <= {world.deployment.revision}
 
 
