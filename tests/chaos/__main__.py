@@ -94,6 +94,7 @@ def show(verdict: Verdict, console: Console) -> None:
     rows = {
         "faults": _counted(verdict.faults),
         "requests": _counted(verdict.requests),
+        "of deployments": _counted(verdict.demands),
         "tries": str(verdict.tries),
         "messages copied, held back": f"{verdict.copied}, {verdict.held}",
         "containers, events": f"{verdict.containers}, {verdict.events}",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
+from chaos import deployment_rules
 from chaos.evidence import Amount, Container, Evidence, Instance, Request
 from chaos.replay import Placement, replay
 
@@ -104,7 +105,7 @@ def _ends(requests: Sequence[Request]) -> tuple[set[str], set[str], dict[str, in
 
 
 def nothing_was_made_unasked(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Every container in the tables was asked for, once."""
+    """Every container in the tables was asked for, once; replicas by the declaration of their deployment."""
     asked = {
         one.id
         for request in evidence.requests
@@ -116,8 +117,9 @@ def nothing_was_made_unasked(evidence: Evidence) -> Iterator[tuple[str, str]]:
         name for request in evidence.requests if request.op == "create" and request.status is None
         for name in request.hostnames
     }  # fmt: skip
+    declared = {one.told.id for one in evidence.demands if one.told}
     for row in evidence.containers:
-        if row.id not in asked and row.hostname not in open_names:
+        if row.id not in asked and row.hostname not in open_names and row.deployment not in declared:
             yield row.hostname, f"{row.id} ({row.status}) is in the tables, and no client was ever told of it"
 
 
@@ -285,4 +287,5 @@ RULES: Sequence[Rule] = (
     those_who_must_be_apart_are,
     nothing_is_left_to_do,
     the_log_tells_the_state,
+    *deployment_rules.RULES,
 )

@@ -19,6 +19,7 @@ from chaos.evidence import Evidence
 from chaos.faults import Fault
 from chaos.ledger import Ledger
 from chaos.meddler import Meddler
+from chaos.owner import Owner
 from pathfinder.embedded.errors import EmbeddedError
 from pathfinder.embedded.lxd_client import LxdRefused
 
@@ -73,6 +74,9 @@ class Fleet(Protocol):
     def customer(self, settings: Settings, book: Ledger) -> Customer:
         """The client."""
 
+    def owner(self, settings: Settings, book: Ledger) -> Owner:
+        """Who owns the deployments."""
+
     def meddler(self, settings: Settings) -> Meddler:
         """What doubles, delays and reorders messages."""
 
@@ -97,6 +101,7 @@ class Verdict:
     settings: Settings
     faults: Counter[str]
     requests: Counter[str]
+    demands: Counter[str]
     tries: int
     copied: int
     held: int
@@ -113,6 +118,7 @@ class Verdict:
             "seconds": self.settings.seconds,
             "faults": dict(self.faults),
             "requests": dict(self.requests),
+            "of deployments": dict(self.demands),
             "tries": self.tries,
             "messages copied": self.copied,
             "messages held": self.held,
@@ -127,11 +133,13 @@ async def conduct(fleet: Fleet, settings: Settings, record: Path) -> Verdict:
     """Run it; everything about it is kept in `record`."""
     log, book = Log(record / "faults.jsonl"), Ledger(record / "ledger.jsonl")
     await _until(fleet.all_ready, READY_SECONDS)
-    customer, meddler = fleet.customer(settings, book), fleet.meddler(settings)
+    customer, owner = fleet.customer(settings, book), fleet.owner(settings, book)
+    meddler = fleet.meddler(settings)
     watching = asyncio.create_task(fleet.watch())
     log.note("begin", seed=settings.seed, seconds=settings.seconds)
     async with asyncio.TaskGroup() as group:
         group.create_task(customer.run())
+        group.create_task(owner.run())
         meddling = group.create_task(meddler.run())
         await _break(fleet, fleet.plan(settings), settings.seconds, log)
         meddler.stop()
@@ -139,6 +147,7 @@ async def conduct(fleet: Fleet, settings: Settings, record: Path) -> Verdict:
         await fleet.mend_all()
         log.note("faults gone")
         customer.stopping.set()
+        owner.stopping.set()
         gone = time.monotonic()
     book.close()
     evidence, violations = await _settle(fleet, gone, settings.settle)
@@ -151,6 +160,7 @@ async def conduct(fleet: Fleet, settings: Settings, record: Path) -> Verdict:
         settings,
         log.counts,
         Counter(request.op for request in evidence.requests),
+        Counter(demand.op for demand in evidence.demands),
         book.tries,
         meddler.copied,
         meddler.held,

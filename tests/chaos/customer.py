@@ -8,7 +8,8 @@ from uuid import UUID
 
 import httpx2
 
-from chaos.ledger import Ledger, definite
+from chaos.asking import Asking
+from chaos.ledger import Ledger
 
 #: Rarely, an image that is nowhere: its create is accepted, and must end in PROVISION_ERROR.
 DOOMED_IMAGE = "local:missing"
@@ -31,10 +32,10 @@ class Customer:
         rate: float,
         memory: Sequence[str] = ("16MiB", "32MiB"),
     ) -> None:
-        self._apis = list(apis)
         self._headers = {"Authorization": f"Bearer {token}"}
         self._ledger = ledger
         self._random = random.Random(seed)
+        self._asking = Asking(apis, ledger, self._random, _containers)
         self._most = most
         self._rate = rate
         self._memory = memory
@@ -76,7 +77,7 @@ class Customer:
         path, body = ("/containers/batch", {"containers": specs}) if len(specs) > 1 else ("/containers", specs[0])
         again = self._random.random() < 0.05
         for _ in range(2 if again else 1):
-            status, said = await self._until_told(number, http, "POST", path, body, {"Idempotency-Key": key})
+            status, said = await self._asking.until_told(number, http, "POST", path, body, {"Idempotency-Key": key})
         if status == 201 and not doomed:
             self._mine |= {one["hostname"]: one["id"] for one in said}
 
@@ -100,45 +101,16 @@ class Customer:
         name = self._random.choice(sorted(self._mine))
         id_ = self._mine.pop(name)
         number = self._ledger.ask("delete", [name], target=id_)
-        await self._until_told(number, http, "DELETE", f"/containers/{name}")
+        await self._asking.until_told(number, http, "DELETE", f"/containers/{name}")
 
     async def _reschedule(self, http: httpx2.AsyncClient) -> None:
         name = self._random.choice(sorted(self._mine))
         id_ = self._mine.pop(name)
         number = self._ledger.ask("reschedule", [name], target=id_)
-        await self._until_told(number, http, "POST", f"/containers/{name}/reschedule")
+        await self._asking.until_told(number, http, "POST", f"/containers/{name}/reschedule")
         self._mine[name] = id_
 
-    async def _until_told(
-        self,
-        number: int,
-        http: httpx2.AsyncClient,
-        method: str,
-        path: str,
-        body: Any = None,
-        headers: dict[str, str] | None = None,
-    ) -> tuple[int, Any]:
-        """Ask, with the same words and at another API each time, until there is a definite answer."""
-        attempt = self._random.randrange(len(self._apis))
-        while True:
-            url = f"{self._apis[attempt % len(self._apis)]}/api/v3{path}"
-            status, said = await _try(http, method, url, body, headers)
-            self._ledger.told(number, status, said)
-            if status is not None and definite(status):
-                return status, said
-            attempt += 1
-            await asyncio.sleep(self._random.uniform(0.1, 1.0))
 
-
-async def _try(
-    http: httpx2.AsyncClient, method: str, url: str, body: Any, headers: dict[str, str] | None
-) -> tuple[int | None, Any]:
-    try:
-        answer = await http.request(method, url, json=body, headers=headers)
-        document = answer.json()
-    except (httpx2.HTTPError, ValueError) as error:
-        return None, f"{type(error).__name__}: {error}"
-    if not answer.is_success:
-        return answer.status_code, str(document.get("detail", document))[:300]
+def _containers(document: dict[str, Any]) -> list[dict[str, Any]]:
     items = document.get("items", [document])
-    return answer.status_code, [{name: one[name] for name in ("id", "hostname", "generation")} for one in items]
+    return [{name: one[name] for name in ("id", "hostname", "generation")} for one in items]

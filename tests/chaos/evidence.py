@@ -22,7 +22,9 @@ class Amount(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A row of `containers`; `node` is a hostname. Those of one `apart` must be on nodes of their own."""
+    """A row of `containers`; `node` is a hostname. Those of one `apart` must be on nodes of their own. A replica has
+    the id of its `deployment`, which may be gone, and the number of the `revision` that it is of.
+    """
 
     id: str
     hostname: str
@@ -34,6 +36,8 @@ class Container:
     waiting: bool = False
     message: str | None = None
     apart: str | None = None
+    deployment: str | None = None
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class Instance:
     container_id: str
     generation: int
     running: bool
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,69 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Deployment:
+    """A row of `deployments`. `phase` and `why` are how far its rollout of `rolls` is, and why it failed."""
+
+    id: str
+    name: str
+    version: int
+    revision: int
+    replicas: int
+    paused: bool = False
+    leaving: bool = False
+    rolls: int = 0
+    phase: str = ""
+    why: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A row of `revisions`."""
+
+    deployment: str
+    number: int
+    template: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A deployment in an answer of the API; `template` is that of its revision."""
+
+    id: str
+    version: int
+    revision: int
+    replicas: int
+    paused: bool = False
+    leaving: bool = False
+    template: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What the owner of a deployment asked of it and was told, over all tries with the same words.
+
+    `op` is declare, scale, undo, pause, resume, restart or retire (delete). `status` is that of the definite answer,
+    None if there never was one; `told` what it says. `unclear` tries got no answer: each of them may be carried out at
+    any later time, but a declaration only while the deployment is of the version it was written for.
+    """
+
+    number: int
+    op: str
+    name: str
+    status: int | None
+    told: Told | None = None
+    unclear: int = 0
+    replicas: int | None = None
+    template: Mapping[str, Any] | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the API took it."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything there is to judge by. `queues` are message counts by queue name."""
 
@@ -144,3 +212,6 @@ class Evidence:
     instances: Sequence[Instance] = ()
     history: Sequence[Change] = ()
     requests: Sequence[Request] = ()
+    deployments: Sequence[Deployment] = ()
+    revisions: Sequence[Revision] = ()
+    demands: Sequence[Demand] = ()

@@ -8,11 +8,12 @@ import aio_pika
 import asyncpg
 from aio_pika.exceptions import AMQPError
 
-from chaos.evidence import Amount, Container, Departure, Event, Evidence, Node
+from chaos.evidence import Amount, Container, Departure, Deployment, Event, Evidence, Node, Revision
 
 _CONTAINERS = """
     SELECT c.id::text, c.hostname, c.status, c.generation, n.hostname AS node, c.type, c.waiting, c.message,
-           c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.labels ->> 'apart' AS apart
+           c.cpu_millicores, c.memory_bytes, c.disk_bytes, c.labels ->> 'apart' AS apart,
+           c.deployment_id::text, c.revision
     FROM containers AS c LEFT JOIN nodes AS n ON n.id = c.node_id
 """
 _NODES = """
@@ -29,6 +30,13 @@ _EVENTS = """
     SELECT seq, kind, subject_type, subject_id::text, subject_name, generation, node, body::text
     FROM events ORDER BY seq
 """
+_DEPLOYMENTS = """
+    SELECT id::text, name, version, revision, replicas, paused, leaving,
+           COALESCE((rollout ->> 'revision')::bigint, 0) AS rolls, COALESCE(rollout ->> 'phase', '') AS phase,
+           rollout ->> 'why' AS why, message
+    FROM deployments
+"""
+_REVISIONS = "SELECT deployment_id::text, revision, template::text FROM revisions ORDER BY deployment_id, revision"
 
 
 async def tables(database_url: str) -> Evidence:
@@ -48,6 +56,11 @@ async def tables(database_url: str) -> Evidence:
                 ],
                 events=[_event(row) for row in await connection.fetch(_EVENTS)],
                 outbox=await connection.fetchval("SELECT count(*) FROM outbox"),
+                deployments=[Deployment(**row) for row in await connection.fetch(_DEPLOYMENTS)],
+                revisions=[
+                    Revision(row["deployment_id"], row["revision"], json.loads(row["template"]))
+                    for row in await connection.fetch(_REVISIONS)
+                ],
             )
     finally:
         await connection.close()
@@ -55,7 +68,7 @@ async def tables(database_url: str) -> Evidence:
 
 async def queues(broker_url: str, nodes: Sequence[str]) -> dict[str, int]:
     """How many messages wait in each queue that should be empty. Heartbeats never end, so theirs is left out."""
-    names = ["pathfinder.scheduler", "pathfinder.recorder", "pathfinder.dead"]
+    names = ["pathfinder.scheduler", "pathfinder.recorder", "pathfinder.deployments", "pathfinder.dead"]
     names += [f"pathfinder.node.{node}" for node in nodes]
     lengths = {}
     async with await aio_pika.connect(broker_url, timeout=5) as connection:
@@ -85,6 +98,8 @@ def _container(row: Any) -> Container:
         waiting=row["waiting"],
         message=row["message"],
         apart=row["apart"],
+        deployment=row["deployment_id"],
+        revision=row["revision"],
     )
 
 

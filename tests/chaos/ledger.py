@@ -4,11 +4,11 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from chaos.evidence import Answered, Request
+from chaos.evidence import Answered, Demand, Request, Told
 
 
 @dataclass
@@ -35,6 +35,12 @@ class Ledger:
         self._write(self._number, line)
         return self._number
 
+    def demand(self, op: str, name: str, **asked: Any) -> int:
+        """Something is about to be asked of a deployment; its number."""
+        self._number += 1
+        self._write(self._number, {"demand": op, "name": name, "asked": asked})
+        return self._number
+
     def told(self, number: int, status: int | None, said: Any) -> None:
         """A try ended: `status` is None where no answer came; `said` are containers, or what went wrong."""
         self.tries += 1
@@ -58,9 +64,11 @@ def read(path: Path) -> list[Request]:
     stories: dict[int, _Story] = {}
     for text in path.read_text().splitlines():
         line = json.loads(text)
+        if "demand" in line:
+            continue
         if "op" in line:
             stories[line["request"]] = _Story(line)
-        else:
+        elif line["request"] in stories:
             _tell(stories[line["request"]], line)
     return [
         Request(
@@ -88,3 +96,24 @@ def _tell(story: _Story, line: dict[str, Any]) -> None:
     story.status = status if story.status is None else story.status
     if 200 <= status < 300:
         story.answers.append(tuple(Answered(one["id"], one["hostname"], one["generation"]) for one in line["said"]))
+
+
+def demands(path: Path) -> list[Demand]:
+    """What was asked of deployments, with what was answered. An answer that tells of an error of the API or of what it
+    needs tells nothing of whether it was done.
+    """
+    found: dict[int, Demand] = {}
+    for text in path.read_text().splitlines():
+        line = json.loads(text)
+        number = line["request"]
+        if "demand" in line:
+            found[number] = Demand(number, line["demand"], line["name"], None, **line["asked"])
+        elif number in found:
+            found[number] = _answered(found[number], line["status"], line["said"])
+    return list(found.values())
+
+
+def _answered(demand: Demand, status: int | None, said: Any) -> Demand:
+    if status is None or not definite(status):
+        return replace(demand, unclear=demand.unclear + (status is None or status >= 500))
+    return replace(demand, status=status, told=Told(**said) if status < 300 else None)

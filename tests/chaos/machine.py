@@ -63,7 +63,9 @@ def read_instances(node: str, directory: Path, journal: str = INSTANCES) -> list
             found.pop(gone, None)
         else:
             name = line["hostname"]
-            found[name] = Instance(node, name, line["container_id"] or "", line["generation"], line["running"])
+            found[name] = Instance(
+                *(node, name, line["container_id"] or "", line["generation"], line["running"], line["revision"])
+            )
     return list(found.values())
 
 

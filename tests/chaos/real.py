@@ -19,10 +19,11 @@ from chaos.evidence import Change, Evidence, Instance
 from chaos.faults import Fault, Kinds
 from chaos.ledger import Ledger
 from chaos.meddler import Meddler
+from chaos.owner import Estate, Owner
 from pathfinder.embedded.lab import Lab
 from pathfinder.embedded.lxd_client import connect
 from pathfinder.embedded.roles import CONTROL_PLANE
-from pathfinder.runtime.lxd_order import MARK_CLUSTER, MARK_CONTAINER, MARK_GENERATION
+from pathfinder.runtime.lxd_order import MARK_CLUSTER, MARK_CONTAINER, MARK_GENERATION, MARK_REVISION
 
 #: What takes a minute in production takes seconds here; heartbeat and lease are as they come.
 SETTINGS = {
@@ -45,6 +46,7 @@ KINDS: Kinds = {
     "crash rabbitmq": (1, 25),
 }
 CONTAINERS = 60
+ESTATE = Estate(2, 2, 4, memory="32MiB", pause=10.0)
 WATCH_SECONDS = 0.5
 
 
@@ -80,6 +82,10 @@ class Real:
         lab, rate = self.lab, settings.rate / 5
         memory = ("32MiB", "64MiB")
         return Customer([lab.api_url], lab.token, book, settings.seed, most=CONTAINERS, rate=rate, memory=memory)
+
+    def owner(self, settings: Settings, book: Ledger) -> Owner:
+        """Who owns the deployments."""
+        return Owner([self.lab.api_url], self.lab.token, book, settings.seed, ESTATE)
 
     def meddler(self, settings: Settings) -> Meddler:
         """What doubles, delays and reorders."""
@@ -117,6 +123,7 @@ class Real:
             instances=[one for each in lists for one in each],
             history=[*self._history, *still],
             requests=ledger.read(self._record / "ledger.jsonl"),
+            demands=ledger.demands(self._record / "ledger.jsonl"),
         )
 
     async def _watch(self, node: str) -> None:
@@ -206,6 +213,7 @@ def _instances(lab: Lab, node: str) -> list[Instance]:
             one["config"].get(MARK_CONTAINER, ""),
             int(one["config"].get(MARK_GENERATION, 0)),
             one["status"] == "Running",
+            int(one["config"].get(MARK_REVISION, 0)),
         )
         for one in found
         if MARK_CLUSTER in one["config"]

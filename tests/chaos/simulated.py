@@ -15,6 +15,7 @@ from chaos.evidence import Evidence
 from chaos.faults import Fault
 from chaos.ledger import Ledger
 from chaos.meddler import Meddler
+from chaos.owner import Estate, Owner
 from chaos.stage import ROLES, Stage
 
 #: The leader's session names its process.
@@ -24,12 +25,14 @@ _LEADER = """
 """
 #: Living containers for each node that a run aims at, at most.
 DENSITY = 4
+ESTATE = Estate(8, 4, 12, images=(None, "local:tiny", "local:other"))
 
 
 class Simulated:
     """The simulated fleet, as the conductor sees it."""
 
     name = "simulated"
+    estate = ESTATE
 
     def __init__(self, stage: Stage, record: Path) -> None:
         self.stage = stage
@@ -53,6 +56,10 @@ class Simulated:
         """The client."""
         most = DENSITY * len(self.stage.nodes)
         return Customer(self.stage.apis, self.stage.token, book, settings.seed, most=most, rate=settings.rate)
+
+    def owner(self, settings: Settings, book: Ledger) -> Owner:
+        """Who owns the deployments."""
+        return Owner(self.stage.apis, self.stage.token, book, settings.seed, self.estate)
 
     def meddler(self, settings: Settings) -> Meddler:
         """What doubles, delays and reorders."""
@@ -90,6 +97,7 @@ class Simulated:
             instances=instances,
             history=history,
             requests=ledger.read(self._record / "ledger.jsonl"),
+            demands=ledger.demands(self._record / "ledger.jsonl"),
         )
 
     # How each kind of fault is done

@@ -12,6 +12,7 @@ import pytest
 
 from chaos.conduct import NOT_YET, Settings, conduct
 from chaos.faults import AWAY_SHARE, KINDS, Fault, plan
+from chaos.owner import Estate
 from chaos.simulated import Simulated
 from chaos.stage import ROLES, Stage
 
@@ -72,6 +73,8 @@ def stage(record: Path) -> Iterator[Stage]:
 class Deadly(Simulated):
     """At the end of it all a machine has no power for as long as it takes until what ran there is placed anew."""
 
+    estate = Estate(2, 2, 4, images=(None, "local:other"), pause=2.0)
+
     def plan(self, settings: Settings) -> list[Fault]:
         """But for what takes agents away: leases are brief here, and no other process looks after these machines."""
         kinds = {kind: rate for kind, rate in KINDS.items() if not kind.endswith("agents")}
@@ -118,3 +121,4 @@ async def test_a_short_chaos_loses_and_doubles_nothing(stage: Stage, record: Pat
     await until_happened(stage, "node.down", "container.lost", "container.rescheduled", "node.ready")
     assert verdict.faults.total() > 10
     assert verdict.requests["create"] > 20
+    assert verdict.demands.total() > 6

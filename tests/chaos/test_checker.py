@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from chaos import deployment_rules
 from chaos.checker import RULES, check
 from chaos.evidence import (
     Amount,
@@ -225,8 +226,9 @@ def test_a_planted_fault_is_found(name: str) -> None:
 
 
 def test_every_rule_has_a_fault_that_only_it_is_about() -> None:
-    """A rule that never finds anything proves nothing."""
-    assert {rule for rule, _ in PLANTED.values()} == {rule.__name__ for rule in RULES}
+    """A rule that never finds anything proves nothing. Those of deployments have a file of their own."""
+    others = [rule for rule in RULES if rule not in deployment_rules.RULES]
+    assert {rule for rule, _ in PLANTED.values()} == {rule.__name__ for rule in others}
 
 
 @pytest.mark.parametrize(
