@@ -12,14 +12,7 @@ from typing import NamedTuple
 from chaos import deployment_rules
 from chaos.evidence import Amount, Container, Evidence, Instance, Request
 from chaos.replay import Placement, replay
-
-#: Statuses in which a container's claim on its node stands; written again here, on purpose.
-CLAIMING = frozenset(
-    {
-        *("SCHEDULED", "PROVISIONED", "BOOTSTRAP_STARTED", "BOOTSTRAPPED", "BOOTSTRAP_ERROR"),
-        *("SCHEDULE_DELETION", "SCHEDULE_RELOCATION", "RELOCATE_STARTED", "RELOCATE_ERROR", "LOST"),
-    }
-)
+from chaos.room import CLAIMING, has_room
 
 
 class Violation(NamedTuple):
@@ -68,28 +61,12 @@ def every_request_has_its_outcome(evidence: Evidence) -> Iterator[tuple[str, str
 
 def _outcome(evidence: Evidence, row: Container, doomed: bool, moved: int | None) -> Iterator[tuple[str, str]]:
     wanted = "PROVISION_ERROR" if doomed else "PROVISIONED"
-    if row.status == "PENDING" and row.waiting and not _room(evidence, row):
+    if row.status == "PENDING" and row.waiting and not has_room(evidence, row):
         return
     if row.status != wanted:
         yield row.hostname, f"should be {wanted} and is {row.status} on {row.node}: {row.message or 'without a reason'}"
     elif moved is not None and row.generation <= moved:
         yield row.hostname, f"its reschedule of generation {moved} was accepted, and it is still of {row.generation}"
-
-
-def _room(evidence: Evidence, row: Container) -> bool:
-    wanted = row.size._replace(containers=0)
-    company = [one for one in evidence.containers if one.apart == row.apart and one.status in CLAIMING]
-    shunned = {one.node for one in company} if row.apart else set()
-    return any(
-        node.status == "READY"
-        and node.schedulable
-        and node.hostname not in shunned
-        and all(
-            claimed + more <= most
-            for claimed, more, most in zip(node.claimed[:3], wanted[:3], node.capacity[:3], strict=True)
-        )
-        for node in evidence.nodes
-    )
 
 
 def _ends(requests: Sequence[Request]) -> tuple[set[str], set[str], dict[str, int]]:

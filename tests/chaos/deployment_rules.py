@@ -9,6 +9,7 @@ from typing import Any
 from chaos import deployment_log
 from chaos.evidence import Container, Demand, Evidence, Told
 from chaos.owner import DOOMED_IMAGE
+from chaos.room import has_room
 
 Found = Iterator[tuple[str, str]]
 
@@ -138,7 +139,8 @@ def every_deployment_has_its_replicas(evidence: Evidence) -> Found:
             yield one.name, f"counts its replicas, and a number is missing: {', '.join(sorted(names))}"
         for replica in living[one.id]:
             template = templates.get((one.id, replica.revision), {})
-            if replica.status != _status(template) and not (replica.status == "PENDING" and replica.waiting):
+            waits = replica.status == "PENDING" and replica.waiting and not has_room(evidence, replica)
+            if replica.status != _status(template) and not waits:
                 yield replica.hostname, f"is {replica.status}: {replica.message or 'without a reason'}"
 
 

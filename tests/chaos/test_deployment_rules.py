@@ -181,6 +181,7 @@ PLANTED: dict[str, tuple[str, Plant]] = {
     "a replica of another name": (REPLICAS, replica("c2", hostname="shop-2")),
     "two replicas of a name": (REPLICAS, replica("c2", hostname="shop-01")),
     "a number that is missing": (REPLICAS, replica("c2", hostname="shop-03")),
+    "a replica that waits although there is room": (REPLICAS, replica("c2", status="PENDING", waiting=True, node=None)),
     "a replica that is stuck": (REPLICAS, replica("c2", status="SCHEDULED")),
     "a replica of a former revision": (ROLLOUT, replica("c2", revision=2)),
     "a rollout that never ended": (ROLLOUT, row(phase="rolling")),
