@@ -5,7 +5,7 @@ import sys
 import structlog
 import typer
 
-from pathfinder.cli.operator import demo, image, lab, logs, migrate, run, secret, services, status, token, user
+from pathfinder.cli.operator import certs, demo, image, lab, logs, migrate, run, secret, services, status, token, user
 from pathfinder.cli.pfi.profiles import ConfigError
 from pathfinder.domain.errors import PathfinderError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for each in (services, demo, status, logs, lab, image, run, migrate, token, user, secret):
+for each in (services, demo, status, logs, lab, image, run, migrate, token, user, secret, certs):
     each.register(app)
 
 
