@@ -12,30 +12,52 @@ from api.tail import Tail
 from api.uses import Uses
 from pathfinder import serving
 from pathfinder.bootstrap import Process
+from pathfinder.broker.connection import pause
 from pathfinder.domain.errors import Invalid
+from pathfinder.server_certificate import ServerCertificate
+from pathfinder.settings import Settings
 
 log = structlog.get_logger()
+
+#: How soon a renewed certificate is shown.
+RENEWAL_SECONDS = 5.0
 
 
 async def run(process: Process) -> None:
     """Serve until told to stop; open requests are finished, streams are ended."""
     await safety.check(process)
+    certificate = _certificate(process.settings)
     sockets = [_listen(address) for address in process.settings.api_listen.split(",")]
     gauge = Gauge(process)
     tail = Tail(process, gauge.watch)
     uses = Uses(process)
     app = create_app(process, tail, gauge, uses)
-    server = serving.server(app, graceful_seconds=3, proxies=process.settings.tls_proxies)
+    context = certificate.context if certificate else None
+    server = serving.server(app, graceful_seconds=3, proxies=process.settings.tls_proxies, context=context)
     following = asyncio.create_task(tail.run())
     measuring = asyncio.create_task(gauge.run())
     noting = asyncio.create_task(uses.run())
     answering = asyncio.create_task(server.serve(sockets))
-    log.info("listening", addresses=process.settings.api_listen)
+    log.info("listening", addresses=process.settings.api_listen, tls=certificate is not None)
     stopped = asyncio.create_task(process.stopping.wait())
-    await asyncio.wait({answering, following, measuring, noting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    renewing = asyncio.create_task(_renew(certificate, process.stopping) if certificate else process.stopping.wait())
+    parts = (answering, following, measuring, noting, renewing, stopped)
+    await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
     process.stopping.set()
     server.should_exit = True
-    await asyncio.gather(answering, following, measuring, noting, stopped)
+    await asyncio.gather(*parts)
+
+
+def _certificate(settings: Settings) -> ServerCertificate | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    return ServerCertificate(settings.tls_certificate, settings.tls_key)
+
+
+async def _renew(certificate: ServerCertificate, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        certificate.refresh()
+        await pause(stopping, RENEWAL_SECONDS)
 
 
 def _listen(address: str) -> socket.socket:

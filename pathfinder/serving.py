@@ -3,6 +3,7 @@
 import contextlib
 import re
 import socket
+import ssl
 from collections.abc import Iterator
 from ipaddress import ip_address
 
@@ -21,10 +22,11 @@ class Server(uvicorn.Server):
         yield
 
 
-def server(app: ASGIApp, graceful_seconds: int, proxies: str = "") -> Server:
+def server(app: ASGIApp, graceful_seconds: int, proxies: str = "", context: ssl.SSLContext | None = None) -> Server:
     """A server of `app`; `should_exit` ends it, and open requests have `graceful_seconds` to finish.
 
-    `proxies` are addresses or networks, separated by commas, that are believed in what they say of a request.
+    `proxies` are addresses or networks, separated by commas, that are believed in what they say of a request. With a
+    `context` it speaks TLS.
     """
     return Server(
         uvicorn.Config(
@@ -35,6 +37,7 @@ def server(app: ASGIApp, graceful_seconds: int, proxies: str = "") -> Server:
             server_header=False,
             proxy_headers=bool(proxies),
             forwarded_allow_ips=proxies,
+            ssl_context_factory=(lambda *_: context) if context else None,
         )
     )
 

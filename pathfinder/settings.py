@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _LAST_PORT = 65535
@@ -40,6 +40,17 @@ class Settings(BaseSettings):
         "",
         description="Addresses or networks, separated by commas, of the proxies that end TLS in front of the API. What "
         "they say of a request (X-Forwarded-For, X-Forwarded-Proto) is believed; of others it is not.",
+    )
+    tls_certificate: Path | None = Field(
+        None,
+        description="The certificate that the API shows, as PEM, with those that lead to its authority: then it speaks "
+        "TLS. Read anew when it is renewed.",
+    )
+    tls_key: Path | None = Field(None, validate_default=True, description="The key of that certificate, as PEM.")
+    ca_file: Path | None = Field(
+        None,
+        description="The authorities, as PEM, that the API, RabbitMQ and PostgreSQL are trusted by where they are "
+        "reached over TLS; this system's if unset.",
     )
     secret_keys: Path | None = Field(
         None,
@@ -134,6 +145,13 @@ class Settings(BaseSettings):
 
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+
+    @field_validator("tls_key")
+    @classmethod
+    def _has_its_other_half(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if (key is None) != (info.data.get("tls_certificate") is None):
+            raise ValueError("PATHFINDER_TLS_CERTIFICATE and PATHFINDER_TLS_KEY are set together, or neither is")
+        return key
 
     @field_validator("api_listen")
     @classmethod

@@ -1,5 +1,6 @@
 """The client: one connection, and the nouns of the API on it."""
 
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -36,8 +37,10 @@ class Client:
             container = await client.containers.create("web-01", memory="512MiB")
 
     `server` may be several URLs of one Pathfinder, separated by commas: one that answers is asked.
-    Raises `BadArgument` for a server that is no http(s) URL. A server that is overloaded is waited for, as long as
-    `patience` (seconds) lasts; `on_wait` is told. `transport` replaces the wire in tests.
+    `ca_file` has the authorities that https servers are trusted by; without one, this system's are.
+    Raises `BadArgument` for a server that is no http(s) URL, or a file without certificates. A server that is
+    overloaded is waited for, as long as `patience` (seconds) lasts; `on_wait` is told. `transport` replaces the wire in
+    tests.
     """
 
     def __init__(
@@ -46,11 +49,14 @@ class Client:
         token: str = "",
         *,
         cluster: str = "default",
+        ca_file: str | Path | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
         patience: float = PATIENCE_SECONDS,
         on_wait: OnWait | None = None,
     ) -> None:
-        self._connection = Connection(server, token, transport=transport, patience=patience, on_wait=on_wait)
+        self._connection = Connection(
+            server, token, ca_file=ca_file, transport=transport, patience=patience, on_wait=on_wait
+        )
         self.containers = Containers(self._connection, cluster)
         self.deployments = Deployments(self._connection, cluster)
         self.nodes = Nodes(self._connection, cluster)

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from random import SystemRandom
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -13,8 +15,10 @@ import httpx2
 import stamina
 from pydantic import BaseModel, ValidationError
 
-from pathfinder.client.errors import ApiError, BadArgument, ClientError, UnexpectedAnswer, Unreachable
+from pathfinder import tls
+from pathfinder.client.errors import ApiError, BadArgument, ClientError, UnexpectedAnswer, Unreachable, Untrusted
 from pathfinder.client.servers import AnyServer
+from pathfinder.domain.errors import Invalid
 from pathfinder.domain.views import Problem
 
 BASE = "/api/v3"
@@ -49,25 +53,26 @@ class Connection:
         server: str,
         token: str = "",
         *,
+        ca_file: str | Path | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
         patience: float = PATIENCE_SECONDS,
         on_wait: OnWait | None = None,
     ) -> None:
         urls = [_address(each.strip().rstrip("/")) for each in server.split(",")]
-        secure, local = urls[0].scheme == "https", all(url.host.startswith(_LOOPBACK) for url in urls)
+        local = all(url.host.startswith(_LOOPBACK) for url in urls)
+        verify = _verify(urls, ca_file)
         if not (token.isascii() and token.isprintable()):
             raise BadArgument("The token holds characters that no token has; copy it again.")
         self._patience, self._on_wait = patience, on_wait
         self.server = ", ".join(str(url).rstrip("/") for url in urls)
         if len(urls) > 1:
-            transport = AnyServer(urls, transport or httpx2.AsyncHTTPTransport(verify=secure, trust_env=not local))
+            transport = AnyServer(urls, transport or httpx2.AsyncHTTPTransport(verify=verify, trust_env=not local))
         self._http = httpx2.AsyncClient(
             base_url=str(urls[0]).rstrip("/") + BASE,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=_TIMEOUTS,
             transport=transport,
-            # Loading certificate authorities takes longer than a whole request; plain HTTP never looks at them.
-            verify=secure,
+            verify=verify,
             # A proxy set for the Internet cannot reach this machine's own loopback.
             trust_env=not local,
         )
@@ -137,7 +142,7 @@ class Connection:
         except httpx2.SSEError as exc:
             raise UnexpectedAnswer(self.server, f"{path} is no event stream") from exc
         except httpx2.TransportError as exc:
-            raise Unreachable(self.server, _reason(exc), sent=True) from exc
+            raise self._unreachable(exc, sent=True) from exc
         finally:
             await response.aclose()
 
@@ -163,6 +168,8 @@ class Connection:
 
     async def _tries(self, build: Callable[[], httpx2.Request], *, repeatable: bool, stream: bool) -> httpx2.Response:
         def again(exc: Exception) -> bool:
+            if isinstance(exc, Untrusted):
+                return False
             if isinstance(exc, Unreachable):
                 return repeatable or not exc.sent
             return repeatable and isinstance(exc, ApiError) and exc.unavailable and not exc.overloaded
@@ -181,10 +188,15 @@ class Connection:
                 return response
             await response.aread()
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as exc:
-            raise Unreachable(self.server, _reason(exc), sent=False) from exc
+            raise self._unreachable(exc, sent=False) from exc
         except httpx2.TransportError as exc:
-            raise Unreachable(self.server, _reason(exc), sent=True) from exc
+            raise self._unreachable(exc, sent=True) from exc
         raise self._refusal(response)
+
+    def _unreachable(self, exc: httpx2.TransportError, *, sent: bool) -> Unreachable:
+        if refused := tls.refusal(exc):
+            return Untrusted(self.server, refused.reason, refused.advice)
+        return Unreachable(self.server, _reason(exc), sent=sent)
 
     def _refusal(self, response: httpx2.Response) -> ClientError:
         try:
@@ -218,6 +230,16 @@ def _address(server: str) -> httpx2.URL:
     except httpx2.InvalidURL:
         pass
     raise BadArgument(f"{server!r} is not the address of a server; write http://HOST:PORT or https://HOST:PORT")
+
+
+def _verify(urls: Sequence[httpx2.URL], ca_file: str | Path | None) -> ssl.SSLContext | bool:
+    # Loading certificate authorities takes longer than a whole request; plain HTTP never looks at them.
+    if not any(url.scheme == "https" for url in urls):
+        return False
+    try:
+        return tls.trusting(Path(ca_file) if ca_file else None)
+    except Invalid as unusable:
+        raise BadArgument(str(unusable)) from unusable
 
 
 def _reason(exc: httpx2.TransportError) -> str:

@@ -4,6 +4,7 @@ ClientError
 ├── BadArgument        the caller gave something no request can be made of; nothing was sent
 ├── ApiError           the server refused; carries its problem document
 ├── Unreachable        no answer: connection refused, reset, timed out, or a proxy with nothing behind it
+│   └── Untrusted      no TLS with what answers there, like one whose certificate is not good
 └── UnexpectedAnswer   an answer, but not one of Pathfinder's API
 """
 
@@ -47,6 +48,14 @@ class Unreachable(ClientError):
     def __init__(self, server: str, reason: str, *, sent: bool) -> None:
         self.server, self.reason, self.sent = server, reason, sent
         super().__init__(f"Cannot reach {server}: {reason}.")
+
+
+class Untrusted(Unreachable):
+    """There is no TLS with what answers there; nothing was sent to it. `advice` says what to do."""
+
+    def __init__(self, server: str, reason: str, advice: str) -> None:
+        self.advice = advice
+        super().__init__(server, reason, sent=False)
 
 
 class UnexpectedAnswer(ClientError):

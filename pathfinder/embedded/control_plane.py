@@ -1,9 +1,11 @@
 """What `up` and the lab ask of the HTTP API they started. Everybody else uses `pathfinder.client`, which is async."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx2
 
+from pathfinder import tls
 from pathfinder.embedded.errors import NotReady
 
 #: The cluster of a Pathfinder that was told no other.
@@ -14,14 +16,25 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  names it, d
 
 
 class ControlPlane:
-    """The API at one address, with one bearer token, asked about one cluster."""
+    """The API at one address, with one bearer token, asked about one cluster.
 
-    def __init__(self, server: str, token: str = "", cluster: str = CLUSTER) -> None:
-        self.server, self.token, self.cluster = server, token, cluster
+    `ca_file` has the authorities it is trusted by; empty: this system's.
+    """
+
+    def __init__(self, server: str, token: str = "", cluster: str = CLUSTER, ca_file: str = "") -> None:
+        self.server, self.token, self.cluster, self.ca_file = server, token, cluster, ca_file
+        self._refusal: tls.Refusal | None = None
 
     def is_ready(self) -> bool:
         """Whether its parts answer: `GET /readyz`."""
         return self._finds("/readyz") is not None
+
+    def becomes_ready(self) -> bool:
+        """The same, to wait for it. Raises NotReady where that is of no use: its certificate is not good."""
+        ready = self.is_ready()
+        if self._refusal:
+            raise NotReady(f"The API at {self.server} cannot be reached: {self._refusal}.")
+        return ready
 
     def accepts_token(self) -> bool:
         """Whether the token is still known; it is not after the database was replaced."""
@@ -65,15 +78,17 @@ class ControlPlane:
         return response.json() if response is not None and response.status_code == httpx2.codes.OK else None
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx2.Response | None:
+        verify = tls.verifying(self.server, Path(self.ca_file) if self.ca_file else None)
         # No proxy stands between two programs of one machine, whatever the environment says.
-        with httpx2.Client(base_url=self.server, timeout=_TIMEOUT_SECONDS, trust_env=False, verify=False) as client:
+        with httpx2.Client(base_url=self.server, timeout=_TIMEOUT_SECONDS, trust_env=False, verify=verify) as client:
             try:
                 return client.request(method, path, json=body, headers={"Authorization": f"Bearer {self.token}"})
-            except httpx2.TransportError:
+            except httpx2.TransportError as error:
+                self._refusal = tls.refusal(error)
                 return None  # not up yet, or just restarted
 
 
-def url_of(listen: str) -> str:
+def url_of(listen: str, *, secure: bool = False) -> str:
     """The URL of the first of the addresses (`HOST:PORT`, separated by commas) the api role listens on. Pure."""
     host, _, port = listen.split(",")[0].strip().rpartition(":")
-    return f"http://{_ANYWHERE.get(host, host)}:{port}"
+    return f"http{'s' if secure else ''}://{_ANYWHERE.get(host, host)}:{port}"

@@ -52,6 +52,8 @@ class Running:
     socket: Path | None
     #: The one this machine's node belongs to.
     cluster: str = CLUSTER
+    #: The authorities that an https server is trusted by; empty: the system's.
+    ca_file: str = ""
 
 
 class Stack:
@@ -167,18 +169,22 @@ class Stack:
         return Path(given) if given else None
 
     def _roles(self, progress: Progress, urls: Mapping[str, str], socket: Path | None) -> Running:
-        server, cluster = url_of(self._listen), self._settings["PATHFINDER_CLUSTER"]
-        api = ControlPlane(server, roles.token(self.home, {}, "admin"), cluster)
+        api = self._api(roles.token(self.home, {}, "admin"))
         self._start_control_plane(progress, urls, api)
         if not api.accepts_token():
             # The database was replaced since; tokens of the old one mean nothing to the new.
             roles.create_tokens(self.home, {**self._settings, **urls}, fresh=True)
             self._development_user({**self._settings, **urls}, fresh=True)
-            api = ControlPlane(server, roles.token(self.home, {}, "admin"), cluster)
+            api = self._api(roles.token(self.home, {}, "admin"))
         # Before there can be containers of theirs.
         self._add_clusters(api.cluster_ids())
         self._start_agent(progress, api, urls[roles.BROKER_URL], socket)
-        return Running(server, api.token, socket, cluster)
+        return Running(api.server, api.token, socket, api.cluster, api.ca_file)
+
+    def _api(self, token: str) -> ControlPlane:
+        server = url_of(self._listen, secure="PATHFINDER_TLS_CERTIFICATE" in self._settings)
+        cluster = self._settings.get("PATHFINDER_CLUSTER", CLUSTER)
+        return ControlPlane(server, token, cluster, self._settings.get("PATHFINDER_CA_FILE", ""))
 
     def _start_control_plane(self, progress: Progress, urls: Mapping[str, str], api: ControlPlane) -> None:
         with progress.step("control plane") as step:
@@ -186,7 +192,7 @@ class Stack:
             environment = {**keys, **urls, "PATHFINDER_API_LISTEN": self._listen}
             self.supervisor.define([roles.role_program("control-plane", roles.CONTROL_PLANE, environment)])
             self.supervisor.start("control-plane")
-            self.supervisor.wait("control-plane", api.is_ready, READY_SECONDS)
+            self.supervisor.wait("control-plane", api.becomes_ready, READY_SECONDS)
             step.say(f"ready on {api.server}")
 
     def _start_agent(self, progress: Progress, api: ControlPlane, broker_url: str, socket: Path | None) -> None:
@@ -232,7 +238,7 @@ class Stack:
     def remember_clusters(self) -> None:
         """Keep which clusters are ours, while somebody can still be asked: `clean` removes only their containers."""
         token = self.home.recall("token.admin")
-        api = ControlPlane(url_of(self._listen), token or "")
+        api = self._api(token or "")
         if token and api.is_ready() and api.accepts_token():
             self._add_clusters(api.cluster_ids())
         elif self.supervisor.is_running(PRIMARY):

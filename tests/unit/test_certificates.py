@@ -11,8 +11,10 @@ from typer.testing import CliRunner
 
 from pathfinder import certificates
 from pathfinder.certificate_files import CertificateFiles
+from pathfinder.certificates import LOOPBACK
 from pathfinder.cli.operator import app
 from pathfinder.domain.errors import AlreadyExists, Invalid
+from pathfinder.server_certificate import ServerCertificate
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 HOSTS = ("pathfinder.example.org", "10.0.0.5", "::1")
@@ -131,8 +133,8 @@ def test_certificates_are_strict_enough_for_every_client(tmp_path: Path) -> None
         shake_hands(context, server, "elsewhere.example.org")
 
 
-def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, host: str) -> None:
-    """A TLS handshake in memory. Raises SSLError if either side refuses."""
+def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, host: str) -> ssl.SSLObject:
+    """The client's end of a TLS handshake in memory. Raises SSLError if either side refuses."""
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
     asking = client.wrap_bio(down, up, server_hostname=host)
     answering = server.wrap_bio(up, down, server_side=True)
@@ -145,6 +147,45 @@ def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, host: str) -> No
             except ssl.SSLWantReadError:
                 continue
     assert not waiting
+    return asking
+
+
+def shown(server: ServerCertificate, ca_file: Path) -> str:
+    """The fingerprint of what a new connection is shown."""
+    client = ssl.create_default_context(cafile=ca_file)
+    found = shake_hands(client, server.context, "localhost").getpeercert(binary_form=True)
+    assert found
+    return certificates.facts(ssl.DER_cert_to_PEM_cert(found).encode()).fingerprint
+
+
+def test_a_server_shows_a_renewed_certificate_and_none_that_is_broken(tmp_path: Path) -> None:
+    """What cannot be used leaves the former one in place, until there is one that can."""
+    files = CertificateFiles(tmp_path / "certs")
+    files.create(LOOPBACK, datetime.now(UTC))
+    ca, certificate, key = (files.directory / name for name in ("ca.crt", "api/tls.crt", "api/tls.key"))
+    server = ServerCertificate(certificate, key)
+    first = shown(server, ca)
+
+    certificate.write_bytes((files.directory / "broker" / "tls.crt").read_bytes())  # its key comes later
+    server.refresh()
+    assert shown(server, ca) == first
+    key.write_bytes((files.directory / "broker" / "tls.key").read_bytes())
+    server.refresh()
+    second = shown(server, ca)
+    assert second == certificates.facts(certificate.read_bytes()).fingerprint != first
+    certificate.unlink()
+    server.refresh()
+    assert shown(server, ca) == second
+
+
+def test_a_certificate_that_cannot_be_used_is_told_when_it_is_asked_for(files: CertificateFiles) -> None:
+    """By its files and what is wrong with them."""
+    own = files.directory / "api"
+
+    with pytest.raises(Invalid, match="cannot be read: No such file"):
+        ServerCertificate(own / "nowhere", own / "tls.key")
+    with pytest.raises(Invalid, match="are no certificate and its key"):
+        ServerCertificate(own / "tls.crt", files.directory / "ca.key")
 
 
 def test_the_command_makes_shows_and_renews(tmp_path: Path) -> None:

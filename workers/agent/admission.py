@@ -10,7 +10,7 @@ import httpx2
 import orjson
 import structlog
 
-from pathfinder import __version__
+from pathfinder import __version__, tls
 from pathfinder.broker.connection import backoff, pause
 from pathfinder.domain.errors import Invalid
 from pathfinder.domain.specs import NodeRegistration
@@ -72,7 +72,7 @@ class Membership:
             async with self._registering:
                 self._admission = await _register(self._settings, self._runtime, self._api_url(), self._admission)
         except (httpx2.HTTPError, RuntimeUnreachable, Invalid) as error:
-            log.warning("not admitted yet", error=str(error) or type(error).__name__)
+            log.warning("not admitted yet", error=tls.words(error))
             return False
         return True
 
@@ -86,8 +86,8 @@ class Membership:
 async def _register(settings: Settings, runtime: Runtime, api_url: str, present: Admission | None) -> Admission:
     kept = _Credential(settings.state_dir / "agent.json")
     announcement = await _announcement(settings, runtime, api_url)
-    secure = api_url.startswith("https:")  # plain HTTP needs no certificate authorities, and loading them takes long
-    async with httpx2.AsyncClient(base_url=api_url, timeout=10, verify=secure) as client:
+    verify = tls.verifying(api_url, settings.ca_file)
+    async with httpx2.AsyncClient(base_url=api_url, timeout=10, verify=verify) as client:
         join_token = settings.join_token and settings.join_token.get_secret_value()
         # The disk may not have taken the present one.
         for token in filter(None, dict.fromkeys((present and present.token, kept.token(), join_token))):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import httpx2
 
+from pathfinder import tls
 from pathfinder.domain.bootstrapping import File
 from pathfinder.runtime.port import RuntimeFailure
 from pathfinder.settings import Settings
@@ -21,6 +22,7 @@ class Secrets:
 
     def __init__(self, settings: Settings, membership: Membership) -> None:
         self._urls = [url.strip() for url in settings.api_url.split(",")]
+        self._ca_file = settings.ca_file
         self._membership = membership
 
     async def filled(self, container_id: str, files: Sequence[File]) -> tuple[File, ...]:
@@ -38,11 +40,9 @@ class Secrets:
     async def _ask(self, container_id: str) -> dict[str, str]:
         reason = "no API answers"
         for url in self._urls:
-            secure = url.startswith(
-                "https:"
-            )  # plain HTTP needs no certificate authorities, and loading them takes long
+            verify = tls.verifying(url, self._ca_file)
             try:
-                async with httpx2.AsyncClient(base_url=url, timeout=SECONDS, verify=secure) as client:
+                async with httpx2.AsyncClient(base_url=url, timeout=SECONDS, verify=verify) as client:
                     answer = await client.get(
                         f"/api/v3/nodes/secrets/{container_id}",
                         headers={"Authorization": f"Bearer {self._membership.now.token}"},
@@ -52,5 +52,5 @@ class Secrets:
                     return found
                 reason = str(answer.json().get("detail", answer.status_code))
             except (httpx2.HTTPError, ValueError, KeyError) as error:
-                reason = str(error) or type(error).__name__
+                reason = tls.words(error)
         raise SecretsMissing(f"The secrets of this container cannot be had: {reason}")

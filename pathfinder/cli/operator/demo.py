@@ -50,7 +50,7 @@ def demo() -> None:
 def _show(screen: Screen, running: Running, profile: str) -> None:
     """Create the container on a Pathfinder that is up, wait for it, and print what there is."""
     say = screen.console.print
-    api = ControlPlane(running.server, running.token, running.cluster)
+    api = ControlPlane(running.server, running.token, running.cluster, running.ca_file)
     environment = pfi_environment(os.environ, running, profile)
     if is_there(api, CONTAINER, screen):
         say(f"\nContainer {CONTAINER} is already there.")
@@ -81,6 +81,7 @@ def pfi_environment(environ: Mapping[str, str], running: Running, profile: str) 
         "PFI_SERVER": running.server,
         "PFI_CLUSTER": running.cluster,
         "PFI_TOKEN": running.token,
+        "PFI_CA": running.ca_file,
     }
 
 

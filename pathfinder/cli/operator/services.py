@@ -1,5 +1,7 @@
 """`pathfinder up`, `down` and `clean`."""
 
+from pathlib import Path
+
 import typer
 
 from pathfinder.cli.operator.configuration import settings
@@ -47,4 +49,6 @@ def bring_up(screen: Screen) -> tuple[Running, str]:
     home = Home.default()
     running = Stack(home).up(screen)
     values = {"server": running.server, "cluster": running.cluster, "token": running.token}
+    if running.ca_file:
+        values["ca"] = str(Path(running.ca_file).absolute())
     return running, save_profile(home, PROFILE, values, use=True)

@@ -2,6 +2,7 @@
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from pathfinder.cli.pfi.failures import Usage
 from pathfinder.cli.pfi.profiles import Profiles
 from pathfinder.cli.pfi.terminal import say
 from pathfinder.cli.pfi.verbs import group
+from pathfinder.domain.errors import Invalid
 
 app = group("See and change which server pfi talks to.")
 
@@ -21,6 +23,7 @@ class Key(StrEnum):
     SERVER = "server"
     CLUSTER = "cluster"
     TOKEN = "token"  # noqa: S105  # the name of a key, not a secret
+    CA = "ca"
 
 
 def _profile_names() -> list[str]:
@@ -65,8 +68,22 @@ def set_(
         value = sys.stdin.readline().strip()
     if not value:
         raise Usage(f"the {key} is empty")
+    if key is Key.CA:
+        value = _authorities(value)
     file = Profiles.read()
     name = ctx.find_root().params.get("profile") or file.current
     file.set(name, key.value, value)
     file.write()
     say(f"profile {name}: {key} is set")
+
+
+def _authorities(file: str) -> str:
+    """The whole path of a file with certificates, wherever pfi is used from later."""
+    from pathfinder import tls  # only this key needs it
+
+    path = Path(file).absolute()
+    try:
+        tls.trusting(path)
+    except Invalid as unusable:
+        raise Usage(str(unusable)) from unusable
+    return str(path)

@@ -95,11 +95,13 @@ def describe(failure: BaseException) -> Report:
 def _of_client(failure: BaseException) -> Report | None:
     if "pathfinder.client" not in sys.modules:
         return None  # nothing the client raises can have happened, and importing it takes a while
-    from pathfinder.client import ApiError, BadArgument, UnexpectedAnswer, Unreachable
+    from pathfinder.client import ApiError, BadArgument, UnexpectedAnswer, Unreachable, Untrusted
 
     if isinstance(failure, BadArgument):
         return Report(ExitCode.USAGE, str(failure))
-
+    if isinstance(failure, Untrusted):
+        words = f"cannot reach {failure.server}: {failure.reason}"
+        return Report(ExitCode.UNREACHABLE, words, hints=(failure.advice,))
     if isinstance(failure, Unreachable):
         hints = ("start it with: pathfinder up", "choose another: pfi --server URL …, or pfi config set server URL")
         return Report(ExitCode.UNREACHABLE, f"cannot reach {failure.server}: {failure.reason}", hints=hints)

@@ -4,13 +4,15 @@ import getpass
 import re
 import socket
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pathfinder.cli.pfi import parsing
 from pathfinder.cli.pfi.failures import Usage
-from pathfinder.cli.pfi.profiles import Profiles, Target
+from pathfinder.cli.pfi.profiles import Profiles
 from pathfinder.cli.pfi.session import run_at, target
 from pathfinder.cli.pfi.terminal import say
 from pathfinder.cli.pfi.verbs import single
@@ -35,13 +37,13 @@ def login(
     user = user or _asked("User: ")
     password = secret("Password: ")
     name = token_name(user, socket.gethostname())
-    made = run_at(
-        Target(to.server, to.cluster, ""), lambda client: client.identity.log_in(user, password, name, seconds)
-    )
+    made = run_at(replace(to, token=""), lambda client: client.identity.log_in(user, password, name, seconds))
     file = Profiles.read()
     profile = ctx.find_root().params.get("profile") or file.current
     file.set(profile, "server", to.server)
     file.set(profile, "token", made.token)
+    if to.ca:
+        file.set(profile, "ca", str(Path(to.ca).absolute()))
     file.write()
     say(f"logged in as {user}, role {made.role}; the token {made.name} is in the profile {profile}")
 

@@ -6,8 +6,11 @@
     server = "http://127.0.0.1:8080"
     cluster = "default"
     token = "…"
+    ca = "/etc/pathfinder/ca.crt"
 
-Flags win over PFI_SERVER, PFI_CLUSTER and PFI_TOKEN, these over the profile, and the profile over the defaults.
+`ca` has the authorities that https servers are trusted by; without it, the system's are.
+
+Flags win over PFI_SERVER, PFI_CLUSTER, PFI_TOKEN and PFI_CA, these over the profile, and the profile over the defaults.
 """
 
 import os
@@ -18,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 DEFAULT_PROFILE = "default"
-DEFAULTS: Mapping[str, str] = {"server": "http://127.0.0.1:8080", "cluster": "default", "token": ""}
+DEFAULTS: Mapping[str, str] = {"server": "http://127.0.0.1:8080", "cluster": "default", "token": "", "ca": ""}
 KEYS = tuple(DEFAULTS)
 
 
@@ -33,6 +36,7 @@ class Target:
     server: str
     cluster: str
     token: str = field(repr=False)
+    ca: str = ""
 
 
 @dataclass(slots=True)
@@ -97,7 +101,7 @@ def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str] = os.env
         flag = flags.get(key) if key != "token" else None
         return flag or environ.get(f"PFI_{key.upper()}") or profile.get(key) or DEFAULTS[key]
 
-    return Target(value("server"), value("cluster"), value("token").strip())
+    return Target(value("server"), value("cluster"), value("token").strip(), value("ca"))
 
 
 def _profiles(document: Mapping[str, Any], path: Path) -> dict[str, dict[str, str]]:

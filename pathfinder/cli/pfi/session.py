@@ -25,7 +25,7 @@ def connect(to: Target, patience: float = PATIENCE_SECONDS) -> Client:
     """A client of the target, which waits for an overloaded server that many seconds."""
     # Retries are the client's own business; by default stamina would log them between the rows of a table.
     stamina.instrumentation.set_on_retry_hooks([])
-    return Client(to.server, to.token, cluster=to.cluster, patience=patience, on_wait=Patience(patience))
+    return Client(to.server, to.token, cluster=to.cluster, ca_file=to.ca, patience=patience, on_wait=Patience(patience))
 
 
 class Patience:

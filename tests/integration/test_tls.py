@@ -1,0 +1,197 @@
+"""The API over TLS: real handshakes with good and bad certificates, and one that is renewed under open connections."""
+
+import asyncio
+import os
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+from workbench import MakeProcess
+
+import api.serve
+from pathfinder import certificates
+from pathfinder.bootstrap import Process
+from pathfinder.certificate_files import CertificateFiles
+from pathfinder.client import BadArgument, Client, Untrusted
+from pathfinder.embedded.control_plane import ControlPlane
+from pathfinder.embedded.errors import NotReady
+from pathfinder.embedded.ports import free_port
+from pathfinder.store import tokens
+
+HOSTS = ("localhost", "127.0.0.1")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> CertificateFiles:
+    """A private authority with its first certificates."""
+    made = CertificateFiles(tmp_path / "certs")
+    made.create(HOSTS, datetime.now(UTC))
+    return made
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renewed certificate is looked for all the time."""
+    monkeypatch.setattr(api.serve, "RENEWAL_SECONDS", 0.02)
+
+
+@asynccontextmanager
+async def serving_tls(make_process: MakeProcess, leaf: Path) -> AsyncIterator[str]:
+    """The api role, which shows the certificate in that directory; its port's URL without the host is yielded."""
+    port = free_port(26300)
+    listen = {"api_listen": f"127.0.0.1:{port}"}
+    process = make_process(tls_certificate=leaf / "tls.crt", tls_key=leaf / "tls.key", **listen)
+    running = asyncio.create_task(api.serve.run(process))
+    try:
+        while not running.done():
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                break
+            except OSError:
+                await asyncio.sleep(0.01)
+        yield f":{port}"
+    finally:
+        process.stopping.set()
+        await running
+
+
+async def pfi(*arguments: str, **environment: str) -> tuple[int, str, str]:
+    """Run it as its users do: exit code, standard output, standard error."""
+    pipe = asyncio.subprocess.PIPE
+    given = {key: value for key, value in os.environ.items() if not key.startswith("PFI_")} | environment
+    command = (sys.executable, "-m", "pathfinder.cli.pfi", *arguments)
+    running = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=given)
+    out, err = await running.communicate()
+    return running.returncode or 0, out.decode(), err.decode()
+
+
+async def operator(process: Process) -> str:
+    """An operator's token."""
+    async with process.database.begin() as tx:
+        return await tokens.create(tx, "tester", "operator")
+
+
+async def test_pfi_talks_tls_and_tells_whom_it_does_not_trust(
+    process: Process, make_process: MakeProcess, files: CertificateFiles, tmp_path: Path
+) -> None:
+    """Its authority comes from the profile or the environment; without one, exit code 3 and what to do."""
+    token = await operator(process)
+    ca = str(files.directory / "ca.crt")
+    async with serving_tls(make_process, files.directory / "api") as at:
+        mine = {"PFI_CONFIG": str(tmp_path / "config"), "PFI_TOKEN": token, "PFI_SERVER": f"https://localhost{at}"}
+        good, set_, bad = await asyncio.gather(
+            pfi("get", "clusters", "-o", "name", **mine, PFI_CA=ca),
+            pfi("config", "set", "ca", ca, **mine),
+            pfi("get", "clusters", **mine | {"PFI_CONFIG": str(tmp_path / "none")}),
+        )
+        by_profile = await pfi("get", "clusters", "-o", "name", **mine)
+        assert await asyncio.to_thread(ControlPlane(mine["PFI_SERVER"], token, ca_file=ca).accepts_token)
+
+    assert good == (0, "default\n", "")
+    assert set_[0] == 0
+    assert by_profile == good
+    assert bad[0] == 3
+    assert "of an authority that is not trusted here" in bad[2]
+    assert "pfi config set ca FILE" in bad[2]
+
+
+@pytest.mark.parametrize(
+    ("host", "days", "reason", "advice"),
+    [
+        ("127.0.0.1", -400, "its certificate has ended", "pathfinder certs renew"),
+        ("127.0.0.1", 400, "its certificate is not valid yet", "clocks"),
+        ("other.example.org", 0, "its certificate is not for that address", "pathfinder certs add --host"),
+    ],
+)
+async def test_a_certificate_that_is_not_good_is_told_with_what_to_do(
+    make_process: MakeProcess, tmp_path: Path, host: str, days: int, reason: str, advice: str
+) -> None:
+    """At once, without another try; and nothing is sent to whoever shows it."""
+    now = datetime.now(UTC) + timedelta(days=days)
+    old = certificates.make_authority(datetime.now(UTC) - timedelta(days=500))
+    leaf = certificates.make_leaf(old, "api", [host], now)
+    for name, text in {"ca.crt": old.certificate, "tls.crt": leaf.certificate, "tls.key": leaf.key}.items():
+        (tmp_path / name).write_bytes(text)
+
+    async with (
+        serving_tls(make_process, tmp_path) as at,
+        Client(f"https://127.0.0.1{at}", ca_file=tmp_path / "ca.crt") as client,
+    ):
+        with pytest.raises(Untrusted, match=reason) as refused:
+            await client.version()
+    assert advice in refused.value.advice
+    assert not refused.value.sent
+
+
+async def test_another_authority_or_none_at_all_is_refused(
+    make_process: MakeProcess, files: CertificateFiles, tmp_path: Path
+) -> None:
+    """Also by what starts the API and waits for it."""
+    other = CertificateFiles(tmp_path / "other")
+    other.create(HOSTS, datetime.now(UTC))
+    ca = other.directory / "ca.crt"
+    async with serving_tls(make_process, files.directory / "api") as at:
+        url = f"https://127.0.0.1{at}"
+        async with Client(url, ca_file=ca) as client:
+            with pytest.raises(Untrusted, match="not trusted here"):
+                await client.version()
+        with pytest.raises(NotReady, match="PATHFINDER_CA_FILE"):
+            await asyncio.to_thread(ControlPlane(url, ca_file=str(ca)).becomes_ready)
+    with pytest.raises(BadArgument, match="no certificates as PEM"):
+        Client("https://127.0.0.1", ca_file=files.directory / "ca.key")
+    with pytest.raises(BadArgument, match="no such file"):
+        Client("https://127.0.0.1", ca_file=tmp_path / "nowhere")
+
+
+async def test_a_server_without_tls_is_told_from_one_that_is_not_trusted(files: CertificateFiles) -> None:
+    """What answers there is something else."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with Client(url, ca_file=files.directory / "ca.crt") as client:
+            with pytest.raises(Untrusted, match="does not speak TLS there"):
+                await client.version()
+
+
+async def test_a_renewed_certificate_is_shown_and_no_connection_is_dropped(
+    make_process: MakeProcess, files: CertificateFiles
+) -> None:
+    """New connections are shown it; an open one goes on."""
+    own, trusted = files.directory / "api", ssl.create_default_context(cafile=files.directory / "ca.crt")
+    async with serving_tls(make_process, own) as at:
+        url = f"https://localhost{at}"
+        async with httpx2.AsyncClient(base_url=url, verify=trusted, limits=httpx2.Limits(max_connections=1)) as client:
+            first = await client.get("/healthz")
+            stream = first.extensions["network_stream"]
+            before = await shown(at, trusted)
+            assert before == files.all()[1].facts.fingerprint
+
+            files.renew(datetime.now(UTC), every=True)
+            async with asyncio.timeout(10):
+                while await shown(at, trusted) == before:
+                    pass  # each look is a handshake
+            assert await shown(at, trusted) == files.all()[1].facts.fingerprint
+
+            again = await client.get("/healthz")
+            assert again.status_code == 200
+            assert again.extensions["network_stream"] is stream
+            assert again.headers["Strict-Transport-Security"]
+
+
+async def shown(at: str, trusted: ssl.SSLContext) -> str:
+    """The SHA-256 of the certificate that a new connection is shown."""
+    _, writer = await asyncio.open_connection("127.0.0.1", int(at[1:]), ssl=trusted, server_hostname="localhost")
+    found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return certificates.facts(ssl.DER_cert_to_PEM_cert(found).encode()).fingerprint
