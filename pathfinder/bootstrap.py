@@ -67,7 +67,9 @@ class Process:
     def broker(self, role: str) -> Broker:
         """The role's own way to RabbitMQ; remembered, so that readiness can be told."""
         declare = topology.declare_missing if role == "agent" else topology.declare_all
-        return self.brokers.setdefault(role, Broker(self.settings.broker_url, f"pathfinder-{role}", declare))
+        settings = self.settings
+        made = Broker(settings.broker_url, f"pathfinder-{role}", declare, settings.ca_file)
+        return self.brokers.setdefault(role, made)
 
     @cached_property
     def vault(self) -> "Vault":

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import aio_pika
 import aiormq
@@ -11,7 +12,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import AMQPError
 
-from pathfinder import telemetry
+from pathfinder import telemetry, tls
 from pathfinder.broker import topology
 from pathfinder.domain.errors import PathfinderError
 
@@ -57,14 +58,18 @@ class Broker:
     """One role's way to RabbitMQ. `connection` is the one that stands, if any does.
 
     `urls`, the nodes of a cluster, are tried in turn, from any one on: so clients spread over the nodes. `declare` is
-    what has exchanges and queues ready on each new connection.
+    what has exchanges and queues ready on each new connection. `ca_file` has the authorities that those of amqps are
+    trusted by; without one, this system's are.
     """
 
-    def __init__(self, urls: str, name: str, declare: Declare = topology.declare_all) -> None:
+    def __init__(
+        self, urls: str, name: str, declare: Declare = topology.declare_all, ca_file: Path | None = None
+    ) -> None:
         self._urls = [url.strip() for url in urls.split(",") if url.strip()]
         self._next = random.randrange(len(self._urls)) if self._urls else 0  # noqa: S311 - not a secret
         self._name = name
         self._declare = declare
+        self._ca_file = ca_file
         self._gauge = telemetry.BROKER_UP.labels(name.removeprefix("pathfinder-"))
         self.connection: AbstractConnection | None = None
 
@@ -87,7 +92,7 @@ class Broker:
                     attempt = 0
                     await self._until_broken(connection, serve)
             except (BrokerLost, *BROKEN) as error:
-                log.warning("broker connection lost", role=self._name, error=_words(error))
+                log.warning("broker connection lost", role=self._name, error=tls.words(error))
             finally:
                 self._now(None)
             if not stopping.is_set():
@@ -107,6 +112,7 @@ class Broker:
             timeout=CONNECT_SECONDS,
             client_properties={"connection_name": self._name},
             heartbeat=HEARTBEAT_SECONDS,
+            ssl_context=tls.trusting(self._ca_file) if url.lower().startswith("amqps:") else None,
             connection_class=_Connection,
         )
         try:

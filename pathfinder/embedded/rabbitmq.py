@@ -58,6 +58,9 @@ class RabbitMQ:
     #: Which node of how many it is. They share a directory, for its cookie, and the port mapper.
     number: int = 1
     count: int = 1
+    #: A directory with `tls.crt` and `tls.key` for TLS on a port of its own, beside the other; None: plain text alone.
+    certificate: Path | None = None
+    tls_port: int = 0
 
     @property
     def name(self) -> str:
@@ -113,6 +116,7 @@ class RabbitMQ:
         lines = [f"listeners.tcp.{number} = {host}:{self.port}" for number, host in addresses]
         definitions = self.account.own(self.own) / "definitions.json"
         lines += [f"load_definitions = {definitions}", f"raft.wal_max_size_bytes = {LOG_BYTES}", *self._clustering()]
+        lines += self._tls()
         self._write("rabbitmq.conf", "\n".join(lines) + "\n")
         self._write(definitions.name, json.dumps(self._definitions()))
         self._write("enabled_plugins", "[].\n")
@@ -163,6 +167,19 @@ class RabbitMQ:
             ]
         return lines
 
+    def _tls(self) -> list[str]:
+        if self.certificate is None:
+            return []
+        for name in ("tls.crt", "tls.key"):  # copies that belong to its account
+            self._write(name, (self.certificate / name).read_text())
+        return [
+            f"listeners.ssl.1 = {LOOPBACK}:{self.tls_port}",
+            f"ssl_options.certfile = {self.own / 'tls.crt'}",
+            f"ssl_options.keyfile = {self.own / 'tls.key'}",
+            "ssl_options.versions.1 = tlsv1.3",
+            "ssl_options.versions.2 = tlsv1.2",
+        ]
+
     def _definitions(self) -> dict[str, object]:
         # RabbitMQ's own hash: four bytes of salt, then SHA-256 of salt and password. The salt may stay the same.
         salt = hashlib.sha256(str(self.directory).encode()).digest()[:4]
@@ -187,18 +204,19 @@ def node_name(name: str, number: int) -> str:
 
 
 @contextmanager
-def start_rabbitmq(directory: Path, port: int) -> Iterator[str]:
+def start_rabbitmq(directory: Path, port: int, certificate: Path | None = None, tls_port: int = 0) -> Iterator[str]:
     """A RabbitMQ of one's own in `directory` while the context lasts; yields its URL.
 
     PATHFINDER_BROKER_URL wins: then nothing is started and that is yielded. The account `rabbitmq` must be able to
-    reach the directory.
+    reach the directory. With a `certificate`, it also speaks TLS on `tls_port`.
     """
     if given := os.environ.get("PATHFINDER_BROKER_URL"):
         yield given
         return
     account = Account.of("rabbitmq")
     nodes_port, mapper_port = free_port(port + 1000), free_port(port + 2000)
-    node = RabbitMQ(account.own(directory), port, nodes_port, mapper_port, "development", account)
+    ports, own = (port, nodes_port, mapper_port), account.own(directory)
+    node = RabbitMQ(own, *ports, "development", account, certificate=certificate, tls_port=tls_port)
     node.configure()
     with (directory.parent / f"{directory.name}.log").open("ab") as log:
         mapper = _spawn(node, node.mapper_command, log.fileno())

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,6 +21,8 @@ from api.app import create_app
 from api.tail import Tail
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
+from pathfinder.certificate_files import CertificateFiles
+from pathfinder.certificates import LOOPBACK
 from pathfinder.embedded.ports import free_port
 from pathfinder.embedded.postgres import start_postgres
 from pathfinder.embedded.rabbitmq import start_rabbitmq
@@ -48,12 +51,27 @@ def database_url(service_directory: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def broker_url(service_directory: Path) -> Iterator[str]:
+def authority(service_directory: Path) -> CertificateFiles:
+    """A private authority, which the private RabbitMQ has its certificate from."""
+    made = CertificateFiles(service_directory / "certs")
+    made.create(LOOPBACK, datetime.now(UTC))
+    return made
+
+
+@pytest.fixture(scope="session")
+def broker_tls_port() -> int:
+    """Where the private RabbitMQ speaks TLS."""
+    return free_port(25200)
+
+
+@pytest.fixture(scope="session")
+def broker_url(service_directory: Path, authority: CertificateFiles, broker_tls_port: int) -> Iterator[str]:
     """A RabbitMQ: $PATHFINDER_TEST_BROKER_URL, else a private one."""
     if given := os.environ.get("PATHFINDER_TEST_BROKER_URL"):
         yield given
         return
-    with start_rabbitmq(service_directory / "rabbitmq", free_port(24700)) as url:
+    certificate = authority.directory / "broker"
+    with start_rabbitmq(service_directory / "rabbitmq", free_port(24700), certificate, broker_tls_port) as url:
         yield url
 
 

@@ -4,23 +4,32 @@ import asyncio
 import os
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
 import pytest
-from workbench import MakeProcess
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from structlog.testing import capture_logs
+from workbench import Fleet, MakeProcess, eventually
+from yarl import URL
 
 import api.serve
+import workers.agent
+import workers.controller
+import workers.recorder
 from pathfinder import certificates
 from pathfinder.bootstrap import Process
+from pathfinder.broker import topology
+from pathfinder.broker.connection import Broker
 from pathfinder.certificate_files import CertificateFiles
 from pathfinder.client import BadArgument, Client, Untrusted
 from pathfinder.embedded.control_plane import ControlPlane
 from pathfinder.embedded.errors import NotReady
 from pathfinder.embedded.ports import free_port
+from pathfinder.embedded.rabbitmq import start_rabbitmq
 from pathfinder.store import tokens
 
 HOSTS = ("localhost", "127.0.0.1")
@@ -32,6 +41,19 @@ def files(tmp_path: Path) -> CertificateFiles:
     made = CertificateFiles(tmp_path / "certs")
     made.create(HOSTS, datetime.now(UTC))
     return made
+
+
+@pytest.fixture(scope="session")
+def broker_tls(
+    service_directory: Path, authority: CertificateFiles, broker_url: str, broker_tls_port: int
+) -> Iterator[str]:
+    """A RabbitMQ over TLS: the private one, or one of these tests' own where another is given."""
+    if "PATHFINDER_TEST_BROKER_URL" not in os.environ:
+        yield str(URL(broker_url).with_scheme("amqps").with_host("localhost").with_port(broker_tls_port))
+        return
+    certificate = authority.directory / "broker"
+    with start_rabbitmq(service_directory / "rabbitmq-tls", free_port(24800), certificate, broker_tls_port) as url:
+        yield str(URL(url).with_scheme("amqps").with_port(broker_tls_port))
 
 
 @pytest.fixture(autouse=True)
@@ -187,6 +209,63 @@ async def test_a_renewed_certificate_is_shown_and_no_connection_is_dropped(
             assert again.status_code == 200
             assert again.extensions["network_stream"] is stream
             assert again.headers["Strict-Transport-Security"]
+
+
+async def test_a_node_joins_and_is_heard_over_tls_alone(
+    process: Process,
+    fleet: Fleet,
+    make_process: MakeProcess,
+    authority: CertificateFiles,
+    broker_tls: str,
+    channel: AbstractChannel,
+    tmp_path: Path,
+) -> None:
+    """Its agent reaches the API and RabbitMQ with the one authority it is told."""
+    async with process.database.begin() as tx:
+        token = await tokens.create(tx, "joiner", "join", fleet.cluster_id)
+    reached: dict[str, object] = {"broker_url": broker_tls, "ca_file": authority.directory / "ca.crt"}
+    own = {"node_name": "node-1", "runtime": "simulated"}
+
+    async def ready() -> bool:
+        return await fleet.rows("SELECT 1 FROM nodes WHERE hostname = 'node-1' AND status = 'READY'") != []
+
+    async with serving_tls(make_process, authority.directory / "api") as at:
+        agent = make_process(api_url=f"https://localhost{at}", join_token=token, **reached, **own)
+        parts = [agent, make_process(**reached), make_process(**reached)]
+        roles = (workers.agent.run, workers.recorder.run, workers.controller.run)
+        running = [asyncio.create_task(role(part)) for role, part in zip(roles, parts, strict=True)]
+        try:
+            await eventually(ready)
+        finally:
+            for part in parts:
+                part.stopping.set()
+            await asyncio.gather(*running)
+    await channel.queue_delete(topology.node_queue("node-1").name)
+
+
+async def test_a_rabbitmq_that_is_not_trusted_is_told_and_tried_again(
+    files: CertificateFiles, authority: CertificateFiles, broker_tls: str
+) -> None:
+    """The log says what to do; with the right authority a connection stands."""
+    stopping, connected = asyncio.Event(), asyncio.Event()
+
+    async def serve(_: AbstractConnection) -> None:
+        connected.set()
+        await stopping.wait()
+
+    with capture_logs() as lines:
+        ca_files = (made.directory / "ca.crt" for made in (files, authority))
+        stranger, friend = (Broker(broker_tls, "test", ca_file=ca_file) for ca_file in ca_files)
+        trying = [asyncio.create_task(each.run(serve, stopping)) for each in (stranger, friend)]
+        async with asyncio.timeout(10):
+            await connected.wait()
+        await eventually(lambda: asyncio.sleep(0, sum("error" in line for line in lines) > 1))
+        assert friend.up
+        assert not stranger.up
+        stopping.set()
+        await asyncio.gather(*trying)
+    told = [line["error"] for line in lines if "error" in line]
+    assert all("an authority that is not trusted here" in error and "PATHFINDER_CA_FILE" in error for error in told)
 
 
 async def shown(at: str, trusted: ssl.SSLContext) -> str:
