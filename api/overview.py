@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
+from api import safety
 from pathfinder import __version__, telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
@@ -99,7 +100,9 @@ class Overview:
             seen = await overview.glance(connection, within)
             processes = judging.processes(await roles.lately(connection))
         broker, deaf = await self._broker(seen.ready)
-        found = judging.findings(processes, broker, deaf, seen.outbox, seen.nodes, seen.problems)
+        unsafe = safety.findings(self._process.settings, self._process.roles, datetime.now(UTC))
+        problems = [*seen.problems, *unsafe]
+        found = judging.findings(processes, broker, deaf, seen.outbox, seen.nodes, problems)
         return SystemStatus(
             health=judging.overall(found),
             version=__version__,

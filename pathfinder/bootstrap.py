@@ -88,7 +88,8 @@ class Process:
 
 def process(settings: Settings, roles: Iterable[str] = ()) -> Process:
     """A process with these settings that is to run `roles`; nothing is connected yet."""
-    return Process(settings, Database(settings.database_url, settings.database_pool_size), tuple(roles))
+    database = Database(settings.database_url, settings.database_pool_size, settings.ca_file)
+    return Process(settings, database, tuple(roles))
 
 
 def configure_logging(settings: Settings) -> None:

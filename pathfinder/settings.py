@@ -16,20 +16,21 @@ class Settings(BaseSettings):
 
     mode: Literal["development", "production"] = Field(
         "development",
-        description="production: the API refuses to start with development credentials (`admin` / `pathfinder`), or on "
-        "an address others can reach unless TLS is ended in front of it.",
+        description="production: the API refuses to start with development credentials (`admin` / `pathfinder`), and "
+        "every role where it would listen or connect in plain text, but on loopback. In development it says so.",
     )
 
     database_url: str = Field(
         "postgresql+asyncpg://pathfinder@127.0.0.1:5432/pathfinder",
         description=(
             "PostgreSQL, as an SQLAlchemy URL for asyncpg. Of several servers "
-            "(`…@/pathfinder?host=db-1:5432&host=db-2:5432`) the one that takes writes is used."
+            "(`…@/pathfinder?host=db-1:5432&host=db-2:5432`) the one that takes writes is used. With `ssl=verify-full` "
+            "all is said over TLS."
         ),
     )
     broker_url: str = Field(
         "amqp://guest:guest@127.0.0.1:5672/",
-        description="RabbitMQ URL; several, separated by commas, are tried in turn, from any one on.",
+        description="RabbitMQ URL, amqps:// for TLS; several, separated by commas, are tried in turn, from any one on.",
     )
     database_pool_size: int = Field(10, ge=1, description="Connections each process keeps to PostgreSQL.")
 
@@ -51,6 +52,11 @@ class Settings(BaseSettings):
         None,
         description="The authorities, as PEM, that the API, RabbitMQ and PostgreSQL are trusted by where they are "
         "reached over TLS; this system's if unset.",
+    )
+    plain_text_hosts: str = Field(
+        "",
+        description="Hosts and networks, separated by commas, for which plain text is as good as on loopback: where "
+        "nobody else can listen, as between the containers of one machine.",
     )
     secret_keys: Path | None = Field(
         None,

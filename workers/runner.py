@@ -5,12 +5,12 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import structlog
 import uvloop
 
-from pathfinder import telemetry
+from pathfinder import plain_text, telemetry, tls
 from pathfinder.bootstrap import Process, configure_logging, process
 from pathfinder.settings import Settings
 from workers.listener import listening
@@ -34,6 +34,7 @@ def run(roles: Mapping[str, Role], settings: Settings) -> int:
 
 async def _run(roles: Mapping[str, Role], settings: Settings) -> int:
     shared = process(settings, roles)
+    check_transport(settings, roles)
     for role in roles:
         telemetry.ROLE.labels(role).set(1)
         if role != "warden":  # the one that needs none; what is not there yet is not ready
@@ -64,6 +65,14 @@ async def _run(roles: Mapping[str, Role], settings: Settings) -> int:
             return status
     finally:
         await shared.database.close()
+
+
+def check_transport(settings: Settings, roles: Collection[str]) -> None:
+    """Log what is in plain text where others could listen. Raises Invalid for that in production mode."""
+    for one in plain_text.check(settings, roles):
+        log.warning("plain text", what=str(one), hint=one.advice)
+    if settings.ca_file is not None:
+        tls.trusting(settings.ca_file)  # one that is of no use is told now, not when it is needed
 
 
 def _end_in_time(seconds: float, status: int) -> None:

@@ -51,11 +51,10 @@ class Lab:
     def __init__(self, state_dir: Path | None = None, settings: Mapping[str, str] | None = None) -> None:
         self.home = Home(state_dir or Home.default().root / "lab")
         self.supervisor = Supervisor(self.home)
-        # Settings reach every role; where the services are and how its cluster is called is the lab's own business.
+        # Settings reach every role; where its services are and how its cluster is called is the lab's own business.
         given = roles.user_settings(os.environ) | dict(settings or {})
-        self._settings = {
-            key: value for key, value in given.items() if not key.endswith(("_URL", "_LISTEN", "_SOCKET", "_CLUSTER"))
-        }
+        ours = ("_URL", "_LISTEN", "_SOCKET", "_CLUSTER", "_TLS_CERTIFICATE", "_TLS_KEY")
+        self._settings = {key: value for key, value in given.items() if not key.endswith(ours)}
 
     # What tests and `pathfinder lab` want to know
 
@@ -249,6 +248,7 @@ class Lab:
 
     def _start_roles(self, settings: dict[str, str]) -> None:
         """The roles as programs, each a process of its own or all one; each twice where `ha`."""
+        settings |= self._wire()
         settings.setdefault("PATHFINDER_DEFAULT_IMAGE", f"local:{TINY}")
         processes: dict[str, tuple[str, ...]] = {"control-plane": roles.CONTROL_PLANE}
         if not self.home.recall("together"):
@@ -295,7 +295,7 @@ class Lab:
             lxd_socket=Path("/var/lib/lxd/unix.socket"),
         )
         with progress.step(f"{node.name}: agent") as step:
-            programs = order.programs(self._settings)
+            programs = order.programs(self._settings | self._wire())
             node.supervisor.define(programs)
             for program in programs:
                 node.supervisor.start(program.name)
@@ -323,6 +323,10 @@ class Lab:
 
     def _api(self) -> ControlPlane:
         return ControlPlane(self.api_url, self.token)
+
+    def _wire(self) -> dict[str, str]:
+        """Nothing on the lab's bridge leaves this machine."""
+        return {"PATHFINDER_PLAIN_TEXT_HOSTS": self._network().subnet}
 
     def _network(self) -> LabNetwork:
         return LabNetwork(int(self._recall("network")))

@@ -7,6 +7,7 @@ import contextlib
 import os
 import subprocess
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 from pathfinder.embedded.errors import EmbeddedError, NotReady
@@ -40,6 +41,11 @@ class LabNetwork:
     def host(self) -> str:
         """The host's address on it, where nodes reach the control plane."""
         return self._address(1)
+
+    @property
+    def subnet(self) -> str:
+        """All of its addresses."""
+        return str(ip_network(f"{self.host}/{_PREFIX}", strict=False))
 
     def node_address(self, number: int) -> str:
         """A node's address, with its prefix length."""

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, Never
 from weakref import WeakSet
 
@@ -18,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from pathfinder import telemetry
 from pathfinder.domain.errors import Contended, Invalid, TooSlow, Unavailable
+from pathfinder.store import database_tls
 from pathfinder.store.servers import BROKEN, Servers
 
 #: A statement without an answer for so long is over, and so is its connection.
@@ -64,12 +66,15 @@ _PASSING = {
 class Database:
     """The PostgreSQL of a URL: one server, or a primary and its standbys.
 
-    Every method raises Unavailable when none of them takes writes.
+    `ca_file` has the authorities that they are trusted by where the URL says `ssl=verify-full`, or `verify-ca`; without
+    one, this system's are. Every method raises Unavailable when none of them takes writes.
     """
 
-    def __init__(self, url: str, pool_size: int = 10) -> None:
+    def __init__(self, url: str, pool_size: int = 10, ca_file: Path | None = None) -> None:
         self._servers = Servers()
-        self._url = _parsed(url)
+        parsed = _parsed(url)
+        self._url = parsed.difference_update_query(database_tls.OPTIONS)
+        self._ssl = database_tls.context(database_tls.mode(parsed), ca_file)
         self.engine = self._engine(
             pool_size=pool_size,
             max_overflow=0,
@@ -113,7 +118,7 @@ class Database:
         """
         with translated():
             connection = await self._servers.connect(
-                **self._arguments(), command_timeout=PING_SECONDS, server_settings=_SETTINGS
+                **self._arguments(), ssl=self._ssl, command_timeout=PING_SECONDS, server_settings=_SETTINGS
             )
             try:
                 lost = asyncio.Event()
@@ -161,6 +166,7 @@ class Database:
     ) -> AsyncEngine:
         arguments = {
             "async_creator_fn": self._servers.connect,
+            "ssl": self._ssl,
             "command_timeout": timeout_seconds,
             "server_settings": _SETTINGS | dict(settings or {}),
         }
@@ -187,6 +193,7 @@ def _parsed(url: str) -> URL:
         parsed = make_url(url)
         if parsed.drivername == "postgresql+asyncpg":
             parsed.get_dialect()().create_connect_args(parsed)
+            database_tls.mode(parsed)
             return parsed
         words = "it must start with postgresql+asyncpg://"
     except (ArgumentError, ValueError) as error:

@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from pathfinder import tls
 from pathfinder.domain.errors import DatabaseAway
 
 log = structlog.get_logger()
@@ -69,7 +70,7 @@ class Servers:
             found = {}
             for address, task in asked.items():
                 if isinstance(error := task.exception(), BROKEN):
-                    said[address] = str(error) or "no answer"
+                    said[address] = str(tls.refusal(error) or error or "no answer")
                 elif (timeline := task.result()[1]) is None:
                     said[address] = "a standby, or read-only"
                 elif timeline < self._timeline:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import ssl
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -12,8 +13,9 @@ from pathlib import Path
 import httpx2
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractConnection
+from sqlalchemy import text
 from structlog.testing import capture_logs
-from workbench import Fleet, MakeProcess, eventually
+from workbench import Fleet, MakeProcess, administer, eventually
 from yarl import URL
 
 import api.serve
@@ -26,13 +28,17 @@ from pathfinder.broker import topology
 from pathfinder.broker.connection import Broker
 from pathfinder.certificate_files import CertificateFiles
 from pathfinder.client import BadArgument, Client, Untrusted
+from pathfinder.domain.errors import DatabaseAway
+from pathfinder.embedded.account import Account
 from pathfinder.embedded.control_plane import ControlPlane
 from pathfinder.embedded.errors import NotReady
 from pathfinder.embedded.ports import free_port
 from pathfinder.embedded.rabbitmq import start_rabbitmq
 from pathfinder.store import tokens
+from pathfinder.store.database import Database
 
 HOSTS = ("localhost", "127.0.0.1")
+RELOAD = "SELECT pg_reload_conf()"
 
 
 @pytest.fixture
@@ -138,8 +144,8 @@ async def test_a_certificate_that_is_not_good_is_told_with_what_to_do(
     now = datetime.now(UTC) + timedelta(days=days)
     old = certificates.make_authority(datetime.now(UTC) - timedelta(days=500))
     leaf = certificates.make_leaf(old, "api", [host], now)
-    for name, text in {"ca.crt": old.certificate, "tls.crt": leaf.certificate, "tls.key": leaf.key}.items():
-        (tmp_path / name).write_bytes(text)
+    for name, pem in {"ca.crt": old.certificate, "tls.crt": leaf.certificate, "tls.key": leaf.key}.items():
+        (tmp_path / name).write_bytes(pem)
 
     async with (
         serving_tls(make_process, tmp_path) as at,
@@ -266,6 +272,46 @@ async def test_a_rabbitmq_that_is_not_trusted_is_told_and_tried_again(
         await asyncio.gather(*trying)
     told = [line["error"] for line in lines if "error" in line]
     assert all("an authority that is not trusted here" in error and "PATHFINDER_CA_FILE" in error for error in told)
+
+
+async def test_postgresql_is_reached_over_tls_and_trusted_as_the_url_says(
+    database_url: str, authority: CertificateFiles, service_directory: Path, tmp_path: Path
+) -> None:
+    """`verify-full` wants an authority and the name, `verify-ca` the former, `require` neither."""
+    authority.add("postgres", ["db.example.org"], datetime.now(UTC))
+    account, kept = Account.of("postgres"), service_directory / "postgres-tls"
+    for path in (shutil.copytree(authority.directory / "postgres", kept), *kept.iterdir()):
+        os.chown(path, account.uid, account.gid)
+    ca, other = authority.directory / "ca.crt", tmp_path / "other"
+    CertificateFiles(other).create(HOSTS, datetime.now(UTC))
+    switched = {"ssl": "on", "ssl_cert_file": kept / "tls.crt", "ssl_key_file": kept / "tls.key"}
+    await administer(database_url, *(f"ALTER SYSTEM SET {key} = '{value}'" for key, value in switched.items()), RELOAD)
+    try:
+        await eventually(lambda: encrypted(f"{database_url}?sslmode=require", None))
+        assert await encrypted(f"{database_url}?ssl=verify-ca", ca)
+        with capture_logs() as lines:
+            for mode, trusted in (("verify-ca", other / "ca.crt"), ("verify-full", ca)):
+                with pytest.raises(DatabaseAway):
+                    await encrypted(f"{database_url}?ssl={mode}", trusted)
+        said = [str(line["servers"]) for line in lines]
+        assert ["not trusted here" in said[0], "not for that address" in said[1]] == [True, True]
+    finally:
+        await administer(database_url, *(f"ALTER SYSTEM RESET {key}" for key in switched), RELOAD)
+
+
+async def encrypted(url: str, ca_file: Path | None) -> bool:
+    """Whether a connection of that database is. Raises DatabaseAway where there is none."""
+    database = Database(url, 1, ca_file)
+    try:
+        async with database.read() as connection:
+            found = await connection.execute(text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"))
+            return bool(found.scalar_one())
+    except DatabaseAway:
+        if ca_file is not None:
+            raise
+        return False  # not switched on yet
+    finally:
+        await database.close()
 
 
 async def shown(at: str, trusted: ssl.SSLContext) -> str:

@@ -6,11 +6,9 @@ import pytest
 from argon2 import PasswordHasher, extract_parameters
 
 from api.limits import Buckets, Logins, Rates, network
-from api.safety import exposed
 from pathfinder.domain.access import Role, covers, least, may_grant, within
 from pathfinder.domain.errors import RateLimited
 from pathfinder.passwords import NOBODYS, hashed, matches
-from pathfinder.settings import Settings
 
 
 def test_a_user_that_is_not_there_takes_as_long() -> None:
@@ -74,20 +72,6 @@ def test_one_token_that_asks_too_often_holds_up_no_other() -> None:
     rates.admit(other)
     for _ in range(100):
         free.admit(one)
-
-
-@pytest.mark.parametrize(
-    ("listen", "proxies", "open_"),
-    [
-        ("127.0.0.1:8080,[::1]:8080,localhost:80", "", []),
-        ("127.0.0.1:8080, 10.0.0.1:8080", "", ["10.0.0.1:8080"]),
-        ("0.0.0.0:8080,[::]:8080", "", ["0.0.0.0:8080", "[::]:8080"]),
-        ("0.0.0.0:8080", "10.0.0.5", []),
-    ],
-)
-def test_plain_text_is_for_loopback_alone(listen: str, proxies: str, open_: list[str]) -> None:
-    """Unless a proxy ends TLS in front."""
-    assert exposed(Settings(api_listen=listen, tls_proxies=proxies)) == open_
 
 
 def test_each_role_has_what_the_one_before_has() -> None:

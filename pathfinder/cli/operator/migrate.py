@@ -16,7 +16,7 @@ async def prepare(settings: Settings) -> None:
     from pathfinder.store.database import Database
     from pathfinder.store.migrate import migrate as run_migrations
 
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, ca_file=settings.ca_file)
     try:
         await run_migrations(database)
         try:

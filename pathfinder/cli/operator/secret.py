@@ -24,7 +24,7 @@ async def _rotate() -> int:
     from pathfinder.store.secrets import Vault
 
     settings = configuration.settings()
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, ca_file=settings.ca_file)
     try:
         async with database.begin() as tx:
             return await Vault(settings.secret_keys).rotate(tx)

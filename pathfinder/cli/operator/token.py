@@ -16,7 +16,7 @@ async def make(settings: Settings, name: str, role: Role) -> str:
     from pathfinder.store import clusters, tokens
     from pathfinder.store.database import Database
 
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, ca_file=settings.ca_file)
     try:
         async with database.begin() as tx:
             cluster = await clusters.find(tx, settings.cluster) if role == Role.JOIN else None

@@ -48,7 +48,7 @@ def _change(work: "Callable[[AsyncConnection, str], Awaitable[None]]", *, keep: 
         from pathfinder.passwords import hashed
         from pathfinder.store.database import Database
 
-        database = Database(settings.database_url)
+        database = Database(settings.database_url, ca_file=settings.ca_file)
         try:
             known = await hashed(password)
             async with database.begin() as tx:
