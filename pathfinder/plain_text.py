@@ -1,6 +1,7 @@
 """What a process says or is told in plain text where others could listen. Pure.
 
-Plain text is for loopback, for Unix sockets, and for the hosts that PATHFINDER_PLAIN_TEXT_HOSTS names.
+Plain text is for loopback, for Unix sockets, and for the hosts that PATHFINDER_PLAIN_TEXT_HOSTS names. What a role
+tells of its health holds no secrets, and does not count.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -12,7 +13,7 @@ from sqlalchemy import make_url
 
 from pathfinder.bootstrap import ON_NODES
 from pathfinder.domain.errors import Invalid
-from pathfinder.serving import is_loopback, split
+from pathfinder.serving import is_loopback
 from pathfinder.settings import Settings
 from pathfinder.store import database_tls
 
@@ -33,7 +34,7 @@ class Open:
 
 def found(settings: Settings, roles: Collection[str]) -> list[Open]:
     """All there is for a process with these roles."""
-    each = [*_api(settings, roles), *_health(settings, roles), *_broker(settings, roles), *_database(settings, roles)]
+    each = [*_api(settings, roles), *_broker(settings, roles), *_database(settings, roles)]
     allowed = [host.strip() for host in settings.plain_text_hosts.split(",") if host.strip()]
     return [one for one in each if not (is_loopback(one.host) or is_within(one.host, allowed))]
 
@@ -70,15 +71,6 @@ def _api(settings: Settings, roles: Collection[str]) -> Iterator[Open]:
     if "agent" in roles:
         for url in _urls(settings.api_url, "http"):
             yield Open("PATHFINDER_API_URL", url, "write https://")
-
-
-def _health(settings: Settings, roles: Collection[str]) -> Iterator[Open]:
-    if settings.health_listen and ("api" not in roles or "health_listen" in settings.model_fields_set):
-        try:
-            host, _ = split(settings.health_listen)
-        except ValueError:
-            host = settings.health_listen.strip("[]")
-        yield Open("PATHFINDER_HEALTH_LISTEN", host, "listen on loopback")
 
 
 def _broker(settings: Settings, roles: Collection[str]) -> Iterator[Open]:

@@ -16,8 +16,8 @@ from workers import runner
 
 DATABASE = "postgresql+asyncpg://pathfinder:secret@"
 ANY = "0.0.0.0"  # noqa: S104 - names it, does not bind it
-LISTEN, URL, BROKER, POSTGRES, HEALTH = (
-    f"PATHFINDER_{name}" for name in ("API_LISTEN", "API_URL", "BROKER_URL", "DATABASE_URL", "HEALTH_LISTEN")
+LISTEN, URL, BROKER, POSTGRES = (
+    f"PATHFINDER_{name}" for name in ("API_LISTEN", "API_URL", "BROKER_URL", "DATABASE_URL")
 )
 
 
@@ -30,9 +30,7 @@ LISTEN, URL, BROKER, POSTGRES, HEALTH = (
         ("api", {"api_listen": "0.0.0.0:8080", "tls_proxies": "10.0.0.5"}, []),
         ("api", {"api_listen": "0.0.0.0:8080", "tls_certificate": "crt", "tls_key": "key"}, []),
         ("api", {"api_listen": "10.7.1.2:80,web:80", "plain_text_hosts": "10.7.0.0/16, web"}, []),
-        ("api", {"health_listen": ANY}, [(HEALTH, ANY)]),
-        ("relay", {"health_listen": "[::]:9000"}, [(HEALTH, "::")]),
-        ("relay", {"health_listen": ""}, []),
+        ("relay", {"health_listen": ANY}, []),
         ("relay", {"api_listen": "0.0.0.0:8080", "api_url": "http://elsewhere"}, []),
         (
             "agent",
@@ -73,7 +71,7 @@ def test_production_refuses_and_development_says_so(monkeypatch: pytest.MonkeyPa
         ran.append(process)
 
     monkeypatch.setattr(runner, "configure_logging", lambda _: None)
-    given: dict[str, Any] = {"api_url": "http://api-1", "broker_url": "amqp://mq-1", "health_listen": ""}
+    given: dict[str, Any] = {"api_url": "http://api-1", "broker_url": "amqp://mq-1"}
     with pytest.raises(Invalid, match=r"API_URL has api-1.*https://.*BROKER_URL has mq-1.*amqps://.*PLAIN_TEXT_HOSTS"):
         runner.run({"agent": role}, Settings(mode="production", **given))
     assert not ran
