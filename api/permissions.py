@@ -65,6 +65,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Need]] = {
     "/nodes/{hostname}/cordon": {"POST": _OPERATE},
     "/nodes/{hostname}/uncordon": {"POST": _OPERATE},
     "/nodes/register": {"POST": Need(Role.JOIN)},
+    "/nodes/credential": {"PUT": Need(Role.NODE, Reach.OWN)},
     "/nodes/secrets/{container_id}": {"GET": Need(Role.NODE, Reach.OWN)},
     "/nodes/heartbeat": {"POST": Need(Role.NODE, Reach.OWN)},
     "/clusters": {"GET": _VIEW_OWN, "POST": _OPERATE_ALL},

@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     node_labels: dict[str, str] = Field(default_factory=dict, description='Labels of the node, as JSON: {"zone":"a"}.')
     join_token: SecretStr | None = Field(None, description="The token a new agent joins with.")
     state_dir: Path = Field(Path("/var/lib/pathfinder"), description="Where an agent keeps its credential.")
+    credential_hours: float = Field(
+        24, gt=0, description="How old an agent's credential gets before the agent changes it by itself."
+    )
     lease_dir: Path | None = Field(
         None,
         description="Where an agent writes its lease for its warden; both need the same. Best in memory, like "

@@ -16,8 +16,8 @@ from pathfinder.domain.access import Role
 from pathfinder.domain.errors import Forbidden, NotFound
 from pathfinder.domain.lifecycle import NodeStatus
 from pathfinder.domain.patches import NodePatch
-from pathfinder.domain.specs import NodeRegistration
-from pathfinder.store import clusters, journal, leases, listing, nodes, secrets, standing, tokens, upkeep
+from pathfinder.domain.specs import NodeCredential, NodeRegistration
+from pathfinder.store import clusters, credentials, journal, leases, listing, nodes, secrets, standing, tokens, upkeep
 
 router = APIRouter(prefix="/nodes", tags=["nodes"])
 
@@ -44,7 +44,7 @@ async def register(
         admitted = await nodes.register(tx, found.id, node, settings.lease_seconds, trace_id)
         if asking.node_id not in (None, admitted.id):
             raise Forbidden(f"This token is another node's; register {node.hostname!r} with a join token.")
-        await tokens.revoke_node(tx, admitted.id, asking.token_id if asking.node_id else None)
+        await credentials.revoke(tx, admitted.id, asking.token_id if asking.node_id else None)
         token = await tokens.create(tx, node.hostname, "node", found.id, admitted.id)
     return views.Registered(
         node_id=admitted.id,
@@ -64,6 +64,15 @@ async def heartbeat(process: ProcessDep, asking: Joining) -> None:
         raise Forbidden("Only a node may renew its lease; this token is not a node's.")
     async with process.database.begin() as tx:
         await leases.extend(tx, asking.node_id, process.settings.lease_seconds)
+
+
+@router.put("/credential", status_code=204, responses=documented(409))
+async def change_credential(following: NodeCredential, process: ProcessDep, asking: Joining) -> None:
+    """Let the asking node have another credential, which it made. Once it asks with that one, the former one ends."""
+    if asking.node_id is None or asking.token_id is None:
+        raise Forbidden("Only a node may change its credential; this token is not a node's.")
+    async with process.database.begin() as tx:
+        await credentials.propose(tx, asking.node_id, asking.token_id, following.sha256)
 
 
 @router.get("/secrets/{container_id}", responses=documented(404, 409))

@@ -282,6 +282,12 @@ class WebhookSpec(Body):
     )
 
 
+class NodeCredential(Body):
+    """A node's next credential, which the node alone knows."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="The SHA-256 of the credential, in hexadecimal digits.")
+
+
 class NodeRegistration(Body):
     """An agent announcing its node."""
 

@@ -223,19 +223,3 @@ _OTHERS = text("SELECT count(*) FROM joins WHERE token_id = :id AND machine_id <
 _ADMIT = text("""
     INSERT INTO joins (token_id, machine_id) SELECT id, :machine_id FROM tokens WHERE id = :id ON CONFLICT DO NOTHING
 """)
-
-
-async def revoke_node(tx: AsyncConnection, node_id: UUID, used: UUID | None) -> None:
-    """Void a node's credentials: those it had before the one it used now, or all if it used none of them.
-
-    The one it used stays until a later one is: the answer that has the next one may be lost. So do later ones, which
-    another registration with the same credential may have been answered with.
-    """
-    await tx.execute(
-        text("""
-            DELETE FROM tokens WHERE node_id = :node_id AND (
-                CAST(:used AS uuid) IS NULL OR created_at < (SELECT created_at FROM tokens WHERE id = :used)
-            )
-        """),
-        {"node_id": node_id, "used": used},
-    )

@@ -9,7 +9,8 @@ import pytest
 from pathfinder.runtime.simulated import SimulatedRuntime
 from pathfinder.settings import Settings
 from workers.agent import admission
-from workers.agent.admission import Admission, Membership, _admitted, _Credential
+from workers.agent.admission import Admission, Membership, _admitted
+from workers.agent.credential import Kept
 
 
 async def test_two_that_want_to_register_do_it_one_after_the_other(
@@ -40,11 +41,9 @@ def test_a_credential_that_the_disk_does_not_take_is_no_error(monkeypatch: pytes
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(_Credential, "keep", full)
+    monkeypatch.setattr(Kept, "keep", full)
     body: dict[str, object] = {"node_id": "n", "cluster_id": "c", "token": "t", "epoch": 0}
 
-    admitted = _admitted(
-        _Credential(tmp_path / "agent.json"), "node-01", body | {"heartbeat_seconds": 5, "lease_seconds": 15}
-    )
+    admitted = _admitted(Kept(tmp_path / "agent.json"), "node-01", body | {"heartbeat_seconds": 5, "lease_seconds": 15})
 
     assert admitted.token == "t"

@@ -22,7 +22,7 @@ from pathfinder.runtime.measured import measured
 from pathfinder.runtime.port import Runtime
 from pathfinder.runtime.select import open_runtime
 from pathfinder.settings import Settings
-from workers.agent import warden
+from workers.agent import credential, warden
 from workers.agent.admission import Membership
 from workers.agent.lease import Lease
 from workers.agent.listing import Lister
@@ -75,11 +75,15 @@ async def _work(process: Process, runtime: Runtime, membership: Membership, leas
     async with asyncio.TaskGroup() as group:
         beating = group.create_task(_lasting(pulse.run()))
         sampling = group.create_task(pulse.sampler.run())
+        renewing = group.create_task(
+            _lasting(credential.keep_young(membership, settings.credential_hours, process.stopping))
+        )
         await process.broker("agent").run(agent.serve, process.stopping)
         worklist.bootstraps.close()
         worklist.checking.close()
         beating.cancel()
         sampling.cancel()
+        renewing.cancel()
 
 
 async def _lasting(work: Coroutine[Any, Any, None]) -> None:

@@ -1,13 +1,10 @@
 """Joining the cluster: the agent tells the API what its node is, and gets an identity and a credential."""
 
 import asyncio
-import os
 import socket
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, replace
 
 import httpx2
-import orjson
 import structlog
 
 from pathfinder import __version__, tls
@@ -16,6 +13,8 @@ from pathfinder.domain.errors import Invalid
 from pathfinder.domain.specs import NodeRegistration
 from pathfinder.runtime.port import Runtime, RuntimeUnreachable
 from pathfinder.settings import Settings
+from workers.agent import credential
+from workers.agent.credential import Kept
 
 log = structlog.get_logger()
 
@@ -30,7 +29,7 @@ class Admission:
     node_id: str
     hostname: str
     cluster_id: str
-    token: str
+    token: str = field(repr=False)
     epoch: int
     heartbeat_seconds: float
     lease_seconds: float
@@ -43,6 +42,7 @@ class Membership:
         self._settings = settings
         self._runtime = runtime
         self._admission: Admission | None = None
+        self._kept = Kept(settings.state_dir / "agent.json")
         self._tries = 0
         #: One registration at a time: of two answers, the one that is kept last could be the older credential.
         self._registering = asyncio.Lock()
@@ -70,27 +70,42 @@ class Membership:
         """Register again, now; whether that succeeded."""
         try:
             async with self._registering:
-                self._admission = await _register(self._settings, self._runtime, self._api_url(), self._admission)
+                self._admission = await _register(
+                    self._settings, self._runtime, self._kept, self._api_url(), self._admission
+                )
         except (httpx2.HTTPError, RuntimeUnreachable, Invalid) as error:
             log.warning("not admitted yet", error=tls.words(error))
             return False
         return True
 
+    async def renew(self) -> None:
+        """Change the credential. Raises what `credential.begin` raises; to be called again then."""
+        async with self._registering:
+            following = await credential.begin(self._kept, asdict(self.now), self._api_urls())
+            # Both are good now: from here on it does not matter whether the answer that ends the former one comes.
+            self._admission = replace(self.now, token=following)
+            await credential.finish(self._kept, asdict(self.now), self._api_urls())
+        log.info("credential changed", node=self.now.hostname)
+
     def _api_url(self) -> str:
         """Another of the APIs each time."""
-        urls = [url.strip() for url in self._settings.api_url.split(",")]
+        urls = self._api_urls()
         self._tries += 1
         return urls[self._tries % len(urls)]
 
+    def _api_urls(self) -> list[str]:
+        return [url.strip() for url in self._settings.api_url.split(",")]
 
-async def _register(settings: Settings, runtime: Runtime, api_url: str, present: Admission | None) -> Admission:
-    kept = _Credential(settings.state_dir / "agent.json")
+
+async def _register(
+    settings: Settings, runtime: Runtime, kept: Kept, api_url: str, present: Admission | None
+) -> Admission:
     announcement = await _announcement(settings, runtime, api_url)
     verify = tls.verifying(api_url, settings.ca_file)
     async with httpx2.AsyncClient(base_url=api_url, timeout=10, verify=verify) as client:
         join_token = settings.join_token and settings.join_token.get_secret_value()
         # The disk may not have taken the present one.
-        for token in filter(None, dict.fromkeys((present and present.token, kept.token(), join_token))):
+        for token in filter(None, dict.fromkeys((present and present.token, *kept.tokens(), join_token))):
             answer = await client.post(
                 "/api/v3/nodes/register",
                 params={"cluster": settings.cluster},
@@ -111,7 +126,7 @@ async def _register(settings: Settings, runtime: Runtime, api_url: str, present:
     raise Invalid(f"the API answered {answer.status_code}")
 
 
-def _admitted(kept: "_Credential", hostname: str, body: dict[str, object]) -> Admission:
+def _admitted(kept: Kept, hostname: str, body: dict[str, object]) -> Admission:
     admission = Admission(
         node_id=str(body["node_id"]),
         hostname=hostname,
@@ -122,7 +137,7 @@ def _admitted(kept: "_Credential", hostname: str, body: dict[str, object]) -> Ad
         lease_seconds=float(str(body["lease_seconds"])),
     )
     try:
-        kept.keep(admission)
+        kept.keep(asdict(admission))
     except OSError as error:
         log.error("credential not kept; a restart of this agent may need a join token", error=str(error))
     log.info("admitted", node=hostname, node_id=admission.node_id, epoch=admission.epoch)
@@ -165,24 +180,3 @@ def _address_towards(host: str, port: int) -> str | None:
             return str(probe.getsockname()[0])
         except OSError:
             return None
-
-
-class _Credential:
-    """The node's token on disk, readable by the agent alone, so that a restart needs no join token."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def token(self) -> str | None:
-        try:
-            token: str = orjson.loads(self._path.read_bytes())["token"]
-            return token
-        except (OSError, orjson.JSONDecodeError, KeyError):
-            return None
-
-    def keep(self, admission: Admission) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".new")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(orjson.dumps(asdict(admission)))
-        fresh.replace(self._path)
