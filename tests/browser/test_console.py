@@ -57,6 +57,19 @@ def test_a_wrong_password_is_told_and_a_right_one_lets_in(open_page: Open) -> No
     expect(page.get_by_role("button", name="Log in")).to_be_visible()
 
 
+def test_where_an_identity_provider_vouches_for_people_the_login_page_leads_there(open_page: Open) -> None:
+    """By a link, and by none where there is none."""
+    page = open_page("/", user=None)
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    expect(page.get_by_role("link", name="Sign in with")).to_have_count(0)
+
+    page.route("**/api/v3/sso", lambda asked: asked.fulfill(json={"title": "<b>Example</b>"}))
+    page.reload()
+
+    link = page.get_by_role("link", name="Sign in with <b>Example</b>")
+    expect(link).to_have_attribute("href", "/api/v3/sso/begin")
+
+
 def test_who_guesses_too_often_is_told_how_long_to_wait(open_page: Open) -> None:
     """After some wrong passwords the form is locked, and counts the seconds."""
     page = open_page("/", user=None)

@@ -32,6 +32,10 @@ export async function login(username: string, password: string): Promise<void> {
   endedBecause.value = "";
 }
 
+/** What the identity provider is called that people may sign in at; null: there is none, or it cannot be told. */
+export const singleSignOn = (): Promise<string | null> =>
+  get<{ title: string | null }>("/sso").then((said) => said.title, () => null);
+
 export async function logout(): Promise<void> {
   await call("DELETE", "/session");
   enter(null);

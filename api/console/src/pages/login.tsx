@@ -2,14 +2,17 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
-import { ApiError } from "../api/client";
-import { endedBecause, login } from "../api/session";
+import { API, ApiError } from "../api/client";
+import { endedBecause, login, singleSignOn } from "../api/session";
 import { plural } from "../format";
 
 export function Login(): JSX.Element {
   const busy = useSignal(false);
   const wrong = useSignal("");
   const lockedSeconds = useSignal(0);
+  const provider = useSignal<string | null>(null);
+
+  useEffect(() => void singleSignOn().then((title) => (provider.value = title)), []);
 
   useEffect(() => {
     const timer = setInterval(() => (lockedSeconds.value = Math.max(0, lockedSeconds.peek() - 1)), 1000);
@@ -52,6 +55,7 @@ export function Login(): JSX.Element {
           </p>
         )}
         <button class="button primary" disabled={busy.value || locked}>{busy.value ? "Logging in…" : "Log in"}</button>
+        {provider.value && <a class="button" href={`${API}/sso/begin`}>Sign in with {provider.value}</a>}
       </form>
     </main>
   );
