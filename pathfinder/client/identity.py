@@ -1,11 +1,11 @@
 """Users, sessions and tokens of the API, and how to log in."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from uuid import UUID
 
 from pathfinder.client.connection import segment
 from pathfinder.client.nouns import Noun
-from pathfinder.domain.identity import KnownSession, NewToken, Session, Token, User
+from pathfinder.domain.identity import KnownSession, NewToken, Session, SingleSignOn, Token, User
 
 
 class Identity(Noun):
@@ -21,7 +21,19 @@ class Identity(Noun):
         The client must have no token yet. A former token of that name is revoked.
         """
         body = {"username": user, "password": password}
-        begun = await self._connection.ask(Session, "POST", "/session", body=body)
+        return await self._token(await self._connection.ask(Session, "POST", "/session", body=body), token, seconds)
+
+    async def single_sign_on(self) -> SingleSignOn:
+        """Whether people may sign in at an identity provider."""
+        return await self._connection.ask(SingleSignOn, "GET", "/sso")
+
+    async def sign_in(self, code: str, verifier: str, name: Callable[[str], str], seconds: int | None) -> NewToken:
+        """A token like that of `log_in`, for the code that a browser brought. `name` is what to call that of a user."""
+        body = {"code": code, "verifier": verifier}
+        begun = await self._connection.ask(Session, "POST", "/sso/session", body=body)
+        return await self._token(begun, name(begun.user or ""), seconds)
+
+    async def _token(self, begun: Session, token: str, seconds: int | None) -> NewToken:
         csrf = {"X-CSRF-Token": begun.csrf_token or ""}
         clusters = begun.clusters
         wanted = {"name": token, "role": begun.role, "clusters": clusters, "seconds": seconds}

@@ -178,6 +178,7 @@ USERS: Columns[User] = (
     Column("NAME", lambda it: it.name),
     Column("ROLE", lambda it: it.role.value),
     Column("CLUSTERS", lambda it: _scope(it.clusters)),
+    Column("LOGIN", lambda it: "single sign-on" if it.external else "password"),
     Column("AGE", lambda it: age(it.created_at)),
 )
 TOKENS: Columns[Token] = (

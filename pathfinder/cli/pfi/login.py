@@ -13,9 +13,10 @@ import typer
 from pathfinder.cli.pfi import parsing
 from pathfinder.cli.pfi.failures import Usage
 from pathfinder.cli.pfi.profiles import Profiles
-from pathfinder.cli.pfi.session import run_at, target
+from pathfinder.cli.pfi.session import Target, run_at, target
 from pathfinder.cli.pfi.terminal import say
 from pathfinder.cli.pfi.verbs import single
+from pathfinder.domain.identity import NewToken
 
 app = single()
 
@@ -27,17 +28,20 @@ _LONGEST = 63
 def login(
     ctx: typer.Context,
     user: Annotated[str | None, typer.Argument(metavar="USER", help="Asked for if left out.")] = None,
+    sso: Annotated[
+        bool, typer.Option("--sso", help="With a browser on this machine, at the identity provider.")
+    ] = False,
     expires: Annotated[
         str, typer.Option(metavar="DURATION", help="How long the token lasts, like 12h or 30d.")
     ] = "30d",
 ) -> None:
-    """Log in, and keep a token in the profile. The password is asked for, or read from standard input."""
+    """Log in, and keep a token in the profile. The password is asked for, or read from standard input.
+
+    With --sso a browser is opened instead, and its address printed, for where it cannot be.
+    """
     seconds = int(parsing.duration(expires))
-    to = target(ctx)
-    user = user or _asked("User: ")
-    password = secret("Password: ")
-    name = token_name(user, socket.gethostname())
-    made = run_at(replace(to, token=""), lambda client: client.identity.log_in(user, password, name, seconds))
+    to = replace(target(ctx), token="")
+    made = _with_browser(to, seconds) if sso else _with_password(to, user, seconds)
     file = Profiles.read()
     profile = ctx.find_root().params.get("profile") or file.current
     file.set(profile, "server", to.server)
@@ -45,7 +49,24 @@ def login(
     if to.ca:
         file.set(profile, "ca", str(Path(to.ca).absolute()))
     file.write()
-    say(f"logged in as {user}, role {made.role}; the token {made.name} is in the profile {profile}")
+    say(f"logged in as {made.user}, role {made.role}; the token {made.name} is in the profile {profile}")
+
+
+def _with_password(to: Target, user: str | None, seconds: int) -> NewToken:
+    name = user or _asked("User: ")
+    password = secret("Password: ")
+    token = token_name(name, socket.gethostname())
+    return run_at(to, lambda client: client.identity.log_in(name, password, token, seconds))
+
+
+def _with_browser(to: Target, seconds: int) -> NewToken:
+    from pathfinder.cli.pfi import sso  # no other command wants a browser, or a server for it
+
+    if run_at(to, lambda client: client.identity.single_sign_on()).title is None:
+        raise Usage("this server has no single sign-on; log in with a password: pfi login USER")
+    code, verifier = sso.from_browser(to.server.split(",")[0].strip())
+    host = socket.gethostname()
+    return run_at(to, lambda it: it.identity.sign_in(code, verifier, lambda user: token_name(user, host), seconds))
 
 
 def secret(prompt: str) -> str:
