@@ -26,6 +26,7 @@ from api.routes import (
     resilience,
     secrets,
     session,
+    sso,
     status,
     tokens,
     users,
@@ -35,6 +36,7 @@ from api.tail import Tail
 from api.uses import Uses
 from pathfinder import __version__
 from pathfinder.bootstrap import Process
+from pathfinder.oidc import Provider
 from pathfinder.store.resilience import Surveys
 
 
@@ -52,12 +54,14 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None, uses: U
     )
     app.state.process, app.state.tail = process, tail
     app.state.logins, app.state.rates = Logins(), Rates(process.settings.requests_per_second)
+    app.state.provider = Provider(process.settings) if process.settings.oidc_issuer else None
     app.state.uses = uses or Uses(process)
     app.state.gauge = gauge or Gauge(process)
     app.state.surveys = Surveys(process.database, process.settings.zone_label, process.rules)
     app.state.overview = Overview(process, app.state.surveys)
     app.include_router(health.router)
     app.include_router(session.open_router, prefix=PREFIX)
+    app.include_router(sso.open_router, prefix=PREFIX)
     for noun in (
         containers,
         deployments,

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pathfinder.domain.external import grant
+
 _LAST_PORT = 65535
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 class Settings(BaseSettings):
@@ -67,6 +71,24 @@ class Settings(BaseSettings):
         1000, ge=0, description="How often one token or session may ask each api process, in the long run; 0: any."
     )
     session_hours: float = Field(12, gt=0, le=24 * 90, description="How long a login to the console lasts.")
+    oidc_issuer: str = Field(
+        "",
+        description="The issuer of an OpenID Connect provider, just as it calls itself: people may then sign in there. "
+        "Its client's redirect URI is `/api/v3/sso/callback` of each address that browsers use. Empty: passwords only.",
+    )
+    oidc_title: str = Field("single sign-on", max_length=63, description="What the login page calls that provider.")
+    oidc_client_id: str = Field("pathfinder", description="What that provider calls Pathfinder.")
+    oidc_client_secret: Path | None = Field(
+        None, description="A file with the secret it gave Pathfinder; unset for a public client, which PKCE protects."
+    )
+    oidc_scopes: str = Field("openid profile", description="What is asked of it, with spaces between.")
+    oidc_name_claim: str = Field("preferred_username", description="The claim that a new user is named by.")
+    oidc_roles_claim: str = Field("groups", description="The claim that roles come from: a list, or one value.")
+    oidc_roles: dict[str, str] = Field(
+        default_factory=dict,
+        description='What a value of that claim gives, as JSON: `{"admins": "admin", "web": "operator:blue,green"}`, a '
+        "role and the only clusters it is for. The first that somebody has counts; who has none is refused.",
+    )
     health_listen: str = Field(
         "127.0.0.1",
         description="Where a role answers /healthz, /readyz and /metrics: HOST, with the role's own port or one near "
@@ -161,6 +183,21 @@ class Settings(BaseSettings):
         if (key is None) != (info.data.get("tls_certificate") is None):
             raise ValueError("PATHFINDER_TLS_CERTIFICATE and PATHFINDER_TLS_KEY are set together, or neither is")
         return key
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_secure(cls, issuer: str) -> str:
+        url = urlsplit(issuer)
+        if issuer and url.scheme != "https" and not (url.scheme == "http" and url.hostname in _THIS_MACHINE):
+            raise ValueError("is not an https:// address")
+        return issuer
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _are_grants(cls, rules: dict[str, str]) -> dict[str, str]:
+        for words in rules.values():
+            grant(words)
+        return rules
 
     @field_validator("api_listen")
     @classmethod

@@ -1,5 +1,6 @@
 """Sessions: log in, see who one is, log out."""
 
+from datetime import datetime
 from typing import Annotated, cast
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from api.auth import SESSION_COOKIE, Known, Principal
 from api.deps import Limit, ProcessDep, TraceId
 from api.errors import documented
 from api.limits import Logins
+from pathfinder.bootstrap import Process
 from pathfinder.domain import views
 from pathfinder.domain.access import DEVELOPMENT_PASSWORD, DEVELOPMENT_USER, Role, covers
 from pathfinder.domain.errors import Forbidden, Unauthenticated
@@ -44,7 +46,7 @@ async def log_in(
     device: Annotated[str | None, Cookie(alias=DEVICE_COOKIE, max_length=64, include_in_schema=False)] = None,
 ) -> Session:
     """Begin a session: the answer sets its cookie. Wrong names and wrong passwords are told alike."""
-    source, name = request.client.host if request.client else "", given.username
+    source, name = source_of(request), given.username
     async with process.database.read() as connection:
         user = await users.find(connection, name)
         if user is None or device is None or not await sessions.is_known(connection, device, user.id):
@@ -56,18 +58,38 @@ async def log_in(
         raise Unauthenticated("The user name or the password is not right.")
     limits.succeeded(source, name, device)
     seconds = process.settings.session_hours * _HOUR
-    agent = request.headers.get("User-Agent", "")[:200]
     async with process.database.begin() as tx:
-        secret, expires_at = await sessions.begin(tx, user.id, source, agent, seconds)
+        secret, expires_at = await sessions.begin(tx, user.id, source, agent_of(request), seconds)
         device = await sessions.remember(tx, device, user.id)
-    secure = request.url.scheme == "https"
-    _set(response, SESSION_COOKIE, secret, int(seconds), secure)
-    _set(response, DEVICE_COOKIE, device, DEVICE_DAYS * _DAY, secure)
-    return _view(
-        Principal(
-            user.role, user.clusters, user=user.name, csrf_token=sessions.csrf_token(secret), expires_at=expires_at
-        )
-    )
+    enter(request, response, process, secret)
+    _set(response, DEVICE_COOKIE, device, DEVICE_DAYS * _DAY, request.url.scheme == "https")
+    return _entered(user.role, user.clusters, user.name, secret, expires_at)
+
+
+def source_of(request: Request) -> str:
+    """The address that a login comes from."""
+    return request.client.host if request.client else ""
+
+
+def agent_of(request: Request) -> str:
+    """What a login is made with."""
+    return request.headers.get("User-Agent", "")[:200]
+
+
+def enter(request: Request, response: Response, process: Process, secret: str) -> None:
+    """Have the answer set the cookie of a session that began just now."""
+    seconds = int(process.settings.session_hours * _HOUR)
+    _set(response, SESSION_COOKIE, secret, seconds, request.url.scheme == "https")
+
+
+def entered(session: sessions.Session, secret: str) -> Session:
+    """What whoever began it is told."""
+    return _entered(session.role, session.clusters, session.user, secret, session.expires_at)
+
+
+def _entered(role: str, clusters: frozenset[str] | None, user: str, secret: str, expires_at: datetime) -> Session:
+    csrf_token = sessions.csrf_token(secret)
+    return _view(Principal(role, clusters, user=user, csrf_token=csrf_token, expires_at=expires_at))
 
 
 @router.get("/session", responses=documented())

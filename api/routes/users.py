@@ -45,7 +45,7 @@ async def create(spec: UserSpec, process: ProcessDep, asking: Operator, trace_id
         return await users.view(tx, spec.name)
 
 
-@router.put("/{name}/password", status_code=204, responses=documented(404))
+@router.put("/{name}/password", status_code=204, responses=documented(404, 409))
 async def set_password(
     name: Name, change: PasswordChange, process: ProcessDep, asking: Operator, trace_id: TraceId
 ) -> None:
@@ -59,7 +59,8 @@ async def set_password(
         async with process.database.read() as connection:
             user = await users.find(connection, name)
         current = change.current.get_secret_value() if change.current else ""
-        if user is None or not await matches(user.password, current):
+        external = user is not None and user.password is None  # refused below, as for everybody who asks that
+        if not external and (user is None or not await matches(user.password, current)):
             raise Invalid("The password was not changed.", [FieldProblem("current", "is not the present password")])
     known = await hashed(password)
     async with process.database.begin() as tx:

@@ -31,6 +31,21 @@ class Login(Body):
     password: SecretStr = Field(max_length=MOST_PASSWORD)
 
 
+class SingleSignOn(BaseModel):
+    """Whether people may sign in at an identity provider."""
+
+    title: str | None = Field(description="What to call it; null: there is none.")
+
+
+class Redemption(Body):
+    """What a program shows whose user signed in with a browser."""
+
+    code: str = Field(max_length=128, description="What the browser brought it.")
+    verifier: SecretStr = Field(
+        min_length=43, max_length=128, description="What it began with a `challenge` of, by S256 of RFC 7636."
+    )
+
+
 class Session(BaseModel):
     """Who asks, and what for."""
 
@@ -69,6 +84,9 @@ class User(BaseModel):
     name: str
     role: Role
     clusters: list[str] | None
+    external: bool = Field(
+        False, description="Whether they sign in at the identity provider, which says what they may."
+    )
     created_at: datetime
 
 

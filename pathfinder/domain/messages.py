@@ -132,6 +132,7 @@ class Kind(StrEnum):
     SECRET_DELETED = "secret.deleted"  # noqa: S105 - a kind of event
     USER_CREATED = "user.created"
     USER_PASSWORD_SET = "user.password_set"  # noqa: S105 - a kind of event
+    USER_UPDATED = "user.updated"
     USER_DELETED = "user.deleted"
     TOKEN_CREATED = "token.created"  # noqa: S105 - a kind of event
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - a kind of event

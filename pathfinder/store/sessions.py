@@ -54,6 +54,36 @@ async def begin(tx: AsyncConnection, user_id: UUID, source: str, agent: str, sec
     return secret, (await tx.execute(_BEGIN, {**given, "seconds": seconds})).scalar_one()
 
 
+#: How long a program has to come for the session that a browser began for it.
+HANDOVER_SECONDS = 60.0
+
+
+async def hand_over(tx: AsyncConnection, user_id: UUID, source: str, agent: str, challenge: str) -> str:
+    """A code for which whoever knows the verifier of that challenge gets a session, once, within HANDOVER_SECONDS."""
+    code = secrets.token_urlsafe(32)
+    given = {"id": uuid7(), "user_id": user_id, "sha256": _waiting(code, challenge), "source": source, "agent": agent}
+    await tx.execute(_BEGIN, {**given, "seconds": HANDOVER_SECONDS})
+    return code
+
+
+_TAKE_OVER = text("""
+    UPDATE sessions SET sha256 = :sha256, expires_at = now() + make_interval(secs => :seconds)
+    WHERE sha256 = :waiting AND expires_at > now()
+""")
+
+
+async def take_over(tx: AsyncConnection, code: str, challenge: str, seconds: float) -> str | None:
+    """The session's secret, for its code; None where there is none, or somebody has it already."""
+    secret = secrets.token_urlsafe(32)
+    given = {"sha256": digest(secret), "waiting": _waiting(code, challenge), "seconds": seconds}
+    return secret if (await tx.execute(_TAKE_OVER, given)).rowcount else None
+
+
+def _waiting(code: str, challenge: str) -> str:
+    """What is kept until then: no cookie has this digest, for it is none."""
+    return f"waiting {digest(f'{code} {challenge}')}"
+
+
 _PAGE = text("""
     SELECT s.id, u.name AS user, s.source, s.agent, s.created_at, s.used_at, s.expires_at
     FROM sessions AS s JOIN users AS u ON u.id = s.user_id

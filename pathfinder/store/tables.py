@@ -8,7 +8,20 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, DateTime, Double, ForeignKey, Index, LargeBinary, MetaData, Text, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -477,7 +490,11 @@ class Outbox(SQLModel, table=True):
 
 
 class User(SQLModel, table=True):
-    """A person. `password` is an argon2id hash; `clusters` are those the role is for, None: all."""
+    """A person. `clusters` are those the role is for, None: all.
+
+    `password` is an argon2id hash; or, of somebody whom an identity provider vouches for, what is the hash of nothing:
+    `issuer` is that provider, and `subject` what it knows them by, whatever their name.
+    """
 
     __tablename__ = "users"
 
@@ -486,11 +503,18 @@ class User(SQLModel, table=True):
     password: str = _words()
     role: str = _words()
     clusters: list[UUID] | None = Field(default=None, sa_type=ARRAY(Uuid))
+    issuer: str | None = Field(default=None, sa_type=Text)
+    subject: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = _now()
+
+    __table_args__: ClassVar[tuple[Any, ...]] = (UniqueConstraint("issuer", "subject"),)
 
 
 class Session(SQLModel, table=True):
-    """A user who logged in: only the SHA-256 of the cookie is kept. `source` and `agent` say where it began."""
+    """A user who logged in: only the SHA-256 of the cookie is kept. `source` and `agent` say where it began.
+
+    One that a browser began for a program is kept by what that has to show first, and is no cookie's.
+    """
 
     __tablename__ = "sessions"
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain import identity
 from pathfinder.domain.access import Role
-from pathfinder.domain.errors import AlreadyExists, NotFound
+from pathfinder.domain.errors import AlreadyExists, Conflict, NotFound
 from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
 from pathfinder.store.audit import tell
@@ -17,11 +17,11 @@ from pathfinder.store.audit import tell
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user, with the hash of the password."""
+    """A user, with the hash of the password; None: they have none, for they sign in elsewhere."""
 
     id: UUID
     name: str
-    password: str
+    password: str | None
     role: str
     clusters: frozenset[str] | None
 
@@ -32,8 +32,9 @@ SCOPE = """
 """
 
 _NAMES = SCOPE.format("u.clusters")
-_FIND = text(f"SELECT id, name, password, role, {_NAMES} AS clusters FROM users AS u WHERE name = :name")  # noqa: S608
-_VIEW = f"SELECT name, role, {_NAMES} AS clusters, created_at FROM users AS u"  # noqa: S608 - as above
+_HASH = "CASE WHEN issuer IS NULL THEN password END AS password"
+_FIND = text(f"SELECT id, name, {_HASH}, role, {_NAMES} AS clusters FROM users AS u WHERE name = :name")  # noqa: S608
+_VIEW = f"SELECT name, role, {_NAMES} AS clusters, issuer IS NOT NULL AS external, created_at FROM users AS u"  # noqa: S608 - as above
 
 
 async def find(tx: AsyncConnection, name: str) -> User | None:
@@ -88,18 +89,80 @@ async def set_password(
     tx: AsyncConnection, name: str, password: str, kept: UUID | None = None, *, actor: str, trace_id: str = ""
 ) -> None:
     """Give a user another password (a hash), and end what was begun with the former one: every session but `kept`,
-    every device and token. Raises NotFound.
+    every device and token. Raises NotFound, and Conflict for who has none.
     """
     result = await tx.execute(
-        text("UPDATE users SET password = :password WHERE name = :name RETURNING id"),
+        text("""
+            UPDATE users SET password = CASE WHEN issuer IS NULL THEN :password ELSE password END
+            WHERE name = :name RETURNING id, issuer
+        """),
         {"name": name, "password": password},
     )
-    if (user_id := result.scalar_one_or_none()) is None:
+    if (row := result.one_or_none()) is None:
         raise NotFound("user", name, "`pfi user list` lists those there are.")
+    user_id, issuer = row
+    if issuer is not None:
+        raise Conflict(f"{name!r} signs in at {issuer} and has no password here.")
+    await _end(tx, user_id, kept)
+    await tell(tx, Kind.USER_PASSWORD_SET, user_id, name, actor, trace_id)
+
+
+async def _end(tx: AsyncConnection, user_id: UUID, kept: UUID | None = None) -> None:
     await tx.execute(_END_SESSIONS, {"user_id": user_id, "kept": kept})
     await tx.execute(text("DELETE FROM devices WHERE user_id = :user_id"), {"user_id": user_id})
     await tx.execute(text("DELETE FROM tokens WHERE user_id = :user_id"), {"user_id": user_id})
-    await tell(tx, Kind.USER_PASSWORD_SET, user_id, name, actor, trace_id)
+
+
+_VOUCHED = text("""
+    SELECT id, name, role, clusters FROM users WHERE issuer = :issuer AND subject = :subject FOR UPDATE
+""")
+# "!" is the hash of no password.
+_FIRST = text("""
+    INSERT INTO users (id, name, password, role, clusters, issuer, subject)
+    VALUES (:id, :name, '!', :role, CAST(:clusters AS uuid[]), :issuer, :subject) ON CONFLICT DO NOTHING
+""")
+_CHANGE = text("UPDATE users SET role = :role, clusters = CAST(:clusters AS uuid[]) WHERE id = :id")
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """Somebody whom an identity provider vouches for: what it knows them by, and what they are to be called here."""
+
+    issuer: str
+    subject: str
+    name: str
+
+
+async def vouched(
+    tx: AsyncConnection, who: Vouched, role: Role, clusters: Sequence[UUID] | None, trace_id: str
+) -> tuple[UUID, str]:
+    """The id and name of that user, new or known, who from now on has this role. A known one keeps the name.
+
+    Raises AlreadyExists where the name of a new one is somebody else's.
+    """
+    key = {"issuer": who.issuer, "subject": who.subject}
+    given = {**key, "id": uuid7(), "name": who.name, "role": role, "clusters": clusters}
+    made = bool((await tx.execute(_FIRST, given)).rowcount)
+    row = (await tx.execute(_VOUCHED, key)).one_or_none()
+    if row is None:
+        raise AlreadyExists(
+            f"There is another user named {who.name!r} here already. An admin can delete that one; or the identity "
+            "provider can call you by another name."
+        )
+    body = {"role": role, "clusters": None if clusters is None else [str(one) for one in clusters]}
+    if made:
+        await tell(tx, Kind.USER_CREATED, row.id, row.name, f"user:{row.name}", trace_id, body)
+    elif (row.role, row.clusters) != (role, clusters):
+        await tx.execute(_CHANGE, {"id": row.id, "role": role, "clusters": clusters})
+        await tell(tx, Kind.USER_UPDATED, row.id, row.name, f"user:{row.name}", trace_id, body)
+    return row.id, row.name
+
+
+async def bar(tx: AsyncConnection, issuer: str, subject: str) -> None:
+    """End whatever somebody began here whom the provider knows, and who may nothing any more."""
+    row = (await tx.execute(_VOUCHED, {"issuer": issuer, "subject": subject})).one_or_none()
+    if row is not None:
+        await _end(tx, row.id)
 
 
 async def delete(tx: AsyncConnection, name: str, actor: str, trace_id: str) -> None:

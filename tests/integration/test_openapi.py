@@ -36,7 +36,7 @@ def _document() -> dict[str, object]:
 #: Only what the stream refuses has an end: see below.
 STREAM = "/api/v3/events/stream"
 #: Routes that want no token, and those that want one of a node.
-OPEN = ("/healthz", "/readyz", "/metrics", "/api/v3/version")
+OPEN = ("/healthz", "/readyz", "/metrics", "/api/v3/version", "/api/v3/sso", "/api/v3/sso/session")
 JOINING = ("/api/v3/nodes/register", "/api/v3/nodes/heartbeat")
 #: What everybody asks who wants to know who they are, or to be somebody.
 SESSION = "/api/v3/session"

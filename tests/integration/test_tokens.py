@@ -53,7 +53,7 @@ async def test_a_user_is_made_logs_in_and_is_forgotten(admin: httpx2.AsyncClient
     spec = {"name": "bob", "password": "a long enough one", "role": "viewer", "clusters": ["blue"]}
     made = await admin.post("/users", json=spec)
     assert made.status_code == 201, made.text
-    assert made.json().keys() == {"name", "role", "clusters", "created_at"}
+    assert made.json().keys() == {"name", "role", "clusters", "external", "created_at"}
     assert (await admin.post("/users", json=spec)).status_code == 409
     assert (await admin.post("/users", json=spec | {"name": "eve", "clusters": ["ghost"]})).status_code == 404
     assert [one["name"] for one in (await admin.get("/users")).json()["items"]] == ["bob"]

@@ -24,6 +24,7 @@ from pathfinder.settings import Settings
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "permissions.md"
 #: What anybody may ask.
 OPEN = {"GET /healthz", "GET /readyz", "GET /metrics", "GET /api/v3/version", "POST /api/v3/session"}
+OPEN |= {"GET /api/v3/sso", "POST /api/v3/sso/session"}
 #: What a viewer, an operator and an admin have of the others.
 ROLES = {"viewer": {"viewer"}, "operator": {"viewer", "operator"}, "admin": {"viewer", "operator", "admin"}}
 ROLES |= {"join": {"join"}, "node": {"join", "node"}}
