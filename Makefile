@@ -15,7 +15,7 @@ WORKERS ?= 3
 STOP := [ ! -x $(BIN)/pathfinder ] || $(BIN)/pathfinder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down clean lab lab-down test lint bench bench-c1m bench-steady bench-rollouts bench-engine bench-failover soak chaos install lock console screenshots
+.PHONY: help demo up down clean lab lab-down test lint audit bench bench-c1m bench-steady bench-rollouts bench-engine bench-failover soak chaos install lock console screenshots
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ lint: install console ## Style, types and layers.
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@packaging/check-console $(BIN)/python
+
+audit: install ## Whether a locked package has a known vulnerability; exit status 3 where that cannot be told here.
+	@packaging/install-audit $(PYTHON) $(VENV)
+	@PATH="$$PATH:$(VENV)/node/bin" $(BIN)/python packaging/audit.py $(VENV)/audit/bin/pip-audit npm
 
 bench: install ## Measure, and print the numbers as a table.
 	@$(BIN)/python -m benchmarks
@@ -87,5 +91,5 @@ install: ## Install what is missing: Debian packages (as root), the virtual envi
 lock: install ## Choose the newest allowed version of every dependency anew.
 	@$(VENV)/uv/bin/uv pip compile pyproject.toml --group dev --generate-hashes --no-header --no-annotate \
 		--upgrade --quiet --output-file requirements.lock
-	@for tool in uv node; do $(VENV)/uv/bin/uv pip compile packaging/$$tool.in --generate-hashes --no-header --no-annotate \
+	@for tool in uv node audit; do $(VENV)/uv/bin/uv pip compile packaging/$$tool.in --generate-hashes --no-header --no-annotate \
 		--upgrade --quiet --output-file packaging/$$tool.lock || exit; done
