@@ -12,8 +12,8 @@ import typer
 
 from pathfinder.cli.pfi import parsing
 from pathfinder.cli.pfi.failures import Usage
-from pathfinder.cli.pfi.profiles import Profiles
-from pathfinder.cli.pfi.session import Target, run_at, target
+from pathfinder.cli.pfi.profiles import Profiles, Target
+from pathfinder.cli.pfi.session import run_at, target
 from pathfinder.cli.pfi.terminal import say
 from pathfinder.cli.pfi.verbs import single
 from pathfinder.domain.identity import NewToken
