@@ -159,11 +159,12 @@ class _Spell(NamedTuple):
 
 
 def _moved(request: Request, one: _Spell, other: _Spell) -> bool:
-    """Whether that reschedule may be why the other began. What it left may have stood still and gone on meanwhile."""
+    """Whether that reschedule may be why the other began. What it left may have stood still, or its machine may have
+    been off, and it goes on until its node hears of it.
+    """
     left = request.answers[0][0].generation if request.answers else None
-    return request.at <= other.start and (
-        one.start <= request.until or (left is not None and one.generation <= left < other.generation)
-    )
+    old, new = sorted((one.generation, other.generation))
+    return request.at <= other.start and (one.start <= request.until or (left is not None and old <= left < new))
 
 
 def _spells(evidence: Evidence) -> dict[str, list[_Spell]]:

@@ -214,6 +214,14 @@ def test_a_reschedule_is_why_there_are_two_also_where_the_former_stood_still_mea
     assert check(replace(sound_one, history=[*sound_one.history, *stops])) == []
 
 
+def test_a_reschedule_is_why_there_are_two_also_where_the_former_began_later() -> None:
+    """Its machine was off when the other was started, and it runs until its node is told that it is to go."""
+    sound_one = sound()
+    stops = [Change(1.5, "a", "2", 1, False), Change(3.2, "a", "2", 1, True)]
+
+    assert check(replace(sound_one, history=[*sound_one.history, *stops])) == []
+
+
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_fault_is_found(name: str) -> None:
     """By the rule that is about it, in words that name who is concerned."""
