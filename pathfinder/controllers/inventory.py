@@ -35,8 +35,8 @@ class Listed:
     running: bool
     address: str | None
     seen_seconds: float
-    #: That of its deployment whose order it was made or changed by; None from agents that do not tell.
-    revision: int | None = None
+    #: Of the order by which it was made or changed; None from agents that do not tell.
+    digest: str | None = None
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> "Listed":
@@ -148,8 +148,8 @@ def _wanted(container: Container, instance: Listed | None, old: bool) -> Repair 
 
 
 def _update(container: Container, instance: Listed, old: bool) -> Repair | None:
-    """A replica that is to be as another revision says by now, of which its node does not know."""
-    if container.deployment_id is None or instance.revision in (None, container.revision):
+    """A replica that is to be otherwise by now, of which its node does not know."""
+    if container.deployment_id is None or instance.digest in (None, container.digest):
         return None
     return _repair(container, Command.UPDATE) if old and container.status in RUNNING else None
 

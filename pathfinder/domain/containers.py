@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from pathfinder.domain import lifecycle
 from pathfinder.domain.attempts import DEFAULT_ATTEMPTS
@@ -80,6 +83,12 @@ class Container:
         return Limits.kept(self.spec).over(self.resources) if "limits" in self.spec else self.resources
 
     @property
+    def digest(self) -> str:
+        """Differs wherever what a node changes while an instance runs does. 16 hexadecimal digits."""
+        live = (self.limits, self.spec["config"], self.spec.get("checks"), self.spec.get("restart"))
+        return blake2b(orjson.dumps(live, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
+
+    @property
     def order(self) -> dict[str, Any]:
         """What its node is told to make: the fields of an `InstanceOrder`. Those that agents of former versions do not
         know, and would refuse, are there only if somebody asked for it.
@@ -96,7 +105,7 @@ class Container:
             "config": self.spec["config"],
             "devices": self.spec["devices"],
             **{name: self.spec[name] for name in _LATER if name in self.spec},
-            **({"revision": self.revision} if self.deployment_id is not None else {}),
+            **({"digest": self.digest} if self.deployment_id is not None else {}),
         }
 
     def to(self, status: Status, **changes: Any) -> "Container":

@@ -32,7 +32,7 @@ class InstanceOrder:
     `image` is `[REMOTE:]ALIAS`; without a remote, an alias of the node's own image store is tried first, then the
     `ubuntu` remote. `resources` are its limits; amounts of 0 mean no limit. `cluster_id` and `container_id` are uuids.
     `files` are written before its first start. `checks` and `restart` are bodies of `domain/checks.py` as JSON, kept
-    with the instance for whoever looks after it, and so is the `revision` of a deployment that it is of, if any.
+    with the instance for whoever looks after it, and so is the `digest` of what may change while it runs.
     """
 
     hostname: str
@@ -50,7 +50,7 @@ class InstanceOrder:
     user_data: str | None = None
     checks: tuple[dict[str, Any], ...] = ()
     restart: dict[str, Any] = field(default_factory=dict)
-    revision: int = 0
+    digest: str = ""
 
     def instance(self, *, running: bool = False) -> "Instance":
         """What is there once it was carried out."""
@@ -63,7 +63,7 @@ class InstanceOrder:
             type=self.type,
             checks=self.checks,
             restart=self.restart,
-            revision=self.revision,
+            digest=self.digest,
         )
 
 
@@ -83,7 +83,7 @@ class Instance:
     type: ContainerType = ContainerType.STATELESS
     checks: tuple[dict[str, Any], ...] = ()
     restart: dict[str, Any] = field(default_factory=dict)
-    revision: int = 0
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,9 @@ from pathfinder.runtime.lxd_order import (
     MARK_CHECKS,
     MARK_CLUSTER,
     MARK_CONTAINER,
+    MARK_DIGEST,
     MARK_GENERATION,
     MARK_RESTART,
-    MARK_REVISION,
     MARK_TYPE,
     SIZING_DRIVERS,
     Devices,
@@ -323,23 +323,19 @@ def _exists(order: InstanceOrder) -> str:
 def _instance(answer: Json) -> Instance:
     config = answer["config"]
     state = answer.get("state") or {}
+    generation = config.get(MARK_GENERATION, "")
     return Instance(
         hostname=answer["name"],
         running=answer["status"] in ("Running", "Frozen"),
         container_id=config.get(MARK_CONTAINER),
-        generation=_number(config, MARK_GENERATION),
+        generation=int(generation) if generation.isdecimal() else 0,
         cluster_id=config.get(MARK_CLUSTER),
         address=first_ipv4(state),
         type=ContainerType(config.get(MARK_TYPE) or ContainerType.STATELESS),
         checks=tuple(_kept(config, MARK_CHECKS, list)),
         restart=_kept(config, MARK_RESTART, dict),
-        revision=_number(config, MARK_REVISION),
+        digest=config.get(MARK_DIGEST, ""),
     )
-
-
-def _number(config: Json, mark: str) -> int:
-    text = str(config.get(mark, ""))
-    return int(text) if text.isdecimal() else 0
 
 
 def _kept(config: Json, mark: str, kind: type[Any]) -> Any:

@@ -14,7 +14,7 @@ MARK_CONTAINER = "user.pathfinder.container"
 MARK_GENERATION = "user.pathfinder.generation"
 MARK_CLUSTER = "user.pathfinder.cluster"
 MARK_TYPE = "user.pathfinder.type"
-MARK_REVISION = "user.pathfinder.revision"
+MARK_DIGEST = "user.pathfinder.digest"
 #: Bodies of `domain/checks.py`, as JSON.
 MARK_CHECKS, MARK_RESTART = "user.pathfinder.checks", "user.pathfinder.restart"
 #: Which call made the instance: what fails undoes what it made itself, and nothing else that bears the same marks.
@@ -40,7 +40,7 @@ def instance_config(order: InstanceOrder) -> dict[str, str]:
         **user_data,
         **{f"environment.{name}": value for name, value in order.environment.items()},
         **{mark: orjson.dumps(body).decode() for mark, body in care if body},
-        **({MARK_REVISION: str(order.revision)} if order.revision else {}),
+        **({MARK_DIGEST: order.digest} if order.digest else {}),
         **boot,
         **limits(order.resources),
         MARK_CONTAINER: order.container_id,

@@ -307,6 +307,7 @@ async def test_an_update_changes_what_runs_and_leaves_it_running(runtime: Runtim
         wanted,
         checks=(),
         restart={"enabled": False},
+        digest="17",
         environment={"COLOUR": "red"},
         resources=Resources(cpu_millicores=1000, memory_bytes=96 << 20, disk_bytes=256 << 20),
     )
@@ -318,6 +319,7 @@ async def test_an_update_changes_what_runs_and_leaves_it_running(runtime: Runtim
     told = await runtime.execute(wanted.hostname, ["/bin/sh", "-c", "echo $COLOUR"], timeout_seconds=20)
     assert found is not None
     assert (found.running, found.checks, found.restart) == (True, (), {"enabled": False})
+    assert found.digest == "17"
     assert (found.container_id, found.generation) == (wanted.container_id, wanted.generation)
     assert await runtime.address(wanted.hostname, 5) == address
     assert runtime.kind == "simulated" or told.output == "red\n"

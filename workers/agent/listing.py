@@ -63,7 +63,7 @@ class Lister:
                     "generation": one.generation,
                     "running": one.running,
                     "address": one.address,
-                    "revision": one.revision,
+                    "digest": one.digest,
                     "seen_seconds": now - self._first_seen.setdefault((one.container_id or "", one.generation), now),
                 }
                 for one in instances

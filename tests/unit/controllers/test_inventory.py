@@ -127,18 +127,20 @@ def test_an_instance_that_nobody_wants_is_deleted(wanted: list[Container]) -> No
 
 
 @pytest.mark.parametrize(
-    ("revision", "repairs"), [(2, [Repair(str(ID), "web", 3, Command.UPDATE, body={})]), (3, []), (None, [])]
+    ("name", "value"),
+    [("config", {"limits.processes": "7"}), ("checks", [{"tcp": {"port": 80}}]), ("limits", {"cpu": 9})],
 )
-def test_an_instance_that_is_as_an_earlier_revision_says_is_told_again(
-    revision: int | None, repairs: list[Repair]
-) -> None:
-    """The command that changes it while it runs was lost; agents of before tell no revision."""
-    replica = container(Status.PROVISIONED, deployment_id=UUID(int=5), revision=3)
+def test_a_replica_that_is_not_as_it_should_be_by_now_is_told_again(name: str, value: object) -> None:
+    """The command that changes it while it runs was lost; agents of before tell no digest."""
+    before = container(Status.PROVISIONED, deployment_id=UUID(int=5), spec={"config": {}})
+    now = replace(before, spec={**before.spec, name: value})
 
-    assert [
-        replace(one, container=None) for one in compare([replica], [listed(revision=revision)], [], NOW, GRACE)
-    ] == repairs
-    assert compare([container(Status.PROVISIONED)], [listed(revision=revision)], [], NOW, GRACE) == []
+    repair = only(compare([now], [listed(digest=before.digest)], [], NOW, GRACE))
+    assert replace(repair, container=None) == Repair(str(ID), "web", 3, Command.UPDATE, body={})
+    assert compare([now], [listed(digest=now.digest)], [], NOW, GRACE) == []
+    assert compare([now], [listed(digest=None)], [], NOW, GRACE) == []
+    alone = replace(now, deployment_id=None)
+    assert compare([alone], [listed(digest=before.digest)], [], NOW, GRACE) == []
 
 
 @pytest.mark.parametrize("status", [Status.SCHEDULED, Status.SCHEDULE_DELETION])
