@@ -113,10 +113,11 @@ async def test_pfi_talks_tls_and_tells_whom_it_does_not_trust(
     ca = str(files.directory / "ca.crt")
     async with serving_tls(make_process, files.directory / "api") as at:
         mine = {"PFI_CONFIG": str(tmp_path / "config"), "PFI_TOKEN": token, "PFI_SERVER": f"https://localhost{at}"}
-        good, set_, bad = await asyncio.gather(
+        good, set_, bad, plain = await asyncio.gather(
             pfi("get", "clusters", "-o", "name", **mine, PFI_CA=ca),
             pfi("config", "set", "ca", ca, **mine),
             pfi("get", "clusters", **mine | {"PFI_CONFIG": str(tmp_path / "none")}),
+            pfi("--server", f"http://localhost{at}", "get", "clusters", **mine),
         )
         by_profile = await pfi("get", "clusters", "-o", "name", **mine)
         assert await asyncio.to_thread(ControlPlane(mine["PFI_SERVER"], token, ca_file=ca).accepts_token)
@@ -127,6 +128,8 @@ async def test_pfi_talks_tls_and_tells_whom_it_does_not_trust(
     assert bad[0] == 3
     assert "of an authority that is not trusted here" in bad[2]
     assert "pfi config set ca FILE" in bad[2]
+    assert plain[0] == 3
+    assert "hint: if it speaks TLS there, write https://" in plain[2]
 
 
 @pytest.mark.parametrize(

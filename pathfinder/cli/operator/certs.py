@@ -11,8 +11,8 @@ import typer
 if TYPE_CHECKING:  # a role that starts with this command need not load what makes certificates
     from pathfinder.certificate_files import CertificateFiles, Kept
 
-#: Beside the settings of the roles that systemd runs.
-DIRECTORY = Path("/etc/pathfinder/certs")
+#: Where the accounts of services may look, which they may not among the settings of the roles.
+DIRECTORY = Path("/etc/ssl/pathfinder")
 
 Directory = Annotated[Path, typer.Option(metavar="DIR", help="Where the authority and its certificates are.")]
 Hosts = Annotated[

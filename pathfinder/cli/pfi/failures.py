@@ -103,7 +103,12 @@ def _of_client(failure: BaseException) -> Report | None:
         words = f"cannot reach {failure.server}: {failure.reason}"
         return Report(ExitCode.UNREACHABLE, words, hints=(failure.advice,))
     if isinstance(failure, Unreachable):
-        hints = ("start it with: pathfinder up", "choose another: pfi --server URL …, or pfi config set server URL")
+        hints: tuple[str, ...] = (
+            "start it with: pathfinder up",
+            "choose another: pfi --server URL …, or pfi config set server URL",
+        )
+        if failure.sent and failure.server.startswith("http:"):
+            hints = ("if it speaks TLS there, write https://", *hints)
         return Report(ExitCode.UNREACHABLE, f"cannot reach {failure.server}: {failure.reason}", hints=hints)
     if isinstance(failure, UnexpectedAnswer):
         return Report(ExitCode.FAILED, str(failure), hints=("check the server's address with: pfi config view",))

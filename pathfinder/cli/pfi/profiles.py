@@ -6,7 +6,7 @@
     server = "http://127.0.0.1:8080"
     cluster = "default"
     token = "…"
-    ca = "/etc/pathfinder/ca.crt"
+    ca = "/etc/ssl/pathfinder/ca.crt"
 
 `ca` has the authorities that https servers are trusted by; without it, the system's are.
 
