@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
+import orjson
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from sqlalchemy import text
@@ -229,14 +230,19 @@ async def test_a_node_joins_and_is_heard_over_tls_alone(
     channel: AbstractChannel,
     tmp_path: Path,
 ) -> None:
-    """Its agent reaches the API and RabbitMQ with the one authority it is told."""
+    """Its agent reaches the API, also to change its credential, and RabbitMQ with the one authority it is told."""
     async with process.database.begin() as tx:
         token = await tokens.create(tx, "joiner", "join", fleet.cluster_id)
     reached: dict[str, object] = {"broker_url": broker_tls, "ca_file": authority.directory / "ca.crt"}
-    own = {"node_name": "node-1", "runtime": "simulated"}
+    own = {"node_name": "node-1", "runtime": "simulated", "credential_hours": 1e-4}
+    tokens_kept = set()
 
     async def ready() -> bool:
         return await fleet.rows("SELECT 1 FROM nodes WHERE hostname = 'node-1' AND status = 'READY'") != []
+
+    async def another_credential() -> bool:
+        tokens_kept.add(orjson.loads((agent.settings.state_dir / "agent.json").read_bytes())["token"])
+        return len(tokens_kept) > 1
 
     async with serving_tls(make_process, authority.directory / "api") as at:
         agent = make_process(api_url=f"https://localhost{at}", join_token=token, **reached, **own)
@@ -245,6 +251,7 @@ async def test_a_node_joins_and_is_heard_over_tls_alone(
         running = [asyncio.create_task(role(part)) for role, part in zip(roles, parts, strict=True)]
         try:
             await eventually(ready)
+            await eventually(another_credential)
         finally:
             for part in parts:
                 part.stopping.set()

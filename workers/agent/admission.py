@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 import httpx2
 import structlog
@@ -81,10 +82,10 @@ class Membership:
     async def renew(self) -> None:
         """Change the credential. Raises what `credential.begin` raises; to be called again then."""
         async with self._registering:
-            following = await credential.begin(self._kept, asdict(self.now), self._api_urls())
+            following = await credential.begin(self._kept, asdict(self.now), *self._way())
             # Both are good now: from here on it does not matter whether the answer that ends the former one comes.
             self._admission = replace(self.now, token=following)
-            await credential.finish(self._kept, asdict(self.now), self._api_urls())
+            await credential.finish(self._kept, asdict(self.now), *self._way())
         log.info("credential changed", node=self.now.hostname)
 
     def _api_url(self) -> str:
@@ -92,6 +93,9 @@ class Membership:
         urls = self._api_urls()
         self._tries += 1
         return urls[self._tries % len(urls)]
+
+    def _way(self) -> tuple[list[str], Path | None]:
+        return self._api_urls(), self._settings.ca_file
 
     def _api_urls(self) -> list[str]:
         return [url.strip() for url in self._settings.api_url.split(",")]

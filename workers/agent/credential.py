@@ -17,6 +17,7 @@ import httpx2
 import orjson
 import structlog
 
+from pathfinder import tls
 from pathfinder.broker.connection import pause
 
 log = structlog.get_logger()
@@ -84,35 +85,36 @@ async def keep_young(holder: Holder, hours: float, stopping: asyncio.Event) -> N
                 await holder.renew()
                 break
             except (Refused, httpx2.HTTPError, OSError) as error:
-                log.warning("the credential was not changed; it stays", error=str(error) or type(error).__name__)
+                log.warning("the credential was not changed; it stays", error=tls.words(error))
             await pause(stopping, min(AGAIN_SECONDS, hours * _HOUR))
         if stopping.is_set():
             return
 
 
-async def begin(kept: Kept, admission: dict[str, Any], urls: Sequence[str]) -> str:
+async def begin(kept: Kept, admission: dict[str, Any], urls: Sequence[str], ca_file: Path | None) -> str:
     """Have a next credential stand beside `admission["token"]`: that next one, which is good from now on.
 
+    `ca_file` has the authorities that the API is trusted by, if not this system's.
     Raises Refused, HTTPError or OSError; it may then have become good or not, and the same one is tried again.
     """
     following = kept.following() or f"pf_{secrets.token_urlsafe(32)}"
     kept.keep(admission | {"next": following})
-    await _propose(urls, str(admission["token"]), following)
+    await _propose(urls, ca_file, str(admission["token"]), following)
     return following
 
 
-async def finish(kept: Kept, admission: dict[str, Any], urls: Sequence[str]) -> None:
+async def finish(kept: Kept, admission: dict[str, Any], urls: Sequence[str], ca_file: Path | None) -> None:
     """Use `admission["token"]`, so that those before it end, and keep it alone. Raises as `begin` does."""
-    await _propose(urls, str(admission["token"]), str(admission["token"]))
+    await _propose(urls, ca_file, str(admission["token"]), str(admission["token"]))
     kept.keep(admission)
 
 
-async def _propose(urls: Sequence[str], token: str, following: str) -> None:
+async def _propose(urls: Sequence[str], ca_file: Path | None, token: str, following: str) -> None:
     failure: httpx2.HTTPError | None = None
     for url in urls:
-        secure = url.startswith("https:")  # plain HTTP needs no certificate authorities, and loading them takes long
+        verify = tls.verifying(url, ca_file)
         try:
-            async with httpx2.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS, verify=secure) as client:
+            async with httpx2.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS, verify=verify) as client:
                 answer = await client.put(
                     "/api/v3/nodes/credential",
                     json={"sha256": sha256(following.encode()).hexdigest()},
