@@ -24,7 +24,7 @@ def api() -> FakeApi:
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """No configuration but the test's, UTC on the wall, and retries that do not wait."""
-    for name in ("PROFILE", "SERVER", "CLUSTER", "TOKEN", "DEBUG"):
+    for name in ("PROFILE", "SERVER", "CLUSTER", "TOKEN", "CA", "DEBUG"):
         monkeypatch.delenv(f"PFI_{name}", raising=False)
     monkeypatch.setenv("PFI_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("TZ", "UTC")

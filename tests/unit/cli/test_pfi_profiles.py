@@ -1,11 +1,13 @@
 """Configuration: which value wins, and how the file is kept."""
 
 import io
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from fake_api import FakeApi, Pfi, page
 
+from pathfinder.certificates import make_authority
 from pathfinder.cli.pfi.profiles import ConfigError, Profiles, Target, resolve
 
 FILE = """
@@ -115,3 +117,23 @@ def test_a_token_can_be_read_from_standard_input(pfi: Pfi, surroundings: Path, m
     pfi("config", "set", "token", "-")
 
     assert Profiles.read({"PFI_CONFIG": str(surroundings)}).profiles["default"] == {"token": "hidden"}
+
+
+def test_an_authority_is_kept_by_its_whole_path_and_only_if_it_is_one(
+    pfi: Pfi, surroundings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pfi is used from elsewhere later; PFI_CA wins for once."""
+    made = make_authority(datetime.now(UTC))
+    (tmp_path / "ca.crt").write_bytes(made.certificate)
+    (tmp_path / "ca.key").write_bytes(made.key)
+    monkeypatch.chdir(tmp_path)
+    environ = {"PFI_CONFIG": str(surroundings)}
+
+    for wrong in ("nowhere.crt", "ca.key"):
+        refused = pfi("config", "set", "ca", wrong)
+        assert refused.code == 2
+        assert f"cannot be read from {tmp_path / wrong}" in refused.err
+    assert resolve({}, environ).ca == ""
+    assert pfi("config", "set", "ca", "ca.crt").code == 0
+    assert resolve({}, environ).ca == str(tmp_path / "ca.crt")
+    assert resolve({}, environ | {"PFI_CA": "other.crt"}).ca == "other.crt"
