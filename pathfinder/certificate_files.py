@@ -79,7 +79,7 @@ class CertificateFiles:
         authority = self._authority()
         due = [kept for kept in self.all()[1:] if every or kept.facts.soon(now)]
         for kept in due:
-            with _told("renew"):
+            with _told("renew"), _named(kept.path):
                 _replace(kept.path, renewed(authority, kept.path.read_bytes(), now))
         return [self._kept(kept.name, kept.path) for kept in due]
 
@@ -90,10 +90,8 @@ class CertificateFiles:
 
     def _kept(self, name: str, path: Path) -> Kept:
         text = self._read(path)
-        try:
+        with _named(path):
             return Kept(name, path, facts(text))
-        except Invalid as error:
-            raise Invalid(f"{path}: {error}") from error
 
     def _authority(self) -> Pair:
         return Pair(self._read(self.directory / CA), self._read(self.directory / CA_KEY))
@@ -113,9 +111,18 @@ def _told(doing: str) -> Iterator[None]:
             advice = "`pathfinder certs init` makes an authority; --directory says where one is."
             raise Invalid(f"There is no {error.filename}. {advice}") from error
         raise Invalid(
-            f"Cannot {doing} {error.filename}: {error.strerror}. Run this as a user who may, or choose another "
+            f"Cannot {doing} {error.filename or 'it'}: {error.strerror}. Run this as a user who may, or choose another "
             "directory with --directory."
         ) from error
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say which file it is that is not right."""
+    try:
+        yield
+    except Invalid as error:
+        raise Invalid(f"{path}: {error}") from error
 
 
 @contextmanager
@@ -136,21 +143,21 @@ def _write_leaf(directory: Path, leaf: Pair, authority: Pair) -> None:
     _write(directory, {CERTIFICATE: leaf.certificate, KEY: leaf.key, CA: authority.certificate})
 
 
-def _write(directory: Path, files: Mapping[str, bytes]) -> None:
+def _write(directory: Path, files: Mapping[str, bytes], owner: tuple[int, int] = (-1, -1)) -> None:
     for name, text in files.items():
+        # Never through a link that somebody put there: others than its maker may own the directory.
         with os.fdopen(os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(text)
+            os.fchown(file.fileno(), *owner)
             os.fchmod(file.fileno(), 0o600 if name.endswith(".key") else 0o644)
             os.fsync(file.fileno())
 
 
 def _replace(path: Path, text: bytes) -> None:
-    owner, draft = path.stat(), path.with_name(f".{path.name}.{os.getpid()}")
+    old, draft = path.stat(), path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     try:
-        _write(path.parent, {draft.name: text})
-        if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
-            os.chown(draft, owner.st_uid, owner.st_gid)
+        _write(path.parent, {draft.name: text}, (old.st_uid, old.st_gid))
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

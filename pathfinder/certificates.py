@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -66,8 +67,15 @@ def make_leaf(authority: Pair, name: str, hosts: Sequence[str], now: datetime) -
 
 
 def renewed(authority: Pair, certificate: bytes, now: datetime) -> bytes:
-    """A certificate that says the same, for the same key, and lasts anew."""
+    """A certificate that says the same, for the same key, and lasts anew.
+
+    Raises Invalid for one of another authority: whoever may write the file of a certificate must not have names signed.
+    """
     old = _parsed(certificate)
+    try:
+        old.verify_directly_issued_by(_parsed(authority.certificate))
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise Invalid("It is not of this authority, which renews its own only.") from error
     public = old.public_key()
     assert isinstance(public, ec.EllipticCurvePublicKey)  # noqa: S101 - `make_leaf` makes no others
     return _signed(authority, public, _name(old), _hosts(old), now)

@@ -105,6 +105,15 @@ def test_a_renewed_certificate_belongs_to_whom_the_old_one_did(files: Certificat
     assert (old.stat().st_uid, old.stat().st_gid) == (12345, 12345)
 
 
+def test_only_what_the_authority_signed_is_renewed(files: CertificateFiles) -> None:
+    """A service that may write its own certificate cannot have another name signed that way."""
+    stranger = certificates.make_leaf(certificates.make_authority(NOW), "api", ["broker.example.org"], NOW)
+    (files.directory / "api" / "tls.crt").write_bytes(stranger.certificate)
+
+    with pytest.raises(Invalid, match=r"api/tls\.crt: It is not of this authority"):
+        files.renew(NOW, every=True)
+
+
 def test_a_broken_directory_is_told_by_its_file(files: CertificateFiles) -> None:
     """And an empty one, by what to do."""
     (files.directory / "api" / "tls.crt").write_text("not a certificate")

@@ -11,6 +11,7 @@ from api import safety
 from pathfinder import certificates, plain_text
 from pathfinder.cli.operator.run import ROLES
 from pathfinder.domain.errors import Invalid
+from pathfinder.embedded.lab_network import LabNetwork
 from pathfinder.settings import Settings
 from workers import runner
 
@@ -61,6 +62,16 @@ def test_plain_text_is_for_loopback_alone(role: str, given: dict[str, Any], foun
 def test_nothing_is_in_plain_text_by_default(role: str) -> None:
     """All is on this machine's loopback."""
     assert plain_text.check(Settings(mode="production"), (role,)) == []
+
+
+def test_a_lab_is_within_one_machine() -> None:
+    """Its bridge leads nowhere else, and the lab says so to all of its roles."""
+    network = LabNetwork(3)
+    host = {"api_listen": f"127.0.0.1:80,{network.host}:80", "api_url": f"http://{network.host}"}
+    settings = Settings(**host, broker_url=f"amqp://{network.host}", plain_text_hosts=network.subnet)  # type: ignore[arg-type]
+
+    assert plain_text.found(settings, ("api", "agent")) == []
+    assert plain_text.is_within(network.node_address(1).split("/")[0], [network.subnet])
 
 
 def test_production_refuses_and_development_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
