@@ -23,6 +23,8 @@ import api.serve
 import workers.agent
 import workers.controller
 import workers.recorder
+from api.app import create_app
+from api.tail import Tail
 from pathfinder import certificates
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
@@ -322,6 +324,20 @@ async def encrypted(url: str, ca_file: Path | None) -> bool:
         return False  # not switched on yet
     finally:
         await database.close()
+
+
+async def test_the_status_tells_where_the_api_speaks_plain_text(make_process: MakeProcess, process: Process) -> None:
+    """In development mode, where it starts all the same."""
+    token = await operator(process)
+    exposed = make_process(api_listen="10.9.8.7:80")
+    exposed.roles = ("api",)
+    transport = httpx2.ASGITransport(create_app(exposed, Tail(exposed)))
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://pathfinder", headers=headers) as client:
+        findings = (await client.get("/api/v3/status")).json()["findings"]
+
+    (told,) = [one for one in findings if one["kind"] == "transport.plain"]
+    assert told["subject"] == "PATHFINDER_API_LISTEN (10.9.8.7)"
 
 
 async def shown(at: str, trusted: ssl.SSLContext) -> str:

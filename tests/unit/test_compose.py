@@ -13,6 +13,7 @@ from pathfinder.certificate_files import CA, CA_KEY, CERTIFICATE, KEY
 from pathfinder.cli.operator import app
 from pathfinder.cli.operator.run import ROLES
 from pathfinder.settings import Settings
+from workers.listener import FIRST
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose"
@@ -51,6 +52,12 @@ def test_every_command_is_one_the_image_has(name: str) -> None:
 
     assert command in commands
     assert command != "run" or (arguments and set(arguments) <= ROLES.keys())
+
+
+def test_the_api_is_asked_how_it_is_without_tls() -> None:
+    """On its own port for that, so it is the same question with and without."""
+    assert f"http://127.0.0.1:{FIRST}/readyz" in str(SERVICES["api"]["healthcheck"]["test"])
+    assert SERVICES["api"]["environment"]["PATHFINDER_HEALTH_LISTEN"]
 
 
 def test_every_role_runs_somewhere_and_alone() -> None:
