@@ -39,11 +39,16 @@ class Refusal:
 
 
 @cache
-def trusting(ca_file: Path | None) -> ssl.SSLContext:
-    """What trusts the authorities in `ca_file`, or else this system's. Made once: loading them takes long.
+def shared(ca_file: Path | None, protocol: str) -> ssl.SSLContext:
+    """The one `trusting` of a protocol's clients, for loading authorities takes long.
 
-    Raises Invalid for a file that holds no certificates.
+    Libraries write into it which protocol they speak, and servers of another refuse that.
     """
+    return trusting(ca_file)
+
+
+def trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """What trusts the authorities in `ca_file`, or else this system's. Raises Invalid for one without certificates."""
     try:
         return ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError:
@@ -55,7 +60,7 @@ def trusting(ca_file: Path | None) -> ssl.SSLContext:
 
 def verifying(url: str, ca_file: Path | None) -> ssl.SSLContext | bool:
     """The `verify` of an HTTP client of that URL; plain HTTP needs no authorities."""
-    return trusting(ca_file) if url.lower().startswith("https:") else False
+    return shared(ca_file, "http") if url.lower().startswith("https:") else False
 
 
 def refusal(error: BaseException) -> Refusal | None:

@@ -72,7 +72,8 @@ def check_transport(settings: Settings, roles: Collection[str]) -> None:
     for one in plain_text.check(settings, roles):
         log.warning("plain text", what=str(one), hint=one.advice)
     if settings.ca_file is not None:
-        tls.trusting(settings.ca_file)  # one that is of no use is told now, not when it is needed
+        for protocol in ("http", "amqp"):  # one that is of no use is told now, not when it is needed
+            tls.shared(settings.ca_file, protocol)
 
 
 def _end_in_time(seconds: float, status: int) -> None:

@@ -112,7 +112,7 @@ class Broker:
             timeout=CONNECT_SECONDS,
             client_properties={"connection_name": self._name},
             heartbeat=HEARTBEAT_SECONDS,
-            ssl_context=tls.trusting(self._ca_file) if url.lower().startswith("amqps:") else None,
+            ssl_context=tls.shared(self._ca_file, "amqp") if url.lower().startswith("amqps:") else None,
             connection_class=_Connection,
         )
         try:

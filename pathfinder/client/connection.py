@@ -237,7 +237,7 @@ def _verify(urls: Sequence[httpx2.URL], ca_file: str | Path | None) -> ssl.SSLCo
     if not any(url.scheme == "https" for url in urls):
         return False
     try:
-        return tls.trusting(Path(ca_file) if ca_file else None)
+        return tls.shared(Path(ca_file) if ca_file else None, "http")
     except Invalid as unusable:
         raise BadArgument(str(unusable)) from unusable
 

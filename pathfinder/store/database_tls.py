@@ -28,7 +28,5 @@ def context(wanted: str | None, ca_file: Path | None) -> ssl.SSLContext | str | 
     if wanted not in _VERIFYING:
         return wanted
     trusting = tls.trusting(ca_file)
-    if wanted == "verify-ca":
-        trusting = ssl.create_default_context(cafile=ca_file)  # not everybody's
-        trusting.check_hostname = False
+    trusting.check_hostname = wanted == "verify-full"
     return trusting

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pathfinder import certificates
+from pathfinder import certificates, tls
 from pathfinder.certificate_files import CertificateFiles
 from pathfinder.certificates import LOOPBACK
 from pathfinder.cli.operator import app
@@ -195,6 +195,16 @@ def test_a_certificate_that_cannot_be_used_is_told_when_it_is_asked_for(files: C
         ServerCertificate(own / "nowhere", own / "tls.key")
     with pytest.raises(Invalid, match="are no certificate and its key"):
         ServerCertificate(own / "tls.crt", files.directory / "ca.key")
+
+
+def test_clients_of_one_protocol_share_what_they_trust_and_no_others(files: CertificateFiles) -> None:
+    """A library writes its protocol into it, and a server of another one refuses that."""
+    ca_file = files.directory / "ca.crt"
+
+    assert tls.shared(ca_file, "http") is tls.shared(ca_file, "http") is tls.verifying("https://here", ca_file)
+    assert tls.shared(ca_file, "http") is not tls.shared(ca_file, "amqp")
+    assert tls.trusting(ca_file) is not tls.trusting(ca_file)
+    assert tls.verifying("http://here", ca_file) is False
 
 
 def test_the_command_makes_shows_and_renews(tmp_path: Path) -> None:
