@@ -19,7 +19,8 @@ from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 from joserfc.jwt import JWTClaimsRegistry
 
-from pathfinder.domain.errors import PathfinderError, Unavailable
+from pathfinder import tls
+from pathfinder.domain.errors import Invalid, PathfinderError, Unavailable
 from pathfinder.serving import is_loopback
 from pathfinder.settings import Settings
 
@@ -67,10 +68,15 @@ def challenge(verifier: str) -> str:
 
 
 class Provider:
-    """The identity provider of these settings, which name one."""
+    """The identity provider of these settings, which name one. Raises Invalid for files that cannot be read."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        tls.verifying(settings.oidc_issuer, settings.oidc_ca_file)
+        try:
+            self._secret()
+        except ProviderAway as error:
+            raise Invalid(str(error)) from error
         self._issuer = settings.oidc_issuer
         self._documents: dict[str, tuple[float, dict[str, Any]]] = {}
 
@@ -180,14 +186,14 @@ class Provider:
             async with httpx2.AsyncClient(
                 timeout=TIMEOUT_SECONDS,
                 follow_redirects=False,
-                verify=url.startswith("https:"),  # plain HTTP needs no certificate authorities; loading them takes long
+                verify=tls.verifying(url, self._settings.oidc_ca_file),
                 trust_env=not is_loopback(host),
             ) as client:
                 headers = {"Accept": "application/json"} | given.pop("headers", {})
                 return await client.request(method, url, headers=headers, **given)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise ProviderAway(
-                f"The identity provider does not answer ({type(error).__name__}). Try again soon, or use a password."
+                f"The identity provider does not answer ({tls.words(error)}). Try again soon, or use a password."
             ) from error
 
     def _document(self, answer: httpx2.Response) -> dict[str, Any]:

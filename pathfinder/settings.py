@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     oidc_client_secret: Path | None = Field(
         None, description="A file with the secret it gave Pathfinder; unset for a public client, which PKCE protects."
     )
+    oidc_ca_file: Path | None = Field(
+        None, description="The authorities, as PEM, that it is trusted by; this system's if unset."
+    )
     oidc_scopes: str = Field("openid profile", description="What is asked of it, with spaces between.")
     oidc_name_claim: str = Field("preferred_username", description="The claim that a new user is named by.")
     oidc_roles_claim: str = Field("groups", description="The claim that roles come from: a list, or one value.")

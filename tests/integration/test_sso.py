@@ -18,7 +18,8 @@ from workbench import Fleet, MakeProcess
 
 from pathfinder.bootstrap import Process
 from pathfinder.domain.access import Role
-from pathfinder.oidc import attempt, challenge
+from pathfinder.domain.errors import Invalid
+from pathfinder.oidc import Provider, attempt, challenge
 from pathfinder.store import clusters, users
 
 RULES = {"fleet-admins": "admin", "web": "operator:blue"}
@@ -217,6 +218,16 @@ async def test_while_the_provider_is_away_passwords_open_as_ever(make_process: M
         assert (await client.post("/session", json=ALICE)).status_code == 200
     site.idp.broken = True
     assert (await site.sign_in()).status_code == 503
+
+
+async def test_files_that_cannot_be_read_are_told_when_the_api_starts(
+    make_process: MakeProcess, tmp_path: Path
+) -> None:
+    """Not to the first who wants to sign in."""
+    missing, issuer = tmp_path / "missing", "https://id.example.org"
+    for setting in ("oidc_client_secret", "oidc_ca_file"):
+        with pytest.raises(Invalid, match="cannot be read"):
+            Provider(make_process(oidc_issuer=issuer, **{setting: missing}).settings)
 
 
 async def test_without_a_provider_there_is_no_single_sign_on(process: Process) -> None:
