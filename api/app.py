@@ -12,6 +12,7 @@ from api.middleware import BodyLimit, Measured, TraceIds
 from api.overview import Overview
 from api.routes import (
     autoscaling,
+    broker,
     clusters,
     containers,
     dead,
@@ -58,10 +59,12 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None, uses: U
     app.state.uses = uses or Uses(process)
     app.state.gauge = gauge or Gauge(process)
     app.state.surveys = Surveys(process.database, process.settings.zone_label, process.rules)
+    app.state.known_nodes = broker.Known(process)
     app.state.overview = Overview(process, app.state.surveys)
     app.include_router(health.router)
     app.include_router(session.open_router, prefix=PREFIX)
     app.include_router(sso.open_router, prefix=PREFIX)
+    app.include_router(broker.router, prefix=PREFIX)
     for noun in (
         containers,
         deployments,

@@ -24,7 +24,7 @@ from pathfinder.broker import topology
 from pathfinder.broker.connection import BrokerLost
 from pathfinder.broker.publish import Publisher
 from pathfinder.domain.instances import NodeUsage
-from pathfinder.domain.messages import Command, Envelope, Exchange, Report, decode, encode
+from pathfinder.domain.messages import Command, Envelope, Exchange, Report, decode, encode, report_key
 from pathfinder.settings import Settings
 
 #: Consumers are declared one after the other on each channel, and on so many channels at once.
@@ -103,7 +103,7 @@ class _Node:
         """Again until it is confirmed: of very many at once some take RabbitMQ longer than a publisher waits."""
         while not self._publisher.channel.is_closed:
             with suppress(BrokerLost):
-                await self._publisher.publish(Exchange.REPORTS, kind, body)
+                await self._publisher.publish(Exchange.REPORTS, report_key(kind, self._id), body)
                 return
 
     def _report(self, kind: Report, command: Envelope) -> Envelope:
@@ -116,7 +116,8 @@ class _Node:
         """Say that the node lives."""
         body = {"usage": USAGE, "epoch": self._epoch}
         envelope = Envelope(Report.HEARTBEAT, self._cluster, self._id, body=body)
-        await self._publisher.publish(Exchange.REPORTS, Report.HEARTBEAT, encode([envelope]), persistent=False)
+        key = report_key(Report.HEARTBEAT, self._id)
+        await self._publisher.publish(Exchange.REPORTS, key, encode([envelope]), persistent=False)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,6 +14,8 @@ import structlog
 
 from pathfinder.broker import topology
 from pathfinder.broker.connection import Broker
+from pathfinder.broker.login import Login, is_anonymous, role_user, split
+from pathfinder.domain.errors import Invalid
 from pathfinder.settings import Settings
 from pathfinder.store.database import Database
 
@@ -51,6 +53,7 @@ class Process:
     leader of at this moment, like `controller`; workers/leadership.py keeps it true. `fleets` is what its scheduler
     knows of each cluster's nodes. `told` holds what its roles themselves say of parts they need; `parts` is what
     pathfinder/health.py last saw of all parts. `listen` is where it answers `/readyz` and `/metrics`, if it does.
+    `node_login` is who the node of its agent is to RabbitMQ, as soon as that is known.
     """
 
     settings: Settings
@@ -63,13 +66,21 @@ class Process:
     parts: dict[str, Part] = field(default_factory=dict)
     fleets: "dict[UUID, KnownFleet]" = field(default_factory=dict)
     listen: str | None = None
+    node_login: Callable[[], Login] | None = None
 
     def broker(self, role: str) -> Broker:
-        """The role's own way to RabbitMQ; remembered, so that readiness can be told."""
-        declare = topology.declare_missing if role == "agent" else topology.declare_all
-        settings = self.settings
-        made = Broker(settings.broker_url, f"pathfinder-{role}", declare, settings.ca_file)
-        return self.brokers.setdefault(role, made)
+        """The role's own way to RabbitMQ; remembered, so that readiness can be told. Raises Invalid where it cannot
+        tell RabbitMQ who it is.
+        """
+        if role not in self.brokers:
+            login = self._node_login if role == "agent" else partial(_role_login, self.settings, role)
+            login()
+            settings, declare = self.settings, topology.declaring(role)
+            self.brokers[role] = Broker(settings.broker_url, f"pathfinder-{role}", declare, settings.ca_file, login)
+        return self.brokers[role]
+
+    def _node_login(self) -> Login | None:
+        return self.node_login() if self.node_login else None
 
     @cached_property
     def vault(self) -> "Vault":
@@ -84,6 +95,16 @@ class Process:
         from pathfinder.plugins import discovered  # agents need no NumPy
 
         return discovered()
+
+
+def _role_login(settings: Settings, role: str) -> Login | None:
+    if password := settings.broker_passwords.get(role):
+        return Login(role_user(role), password.get_secret_value())
+    if any(map(is_anonymous, split(settings.broker_url))):
+        raise Invalid(
+            f"PATHFINDER_BROKER_URL names no user, and PATHFINDER_BROKER_PASSWORDS has no password of the role {role}."
+        )
+    return None
 
 
 def process(settings: Settings, roles: Iterable[str] = ()) -> Process:

@@ -34,7 +34,15 @@ class Settings(BaseSettings):
     )
     broker_url: str = Field(
         "amqp://guest:guest@127.0.0.1:5672/",
-        description="RabbitMQ URL, amqps:// for TLS; several, separated by commas, are tried in turn, from any one on.",
+        description="RabbitMQ URL, amqps:// for TLS; several, separated by commas, are tried in turn, from any one on. Where it names no "
+        "user, each role and each node logs in as itself; else all log in as that user.",
+    )
+    broker_passwords: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description='Passwords of the users of roles at RabbitMQ, as JSON: {"relay":"…"}; a role is `pathfinder-ROLE`.',
+    )
+    broker_secret: SecretStr | None = Field(
+        None, description="What RabbitMQ shows when it asks the API about a node; unset, the API answers nothing."
     )
     database_pool_size: int = Field(10, ge=1, description="Connections each process keeps to PostgreSQL.")
 

@@ -14,14 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import as_lost, backoff, pause
-from pathfinder.broker.consume import Delivery, consume
+from pathfinder.broker.consume import Delivery, as_report, consume
 from pathfinder.controllers import healing as decide
 from pathfinder.controllers import liveness
 from pathfinder.controllers.liveness import Calls, Clocks
 from pathfinder.controllers.usage import Usages
 from pathfinder.domain import commands
 from pathfinder.domain.errors import Contended, TooSlow, Unavailable
-from pathfinder.domain.messages import Envelope, encode
+from pathfinder.domain.messages import Envelope, Exchange, encode
 from pathfinder.domain.resources import Resources
 from pathfinder.store import capacity, healing, journal, leases, nodes
 from pathfinder.store.healing import DownNode
@@ -35,8 +35,8 @@ log = structlog.get_logger()
 BATCH_SECONDS = 0.5
 WATCH_SECONDS = 0.5
 
-#: A message of the monitor's own to itself, through the queue of heartbeats; and how long it may take.
-MARK, MARK_SECONDS = "mark", 5.0
+#: How long a message of the monitor's own to itself, through the queue of heartbeats, may take.
+MARK_SECONDS = 5.0
 
 
 class Monitor:
@@ -67,6 +67,7 @@ class Monitor:
                     self._process.stopping,
                     prefetch=5000,
                     batch=5000,
+                    read=as_report,
                 )
             )
 
@@ -76,7 +77,7 @@ class Monitor:
         A DOWN node that is heard is told to come back, now and then.
         """
         heard = [one for delivery in batch for one in delivery.envelopes]
-        beats = {UUID(one.subject): one.body for one in heard if one.kind != MARK}
+        beats = {UUID(one.subject): one.body for one in heard if one.kind != topology.MARK}
         latest = {node_id: body["usage"] for node_id, body in beats.items()}
         # Agents of before do not say how long they count on it.
         said = {node_id: body["lease_seconds"] for node_id, body in beats.items() if "lease_seconds" in body}
@@ -92,7 +93,7 @@ class Monitor:
         for one in heard:
             if containers := one.body.get("containers"):
                 self.usages.hear(one.subject, containers, steady_now())
-            if one.kind == MARK and one.subject in self._marks:
+            if one.kind == topology.MARK and one.subject in self._marks:
                 self._marks[one.subject].set()
         await pause(self._process.stopping, BATCH_SECONDS)
 
@@ -156,12 +157,13 @@ class Monitor:
 
         What waits in the queue could be counted, but not what is on its way to us or in our hands.
         """
-        mark = Envelope(MARK, "", str(uuid4()))
+        mark = Envelope(topology.MARK, "", str(uuid4()))
         came = self._marks.setdefault(mark.subject, asyncio.Event())
         try:
             async with asyncio.timeout(MARK_SECONDS):
                 with as_lost():
-                    await channel.default_exchange.publish(Message(encode([mark])), topology.HEARTBEATS.name)
+                    reports = await channel.get_exchange(Exchange.REPORTS, ensure=False)
+                    await reports.publish(Message(encode([mark])), f"{topology.MARK}.{mark.subject}")
                 await came.wait()
         except TimeoutError:
             return False

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pathfinder import telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
-from pathfinder.broker.consume import Delivery, consume
+from pathfinder.broker.consume import Delivery, as_report, consume
 from pathfinder.controllers import bootstrapping, inventory, reports
 from pathfinder.controllers import health as judging
 from pathfinder.controllers.bootstrapping import Run
@@ -43,8 +43,9 @@ async def _serve(process: Process, connection: AbstractConnection) -> None:
     stopping = process.stopping
     async with asyncio.TaskGroup() as both:
         both.create_task(dead_letters.keep(process, connection))
+        handler = partial(_reports, process)
         both.create_task(
-            consume(connection, topology.RECORDER, partial(_reports, process), stopping, prefetch=2000, batch=1000)
+            consume(connection, topology.RECORDER, handler, stopping, prefetch=2000, batch=1000, read=as_report)
         )
 
 

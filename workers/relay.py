@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -103,16 +104,17 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
         rows = await outbox.take(tx, held)
         if rows:
             point("relay.taken")
-        retired = {row.routing_key for row in rows if row.exchange == outbox.RETIREMENT}
-        parcels = _joined([row for row in rows if row.exchange != outbox.RETIREMENT])
+        changed = {row.routing_key for row in rows if row.exchange == outbox.QUEUES}
+        known = await nodes.known(tx, changed) if changed else set()
+        await _declare(publisher, known)
+        parcels = _joined([row for row in rows if row.exchange != outbox.QUEUES])
         # An event that no queue wants is no mistake; a command without a queue is.
         results = await publisher.publish_all(parcels, mandatory=(Exchange.COMMANDS,))
         homeless = [parcel for parcel, result in zip(parcels, results, strict=True) if isinstance(result, Unroutable)]
         full = {parcel[:2] for parcel, result in zip(parcels, results, strict=True) if isinstance(result, QueueFull)}
-        if retired or homeless:
-            known = await nodes.known(tx, retired | {key for _, key, _ in homeless})
-            full |= await _house(publisher, homeless, known)
-            await _retire(publisher, retired - known)
+        if homeless:
+            full |= await _house(publisher, homeless, await nodes.known(tx, {key for _, key, _ in homeless}))
+        await _retire(publisher, changed - known)
         holding.only({*held, *full})
         for way in full:
             log.warning("queue full; its messages wait in the outbox", exchange=way[0], key=way[1])
@@ -130,7 +132,7 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
 
 
 async def _house(publisher: Publisher, homeless: Sequence[Parcel], known: set[str]) -> set[Way]:
-    """Commands whose node's queue is gone wait in a new one: its agent, if it comes, declares the same.
+    """Commands whose node's queue is gone wait in a new one for its agent, if it comes.
 
     The ways that were refused all the same: a queue without its leader yet, just after the broker came back.
     """
@@ -139,10 +141,23 @@ async def _house(publisher: Publisher, homeless: Sequence[Parcel], known: set[st
         if parcel[1] not in known:
             log.info("commands to a node that was deleted are dropped", node=parcel[1])
             continue
-        await topology.declare(publisher.channel, topology.node_queue(parcel[1]))
         housed.append(parcel)
+    await _declare(publisher, {key for _, key, _ in housed})
     results = await publisher.publish_all(housed, mandatory=(Exchange.COMMANDS,))
     return {parcel[:2] for parcel, result in zip(housed, results, strict=True) if result is not None}
+
+
+async def _declare(publisher: Publisher, hostnames: set[str]) -> None:
+    """Have the queues of nodes ready. One that another version made stays while it is used: its node can work so."""
+    for hostname in hostnames:
+        queue = topology.node_queue(hostname)
+        try:
+            await topology.declare(publisher.channel, queue)
+        except topology.QueueDiffers as differs:
+            log.warning("a node's queue is another", node=hostname, reason=str(differs))
+            with suppress(topology.QueueDiffers):  # unused, it was removed
+                await topology.declare(publisher.channel, queue)
+            await publisher.resume()
 
 
 async def _retire(publisher: Publisher, hostnames: set[str]) -> None:

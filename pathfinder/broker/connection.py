@@ -14,6 +14,7 @@ from aio_pika.exceptions import AMQPError
 
 from pathfinder import telemetry, tls
 from pathfinder.broker import topology
+from pathfinder.broker.login import Login, logged_in, split
 from pathfinder.domain.errors import PathfinderError
 
 log = structlog.get_logger()
@@ -43,6 +44,10 @@ Serve = Callable[[AbstractConnection], Awaitable[None]]
 Declare = Callable[[AbstractChannel], Awaitable[None]]
 
 
+def _nobody() -> None:
+    """As the URL says."""
+
+
 class _Connection(aio_pika.Connection):
     """One that is closed also where it was never made; the library's would try to, whenever it is collected."""
 
@@ -59,13 +64,19 @@ class Broker:
 
     `urls`, the nodes of a cluster, are tried in turn, from any one on: so clients spread over the nodes. `declare` is
     what has exchanges and queues ready on each new connection. `ca_file` has the authorities that those of amqps are
-    trusted by; without one, this system's are.
+    trusted by; without one, this system's are. `login` tells, each time, who it is where the URL does not.
     """
 
     def __init__(
-        self, urls: str, name: str, declare: Declare = topology.declare_all, ca_file: Path | None = None
+        self,
+        urls: str,
+        name: str,
+        declare: Declare = topology.declare_all,
+        ca_file: Path | None = None,
+        login: Callable[[], Login | None] = _nobody,
     ) -> None:
-        self._urls = [url.strip() for url in urls.split(",") if url.strip()]
+        self._urls = split(urls)
+        self._login = login
         self._next = random.randrange(len(self._urls)) if self._urls else 0  # noqa: S311 - not a secret
         self._name = name
         self._declare = declare
@@ -104,7 +115,7 @@ class Broker:
         self._gauge.set(self.up)
 
     async def _connect(self) -> AbstractConnection:
-        url = self._urls[self._next]
+        url = logged_in(self._urls[self._next], self._login())
         # Not the same again, be it that it does not answer, or that it breaks later: the next one is more likely alive.
         self._next = (self._next + 1) % len(self._urls)
         connection = await aio_pika.connect(

@@ -17,7 +17,7 @@ from pathfinder.broker import topology
 from pathfinder.broker.connection import BROKEN, BrokerLost, as_lost, backoff, consists_of
 from pathfinder.broker.dead import Aside, deliveries
 from pathfinder.domain.errors import MalformedMessage, TooSlow, Unavailable
-from pathfinder.domain.messages import Envelope, decode
+from pathfinder.domain.messages import Envelope, decode, decode_report
 
 log = structlog.get_logger()
 
@@ -38,8 +38,18 @@ class Delivery:
 
 
 Handler = Callable[[Sequence[Delivery]], Awaitable[None]]
-Reader = Callable[[bytes], Sequence[Envelope]]
+Reader = Callable[[AbstractIncomingMessage], Sequence[Envelope]]
 Policy = Callable[[Handler, Aside], Handler]
+
+
+def plainly(message: AbstractIncomingMessage) -> Sequence[Envelope]:
+    """What a message says."""
+    return decode(message.body)
+
+
+def as_report(message: AbstractIncomingMessage) -> Sequence[Envelope]:
+    """What a report says, if it is of the node that sent it."""
+    return decode_report(message.body, message.routing_key or "")
 
 
 def measure(handler: Handler, aside: Aside) -> Handler:
@@ -116,12 +126,12 @@ async def consume(
     *,
     prefetch: int,
     batch: int,
-    read: Reader = decode,
+    read: Reader = plainly,
 ) -> None:
     """Hand the messages of `queue` to `handler`, up to `batch` at a time in the order of arrival, until `stopping`.
 
-    `read` makes the envelopes of a body. The batch in hand is finished. Cancelled instead, it is not acknowledged, so
-    it is delivered again.
+    `read` makes the envelopes of a message. The batch in hand is finished. Cancelled instead, it is not acknowledged,
+    so it is delivered again.
     Raises ConnectionError when the broker ends the channel or the queue.
     """
     aside = Aside(connection, queue)
@@ -149,7 +159,7 @@ async def consume_each(
     handler = _with_policies(handler, aside)
     async with _arrivals(connection, queue, stopping, prefetch) as arrived, asyncio.TaskGroup() as working:
         while (message := await arrived.get()) is not None:
-            working.create_task(_work([message], handler, aside, decode))
+            working.create_task(_work([message], handler, aside, plainly))
         _expect(stopping, queue)
 
 
@@ -168,7 +178,7 @@ async def _arrivals(
     with as_lost():
         channel = await connection.channel()
         await channel.set_qos(prefetch_count=prefetch)
-        declared = await topology.declare(channel, queue)
+        declared = await topology.find(channel, queue)
         channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
         # aio-pika tells nobody when the broker cancels a consumer because its queue was deleted; the layer below does.
         (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lambda *_: arrived.put_nowait(None))
@@ -202,7 +212,7 @@ async def _work(
 
 async def _read(message: AbstractIncomingMessage, aside: Aside, read: Reader) -> Delivery | None:
     try:
-        return Delivery(message, read(message.body))
+        return Delivery(message, read(message))
     except MalformedMessage as error:
         await aside.put(message, error)
         return None

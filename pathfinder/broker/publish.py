@@ -57,6 +57,10 @@ class Publisher:
         """A publisher on a channel that confirms."""
         return cls(channel, cast(Wire, await channel.get_underlay_channel()))
 
+    async def resume(self) -> None:
+        """Go on over the channel, which a refusal of the broker closed and `topology.declare` opened again."""
+        self._wire = cast(Wire, await self.channel.get_underlay_channel())
+
     async def publish(
         self,
         exchange: str,

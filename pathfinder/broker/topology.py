@@ -3,7 +3,7 @@
 exchange             type    carries
 pathfinder.events    topic   facts, routing key = kind
 pathfinder.commands  direct  commands, routing key = node hostname
-pathfinder.reports   topic   what agents say, routing key = kind
+pathfinder.reports   topic   what agents say, routing key = kind.node_id
 pathfinder.dead      topic   messages nobody could process, routing key = the queue they came from
 
 queue                    type     bound                      why
@@ -20,18 +20,23 @@ pathfinder.dead          quorum   10,000, drops the oldest   on the way to the t
 A queue that refuses loses nothing: its publisher is told (`QueueFull`), keeps the message and comes back. Lengths are
 soft: a few messages more get in while the word spreads.
 
+Each role has a part of this: `PARTS` says what it declares, takes and sends, and `permissions` makes of it what its
+user at RabbitMQ may. Nodes declare nothing; what they may is in pathfinder/controllers/broker_access.py.
+
 RabbitMQ never changes the arguments of a queue that exists. Who changes one here need not care: an old queue that
 nobody consumes is removed and made anew, and while somebody does, `QueueDiffers` says what to do.
 """
 
+import re
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from aio_pika import ExchangeType
-from aio_pika.abc import AbstractChannel, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 
-from pathfinder.domain.messages import REPLICAS, REQUESTS, SUPPLY, Exchange, Report
+from pathfinder.domain.messages import NODE_QUEUE, REPLICAS, REQUESTS, SUPPLY, Exchange, Report
 
 EXCHANGES = {
     Exchange.EVENTS: ExchangeType.TOPIC,
@@ -59,6 +64,10 @@ NODE_LENGTH = 2_000
 NODE_EXPIRES_MS = 7 * 24 * 3600 * 1000
 
 
+#: What the monitor sends to itself through the queue of heartbeats.
+MARK = "mark"
+
+
 class QueueDiffers(ConnectionError):
     """A queue is there with other arguments than it should have: another version of Pathfinder made it.
 
@@ -76,6 +85,8 @@ class Queue:
     arguments: dict[str, Any] = field(default_factory=dict)
     durable: bool = True
     exclusive: bool = False
+    #: Whether others than its consumer declare it.
+    foreign: bool = False
 
     @property
     def label(self) -> str:
@@ -102,16 +113,14 @@ SCHEDULER = Queue(
 RECORDER = Queue(
     "pathfinder.recorder",
     Exchange.REPORTS,
-    (
-        *(Report.PROVISIONED, Report.PROVISION_FAILED, Report.DELETED, Report.PROGRESS, Report.BOOTSTRAP),
-        *(Report.HEALTH, Report.UPDATED, Report.INVENTORY),
-    ),
+    # `#` is also no word at all: agents of before name no node.
+    tuple(f"{kind}.#" for kind in Report if kind != Report.HEARTBEAT),
     _quorum("pathfinder.recorder", **{"x-max-length": RECORDER_LENGTH, "x-overflow": "reject-publish"}),
 )
 HEARTBEATS = Queue(
     "pathfinder.heartbeats",
     Exchange.REPORTS,
-    (Report.HEARTBEAT,),
+    (f"{Report.HEARTBEAT}.#", f"{MARK}.#"),
     {"x-queue-type": "quorum", "x-message-ttl": 15_000, "x-max-length": 50_000, "x-overflow": "drop-head"},
 )
 DEPLOYMENTS = Queue(
@@ -129,22 +138,78 @@ DEAD = Queue(
 SHARED = (SCHEDULER, RECORDER, HEARTBEATS, DEPLOYMENTS, DEAD)
 
 
+#: What the names of an api's own queues begin with.
+HINTS_QUEUE = "pathfinder.api."
+
+
 def node_queue(hostname: str) -> Queue:
-    """The queue of a node's commands: it outlives the agent, so that commands wait for it."""
-    name = f"pathfinder.node.{hostname}"
+    """The queue of a node's commands: it outlives the agent, so that commands wait for it.
+
+    A relay declares it, once the node is registered: whoever may bind a queue may bind it to another node's commands.
+    """
+    name = f"{NODE_QUEUE}{hostname}"
     bounds = {"x-max-length": NODE_LENGTH, "x-overflow": "reject-publish", "x-expires": NODE_EXPIRES_MS}
-    return Queue(name, Exchange.COMMANDS, (hostname,), _quorum(name, **bounds))
+    return Queue(name, Exchange.COMMANDS, (hostname,), _quorum(name, **bounds), foreign=True)
 
 
 def hints_queue(name: str) -> Queue:
     """An api's own queue: every event as a hint to read the log."""
-    return Queue(name, Exchange.EVENTS, ("#",), {"x-max-length": 10_000}, durable=False, exclusive=True)
+    arguments = {"x-max-length": 10_000}
+    return Queue(f"{HINTS_QUEUE}{name}", Exchange.EVENTS, ("#",), arguments, durable=False, exclusive=True)
 
 
-async def declare_exchanges(channel: AbstractChannel) -> None:
-    """Declare every exchange; declaring again changes nothing."""
-    for name, kind in EXCHANGES.items():
-        await channel.declare_exchange(name, kind, durable=True)
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a role has to do with RabbitMQ, besides setting messages aside, which each may.
+
+    It declares and consumes `queues` from the beginning; as need be also those of a `family`, whose names begin so, and
+    which are bound to the exchange beside it. `sends`: the exchanges it publishes to.
+    """
+
+    queues: tuple[Queue, ...] = ()
+    family: tuple[str, Exchange] | None = None
+    sends: tuple[Exchange, ...] = ()
+
+    @property
+    def sources(self) -> set[Exchange]:
+        """The exchanges its queues are bound to."""
+        return {queue.exchange for queue in self.queues} | ({self.family[1]} if self.family else set())
+
+    @property
+    def exchanges(self) -> set[Exchange]:
+        """Those it declares."""
+        return {*self.sources, *self.sends, Exchange.DEAD}
+
+
+#: By role.
+PARTS = {
+    "api": Part(family=(HINTS_QUEUE, Exchange.EVENTS)),
+    # What is replayed may also be a report.
+    "relay": Part(family=(NODE_QUEUE, Exchange.COMMANDS), sends=(Exchange.EVENTS, Exchange.COMMANDS, Exchange.REPORTS)),
+    "scheduler": Part((SCHEDULER,)),
+    "recorder": Part((RECORDER, DEAD)),
+    "controller": Part((HEARTBEATS, DEPLOYMENTS), sends=(Exchange.REPORTS,)),  # marks
+}
+
+
+def permissions(role: str) -> dict[str, str]:
+    """What the user of a role may in the virtual host: RabbitMQ's `configure`, `write` and `read`, each a pattern.
+
+    To bind a queue is to write to it, and to read from the exchange. Who declares one that sets messages aside has to
+    be allowed to read it.
+    """
+    part = PARTS[role]
+    own = [re.escape(queue.name) for queue in part.queues]
+    own += [f"{re.escape(part.family[0])}.+"] if part.family else []
+    return {
+        "configure": _any_of(own, part.exchanges),
+        "write": _any_of(own, {*part.sends, Exchange.DEAD}),
+        "read": _any_of(own, part.sources),
+    }
+
+
+def _any_of(patterns: list[str], exchanges: Iterable[Exchange]) -> str:
+    return f"^({'|'.join([*patterns, *sorted(re.escape(name) for name in exchanges)])})$"
 
 
 async def declare(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
@@ -161,6 +226,23 @@ async def declare(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
     return declared
 
 
+async def is_there(connection: AbstractConnection, queue: Queue) -> bool:
+    """Whether somebody has declared a queue: a question that needs no permission."""
+    async with connection.channel() as channel:
+        try:
+            await channel.declare_queue(queue.name, passive=True)
+        except ChannelNotFoundEntity:
+            return False
+    return True
+
+
+async def find(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
+    """The queue, to be consumed: declared, unless that is for others, who may not have done so yet."""
+    if queue.foreign:
+        return await channel.get_queue(queue.name, ensure=False)
+    return await declare(channel, queue)
+
+
 async def _replaced(channel: AbstractChannel, queue: Queue) -> QueueDiffers:
     """Remove a queue with other arguments, unless it is used or holds what nothing would bring again."""
     words = f"Queue {queue.name} was made by another version of Pathfinder, with other bounds."
@@ -174,21 +256,28 @@ async def _replaced(channel: AbstractChannel, queue: Queue) -> QueueDiffers:
     return QueueDiffers(f"{words} It was removed and is made anew; sweeps and inventories bring what it held again.")
 
 
+def declaring(role: str) -> Callable[[AbstractChannel], Awaitable[None]]:
+    """What has ready what a role needs on a new connection.
+
+    Agents declare nothing, so that hundreds may come back at once: each declaration costs RabbitMQ a transaction.
+    """
+
+    async def declare_own(channel: AbstractChannel) -> None:
+        if part := PARTS.get(role):
+            await _declare_exchanges(channel, part.exchanges)
+            for queue in part.queues:
+                await declare(channel, queue)
+
+    return declare_own
+
+
 async def declare_all(channel: AbstractChannel) -> None:
     """Declare every exchange and every shared queue."""
-    await declare_exchanges(channel)
+    await _declare_exchanges(channel, EXCHANGES)
     for queue in SHARED:
         await declare(channel, queue)
 
 
-async def declare_missing(channel: AbstractChannel) -> None:
-    """The same where nobody has declared anything yet, else one question.
-
-    For agents: hundreds may come back at once, each declaration costs RabbitMQ a transaction, and the roles that
-    consume the shared queues declare them anyway.
-    """
-    try:
-        await channel.declare_exchange(list(EXCHANGES)[-1], passive=True)
-    except ChannelNotFoundEntity:
-        await channel.reopen()  # the refusal closed it
-        await declare_all(channel)
+async def _declare_exchanges(channel: AbstractChannel, names: Iterable[Exchange]) -> None:
+    for name in names:
+        await channel.declare_exchange(name, EXCHANGES[name], durable=True)

@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 import orjson
 
 from pathfinder.domain.errors import PathfinderError
-from pathfinder.domain.messages import Exchange
+from pathfinder.domain.messages import NODE_QUEUE, Exchange
 
 #: The headers a consumer sends along with a message it sets aside.
 REASON, QUEUE, FAILED_AT = "x-pathfinder-reason", "x-pathfinder-queue", "x-pathfinder-failed-at"
@@ -105,13 +105,18 @@ def letter(body: bytes, found: Mapping[str, Any], message_id: str | None, routin
     queue = _text(found.get(QUEUE) or death.get("queue") or routing_key)
     keys = death.get("routing-keys")
     first_key = keys[0] if isinstance(keys, list) and keys else routing_key
+    exchange = _text(found.get(EXCHANGE) or death.get("exchange") or "")
+    if routing_key.startswith(NODE_QUEUE):
+        # A node sets aside what was for itself, whatever it says: it must not have others sent anything by a replay.
+        queue, exchange, first_key = routing_key, Exchange.COMMANDS, routing_key.removeprefix(NODE_QUEUE)
+        found = {**found, ROUTING_KEY: first_key}
     why = _text(death.get("reason", ""))
     kinds, subjects = _about(body)
     return Letter(
         key=uuid5(_NAMESPACE, f"{queue}/{message_id or sha256(body).hexdigest()}"),
         failed_at=_moment(found.get(FAILED_AT)) or _moment(death.get("time")) or datetime.now(UTC),
         queue=queue,
-        exchange=_text(found.get(EXCHANGE) or death.get("exchange") or ""),
+        exchange=exchange,
         routing_key=_text(found.get(ROUTING_KEY) or first_key),
         reason=_text(found.get(REASON) or _BROKER.get(why, why or "It is not known why."))[:MAX_REASON],
         deliveries=_count(found.get(DELIVERIES) or found.get("x-delivery-count")),

@@ -27,6 +27,10 @@ class Exchange(StrEnum):
     DEAD = "pathfinder.dead"
 
 
+#: A node's queue is called so, and its name.
+NODE_QUEUE = "pathfinder.node."
+
+
 class Command(StrEnum):
     """Instructions to one node."""
 
@@ -50,6 +54,9 @@ class Report(StrEnum):
     INVENTORY = "inventory"
     HEARTBEAT = "heartbeat"
 
+
+#: Reports whose subject is the node itself; the body of others names it as `node_id`.
+ABOUT_NODE = frozenset({Report.INVENTORY, Report.HEARTBEAT})
 
 #: In the usage that a heartbeat tells, instead of numbers: the agent lives, and what it drives does not answer.
 RUNTIME_DOWN = "runtime_down"
@@ -219,6 +226,26 @@ def decode(body: bytes) -> list[Envelope]:
     if not isinstance(parts, list) or not parts:
         raise MalformedMessage("not a non-empty list of envelopes")
     return [_envelope(part) for part in parts]
+
+
+def report_key(kind: Report, node_id: str) -> str:
+    """The routing key of a report. RabbitMQ lets a node use no other id than its own."""
+    return f"{kind}.{node_id}"
+
+
+def decode_report(body: bytes, routing_key: str) -> list[Envelope]:
+    """The envelopes of a report; MalformedMessage, too, if one tells of another kind or node than its key may.
+
+    Keys that are not of a node are believed: only the control plane, and agents of before, can send those.
+    """
+    envelopes = decode(body)
+    kind, _, node_id = routing_key.partition(".")
+    if node_id and kind in set(Report):
+        for one in envelopes:
+            said = one.subject if one.kind in ABOUT_NODE else one.body.get("node_id")
+            if one.kind != kind or said != node_id:
+                raise MalformedMessage(f"node {node_id} sent a {kind} report that claims to be a {one.kind} of {said}")
+    return envelopes
 
 
 _TYPES: dict[str, type] = {

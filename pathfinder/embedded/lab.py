@@ -229,6 +229,7 @@ class Lab:
     # How
 
     def _start_control_plane(self, progress: Progress) -> None:
+        self._choose_ports()  # RabbitMQ is told of them, too
         services = self._services()
         with ThreadPoolExecutor() as pool:
             broker, database = pool.submit(services.broker, progress), pool.submit(services.database, progress)
@@ -236,15 +237,22 @@ class Lab:
             with progress.step("database schema"):
                 roles.migrate(settings)
             roles.create_tokens(self.home, settings)
-            settings |= {roles.BROKER_URL: broker.result()}
+            self.home.remember("url.broker", broker.result())
+        settings |= services.broker_settings()
         self.home.remember("url.database", settings[roles.DATABASE_URL])
-        self.home.remember("url.broker", settings[roles.BROKER_URL])
         with progress.step("control plane") as step:
             self._start_roles(settings)
             step.say(f"ready on {self.api_url}")
 
     def _services(self) -> Services:
-        return Services(self.supervisor, {}, broker_hosts=(self._network().host,), ha=self.is_ha)
+        hosts = (self._network().host,)
+        return Services(self.supervisor, {}, broker_hosts=hosts, ha=self.is_ha, api_urls=self.api_urls)
+
+    def _choose_ports(self) -> None:
+        serving = "control-plane" if self.home.recall("together") else "api"
+        for number in (1, 2) if self.is_ha else (1,):
+            running = self.supervisor.is_running(node_name(serving, number))
+            self.home.port(node_name("api", number), API_PORT + number - 1, in_use=running)
 
     def _start_roles(self, settings: dict[str, str]) -> None:
         """The roles as programs, each a process of its own or all one; each twice where `ha`."""
@@ -257,8 +265,7 @@ class Lab:
         settings.setdefault("PATHFINDER_SECRET_KEYS", str(self.home.secret_keys()))
         programs = []
         for number in (1, 2) if self.is_ha else (1,):
-            running = self.supervisor.is_running(node_name(serving, number))
-            port = self.home.port(node_name("api", number), API_PORT + number - 1, in_use=running)
+            port = self._recall(f"port.{node_name('api', number)}")
             listen = {"PATHFINDER_API_LISTEN": f"127.0.0.1:{port},{self._network().host}:{port}"}
             for name, some in processes.items():
                 programs.append(roles.role_program(node_name(name, number), some, settings | listen))
@@ -289,7 +296,7 @@ class Lab:
         order = roles.AgentOrder(
             node=node.name,
             api_url=",".join(url.replace("127.0.0.1", host) for url in self.api_urls),
-            broker_url=self.broker_url.replace("127.0.0.1", host),
+            broker_url=self._services().broker_settings()[roles.BROKER_URL].replace("127.0.0.1", host),
             join_token=str(self._recall("token.join")),
             state_dir=node.home.root / "agent",
             lxd_socket=Path("/var/lib/lxd/unix.socket"),

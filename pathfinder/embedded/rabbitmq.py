@@ -6,17 +6,19 @@ under supervision, on its own port, so nothing of the machine is used and nothin
 Several nodes make a cluster: those after the first join it when they start for the first time.
 """
 
-import base64
 import hashlib
+import hmac
 import json
 import os
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pathfinder.broker import setup
+from pathfinder.broker.topology import PARTS
 from pathfinder.embedded.account import Account
 from pathfinder.embedded.amqp_login import lets_in
 from pathfinder.embedded.errors import NotInstalled, NotReady
@@ -61,6 +63,11 @@ class RabbitMQ:
     #: A directory with `tls.crt` and `tls.key` for TLS on a port of its own, beside the other; None: plain text alone.
     certificate: Path | None = None
     tls_port: int = 0
+    #: The API it asks about nodes; without one, none is let in.
+    api_url: str = ""
+    #: The authorities that it is trusted by over TLS.
+    ca_file: Path = setup.SYSTEM_CA
+    cache_seconds: float = setup.CACHE_SECONDS
 
     @property
     def name(self) -> str:
@@ -74,12 +81,23 @@ class RabbitMQ:
 
     @property
     def url(self) -> str:
-        """Its virtual host, as settings want it."""
-        return self.url_at(LOOPBACK)
+        """Its virtual host, for somebody who may do everything there."""
+        return f"amqp://{NAME}:{self.password}@{LOOPBACK}:{self.port}/{NAME}"
 
-    def url_at(self, host: str) -> str:
-        """The same, reached by another of its addresses."""
-        return f"amqp://{NAME}:{self.password}@{host}:{self.port}/{NAME}"
+    @property
+    def anonymous_url(self) -> str:
+        """The same for roles and nodes, each of which has a login of its own."""
+        return f"amqp://{LOOPBACK}:{self.port}/{NAME}"
+
+    @property
+    def passwords(self) -> dict[str, str]:
+        """Those of the roles. All nodes of a cluster have the same."""
+        return {role: self._derived(role) for role in PARTS}
+
+    @property
+    def secret(self) -> str:
+        """What it shows to the API."""
+        return self._derived("broker secret")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -97,10 +115,13 @@ class RabbitMQ:
             "RABBITMQ_PID_FILE": str(self.own / "pid"),
             # The machine's own settings must not reach our node.
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-            "RABBITMQ_ADVANCED_CONFIG_FILE": "/dev/null",
+            "RABBITMQ_CONFIG_FILES": str(self.own / "conf.d"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.own / "advanced.config"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}"
             + _IDLE
             + (_SELDOM if self.count == 1 else ""),
+            # Read by nobody: with another configuration it is another program, and is started anew.
+            "PATHFINDER_CONFIGURATION": hashlib.sha256("".join(self._files().values()).encode()).hexdigest()[:16],
         }
 
     @property
@@ -109,17 +130,15 @@ class RabbitMQ:
         return (str(_MAPPER), "-port", str(self.mapper_port), "-address", LOOPBACK)
 
     def configure(self) -> None:
-        """Write its configuration. User and virtual host are made, or put right again, at each start."""
+        """Write its configuration. Users and virtual host are made, or put right again, at each start."""
         if not _SERVER.exists() or not _MAPPER.exists():
             raise NotInstalled("RabbitMQ")
-        addresses = enumerate((LOOPBACK, *self.extra_hosts), start=1)
-        lines = [f"listeners.tcp.{number} = {host}:{self.port}" for number, host in addresses]
-        definitions = self.account.own(self.own) / "definitions.json"
-        lines += [f"load_definitions = {definitions}", f"raft.wal_max_size_bytes = {LOG_BYTES}", *self._clustering()]
-        lines += self._tls()
-        self._write("rabbitmq.conf", "\n".join(lines) + "\n")
-        self._write(definitions.name, json.dumps(self._definitions()))
-        self._write("enabled_plugins", "[].\n")
+        self.account.own(self.own)
+        if self.certificate is not None:
+            for name in ("tls.crt", "tls.key"):  # copies that belong to its account
+                self._write(name, (self.certificate / name).read_text())
+        for name, content in self._files().items():
+            self._write(name, content)
         cookie = self.directory / ".erlang.cookie"
         if self.count > 1 and not cookie.exists():
             cookie.write_text(hashlib.sha256(f"cookie {self.password}".encode()).hexdigest())
@@ -170,8 +189,6 @@ class RabbitMQ:
     def _tls(self) -> list[str]:
         if self.certificate is None:
             return []
-        for name in ("tls.crt", "tls.key"):  # copies that belong to its account
-            self._write(name, (self.certificate / name).read_text())
         return [
             f"listeners.ssl.1 = {LOOPBACK}:{self.tls_port}",
             f"ssl_options.certfile = {self.own / 'tls.crt'}",
@@ -180,16 +197,28 @@ class RabbitMQ:
             "ssl_options.versions.2 = tlsv1.2",
         ]
 
-    def _definitions(self) -> dict[str, object]:
-        # RabbitMQ's own hash: four bytes of salt, then SHA-256 of salt and password. The salt may stay the same.
-        salt = hashlib.sha256(str(self.directory).encode()).digest()[:4]
-        hashed = base64.b64encode(salt + hashlib.sha256(salt + self.password.encode()).digest()).decode()
+    def _files(self) -> dict[str, str]:
+        addresses = enumerate((LOOPBACK, *self.extra_hosts), start=1)
+        lines = [f"listeners.tcp.{number} = {host}:{self.port}" for number, host in addresses]
+        lines += [f"load_definitions = {self.own / 'definitions.json'}", f"raft.wal_max_size_bytes = {LOG_BYTES}"]
+        lines += [*self._clustering(), *self._tls()]
+        lines += setup.configuration(self.api_url, self.secret, self.cache_seconds) if self.api_url else []
+        definitions = setup.definitions(NAME, self.passwords)
+        definitions["users"].append(setup.user(NAME, self.password, "administrator"))
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        definitions["permissions"].append({"user": NAME, "vhost": NAME, **everything})
+        plugins = ", ".join(setup.PLUGINS if self.api_url else ())
+        secure = self.api_url.startswith("https:")
         return {
-            "users": [{"name": NAME, "password_hash": hashed, "tags": "administrator"}],
-            "vhosts": [{"name": NAME}],
-            "permissions": [{"user": NAME, "vhost": NAME, **everything}],
+            "ca.crt": self.ca_file.read_text() if secure else "",  # a copy that belongs to its account
+            "advanced.config": setup.trusting(self.own / "ca.crt") if secure else "[].\n",
+            "rabbitmq.conf": "\n".join(lines) + "\n",
+            "definitions.json": json.dumps(definitions),
+            "enabled_plugins": f"[{plugins}].\n",
         }
+
+    def _derived(self, name: str) -> str:
+        return hmac.new(self.password.encode(), name.encode(), "sha256").hexdigest()
 
     def _write(self, name: str, text: str) -> None:
         path = self.own / name
@@ -213,18 +242,29 @@ def start_rabbitmq(directory: Path, port: int, certificate: Path | None = None, 
     if given := os.environ.get("PATHFINDER_BROKER_URL"):
         yield given
         return
+    with running(replace(single(directory, port), certificate=certificate, tls_port=tls_port)) as node:
+        yield node.url
+
+
+def single(directory: Path, port: int) -> RabbitMQ:
+    """A node in `directory`, with free ports above its own."""
     account = Account.of("rabbitmq")
     nodes_port, mapper_port = free_port(port + 1000), free_port(port + 2000)
-    ports, own = (port, nodes_port, mapper_port), account.own(directory)
-    node = RabbitMQ(own, *ports, "development", account, certificate=certificate, tls_port=tls_port)
+    return RabbitMQ(account.own(directory), port, nodes_port, mapper_port, "development", account)
+
+
+@contextmanager
+def running(node: RabbitMQ) -> Iterator[RabbitMQ]:
+    """Run a node, and its port mapper, while the context lasts. Its log is beside its directory."""
     node.configure()
+    directory, mapper_port = node.directory, node.mapper_port
     with (directory.parent / f"{directory.name}.log").open("ab") as log:
         mapper = _spawn(node, node.mapper_command, log.fileno())
         wait_until("epmd", lambda: answers(mapper_port), READY_SECONDS)
         server = _spawn(node, (str(_SERVER),), log.fileno())
     try:
         wait_until("RabbitMQ", node.is_ready, READY_SECONDS)
-        yield node.url
+        yield node
     finally:
         for process in (server, mapper):
             os.killpg(process.pid, signal.SIGTERM)

@@ -20,6 +20,9 @@ OPERATOR = (sys.executable, "-m", "pathfinder.cli.operator")
 STOP_SECONDS = 12
 COMMAND_SECONDS = 60
 DATABASE_URL, BROKER_URL = "PATHFINDER_DATABASE_URL", "PATHFINDER_BROKER_URL"
+BROKER_PASSWORDS, BROKER_SECRET = "PATHFINDER_BROKER_PASSWORDS", "PATHFINDER_BROKER_SECRET"
+#: Agents never talk to PostgreSQL, and are nobody but their node to RabbitMQ: they do not learn how to either.
+NOT_FOR_NODES = frozenset({DATABASE_URL, BROKER_PASSWORDS, BROKER_SECRET})
 
 
 def role_program(name: str, roles: tuple[str, ...], environment: Mapping[str, str], priority: int = 400) -> Program:
@@ -42,8 +45,7 @@ class AgentOrder:
 
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         """As settings. `settings` are the user's own; what is ours to say wins over them."""
-        # Agents never talk to PostgreSQL, so they do not learn where it is either.
-        kept = {key: value for key, value in settings.items() if key != DATABASE_URL}
+        kept = {key: value for key, value in settings.items() if key not in NOT_FOR_NODES}
         runtime = {"PATHFINDER_RUNTIME": "simulated"}
         if self.lxd_socket:
             runtime = {"PATHFINDER_RUNTIME": "lxd", "PATHFINDER_LXD_SOCKET": str(self.lxd_socket)}

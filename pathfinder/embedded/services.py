@@ -1,10 +1,13 @@
 """PostgreSQL and RabbitMQ of one home, brought up and waited for. URLs from the environment win."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
-from pathfinder.embedded import postgres, rabbitmq
+from pathfinder.broker import setup
+from pathfinder.embedded import postgres, rabbitmq, roles
 from pathfinder.embedded.account import Account, data_directory
 from pathfinder.embedded.ports import LOOPBACK, answers
 from pathfinder.embedded.postgres import Postgres
@@ -26,6 +29,7 @@ class Services:
         broker_hosts: tuple[str, ...] = (),
         *,
         ha: bool = False,
+        api_urls: Sequence[str] = (),
     ) -> None:
         self._supervisor = supervisor
         self._home = supervisor.home
@@ -33,6 +37,8 @@ class Services:
         #: Where RabbitMQ listens beside loopback.
         self._broker_hosts = broker_hosts
         self._ha = ha
+        #: Whom RabbitMQ asks about nodes: one after the other, its nodes have one of them each.
+        self._api_urls = api_urls
 
     @property
     def owns_database(self) -> bool:
@@ -61,12 +67,14 @@ class Services:
             return server.url_with(standby)
 
     def broker(self, progress: Progress) -> str:
-        """The URL of a RabbitMQ that accepts connections; of several nodes, separated by commas."""
+        """The URL of a RabbitMQ that accepts connections, of somebody who may do everything there; of several nodes,
+        separated by commas.
+        """
         with progress.step("RabbitMQ") as step:
             if given := self._given.get("PATHFINDER_BROKER_URL"):
                 step.say("given by PATHFINDER_BROKER_URL")
                 return given
-            first, *others = [self.broker_node(number) for number in range(1, (BROKER_NODES if self._ha else 1) + 1)]
+            first, *others = self._broker_nodes()
             mapper = first.programs()[0]
             self._supervisor.define([mapper])
             self._supervisor.start(mapper.name)
@@ -77,6 +85,19 @@ class Services:
                     joined.result()
             step.say("ready on " + ", ".join(f"{LOOPBACK}:{node.port}" for node in (first, *others)))
             return ",".join(node.url for node in (first, *others))
+
+    def broker_settings(self) -> dict[str, str]:
+        """What the roles are told of it, each of which is a user of its own; of one that was given, only where it is.
+        Nodes need its URL alone.
+        """
+        if given := self._given.get(roles.BROKER_URL):
+            return {roles.BROKER_URL: given}
+        nodes = self._broker_nodes()
+        return {
+            roles.BROKER_URL: ",".join(node.anonymous_url for node in nodes),
+            roles.BROKER_PASSWORDS: json.dumps(nodes[0].passwords),
+            roles.BROKER_SECRET: nodes[0].secret,
+        }
 
     def primary(self) -> Postgres:
         """The one PostgreSQL, or that of the two that was made first."""
@@ -110,6 +131,9 @@ class Services:
         port = self._home.port(name, preferred, in_use=self._supervisor.is_running(name))
         return Postgres(directory, port, self._home.secret("postgres"), account, name)
 
+    def _broker_nodes(self) -> list[RabbitMQ]:
+        return [self.broker_node(number) for number in range(1, (BROKER_NODES if self._ha else 1) + 1)]
+
     def broker_node(self, number: int) -> RabbitMQ:
         """The only RabbitMQ node, or one of three."""
         account = Account.of("rabbitmq")
@@ -125,4 +149,6 @@ class Services:
             self._broker_hosts,
             number,
             BROKER_NODES if self._ha else 1,
+            api_url=self._api_urls[(number - 1) % len(self._api_urls)] if self._api_urls else "",
+            ca_file=Path(self._given.get("PATHFINDER_CA_FILE") or setup.SYSTEM_CA),
         )

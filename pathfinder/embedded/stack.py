@@ -64,7 +64,7 @@ class Stack:
         self.supervisor = Supervisor(home)
         self._settings = roles.user_settings(environment)
         self._listen = environment.get("PATHFINDER_API_LISTEN", LISTEN)
-        self._services = Services(self.supervisor, environment)
+        self._services = Services(self.supervisor, environment, api_urls=[self._api("").server])
 
     def up(self, progress: Progress) -> Running:
         """Start what does not run yet, and return when the API and this machine's node are ready."""
@@ -78,8 +78,10 @@ class Stack:
                 broker = pool.submit(self._services.broker, progress)
                 runtime = pool.submit(self.runtime, progress)
                 database = pool.submit(self._database, progress)
-                urls = {roles.DATABASE_URL: database.result(), roles.BROKER_URL: broker.result()}
+                urls = {roles.DATABASE_URL: database.result()}
                 socket = runtime.result()
+                broker.result()
+            urls |= self._services.broker_settings()
             return self._roles(progress, urls, socket)
 
     def down(self, progress: Progress) -> None:

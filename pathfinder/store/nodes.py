@@ -133,7 +133,8 @@ _PRESENT = text("""
 async def register(
     tx: AsyncConnection, cluster_id: UUID, node: NodeRegistration, lease_seconds: float, trace_id: str
 ) -> Node:
-    """Admit a node, new or back again, with a fresh lease. A new one is READY with its first full list.
+    """Admit a node, new or back again, with a fresh lease, and have its queue declared. A new one is READY with its
+    first full list.
 
     Raises AlreadyExists while another machine with that name is alive, Conflict if it belongs to another cluster.
     """
@@ -157,6 +158,7 @@ async def register(
     if present is not None and replaced and present.status == "READY":
         facts.append(fact(Kind.NODE_DOWN, admitted, "agent", trace_id, {"why": "another machine has its name now"}))
     await record(tx, facts)
+    await outbox.put(tx, [(outbox.QUEUES, admitted.hostname, b"[]")])
     return admitted
 
 
@@ -271,7 +273,7 @@ async def delete(tx: AsyncConnection, node: Node, actor: str, trace_id: str) -> 
         )
     await tx.execute(text("UPDATE containers SET node_id = NULL WHERE node_id = :id"), {"id": node.id})
     await tx.execute(text("DELETE FROM nodes WHERE id = :id"), {"id": node.id})
-    await outbox.put(tx, [(outbox.RETIREMENT, node.hostname, b"[]")])
+    await outbox.put(tx, [(outbox.QUEUES, node.hostname, b"[]")])
     await record(tx, [fact(Kind.NODE_DELETED, node, actor, trace_id)])
 
 

@@ -14,8 +14,9 @@ from pathfinder.store.journal import CHANNEL
 BATCH = 10_000
 
 
-#: Stands where an exchange does in a row that is no message: the queue of the node that is its routing key is to go.
-RETIREMENT = "pathfinder.retired"
+#: Stands where an exchange does in a row that is no message: the queue of the node that is its routing key is to be
+#: there if that is a node, and else to go. (Relays of before let only go.)
+QUEUES = "pathfinder.retired"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from uuid import uuid4
 
@@ -34,7 +35,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def queue(channel: AbstractChannel) -> AsyncIterator[topology.Queue]:
     """A quorum queue of the test's own, with the dead-letter exchange behind it; the dead queue is empty."""
-    made = topology.node_queue(f"test-{uuid4().hex[:8]}")
+    made = replace(topology.node_queue(f"test-{uuid4().hex[:8]}"), foreign=False)
     await topology.declare(channel, made)
     yield made
     await channel.queue_delete(made.name)

@@ -183,8 +183,8 @@ async def test_a_report_waits_while_the_recorders_queue_is_full(
     name = f"reports-{uuid4().hex[:6]}"
     arguments = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "reject-publish"}
     queue = await channel.declare_queue(name, durable=True, arguments=arguments)
-    await queue.bind(Exchange.REPORTS, Report.DELETED)
-    await queue.bind(Exchange.REPORTS, Report.PROGRESS)
+    await queue.bind(Exchange.REPORTS, f"{Report.DELETED}.#")
+    await queue.bind(Exchange.REPORTS, f"{Report.PROGRESS}.#")
     await fill(channel, Exchange.REPORTS, Report.DELETED, encode([command("early")]))
     membership = member("node", "node-01", "c")
     async with await Broker(broker_url, "test")._connect() as connection:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import aio_pika
 import pytest
+from aio_pika import Message
 from aio_pika.abc import AbstractChannel
 from sqlalchemy import text
 from workbench import Fleet, OneByOne, eventually
@@ -194,10 +195,12 @@ async def test_a_commit_is_published_at_once(
 async def test_a_command_to_a_node_without_a_queue_waits_in_a_new_one(
     process: Process, broker_url: str, channel: AbstractChannel, fleet: Fleet
 ) -> None:
-    """The agent, when it comes, declares the same queue and finds it."""
+    """The agent, when it comes, finds them there."""
     name = topology.node_queue("node-lost").name
     await channel.queue_delete(name)
     await fleet.node("node-lost")
+    async with process.database.begin() as tx:
+        await tx.execute(text("DELETE FROM outbox"))  # what has the queue of a new node declared
     wanted = command("waits")
     async with relaying(process, broker_url):
         await put(process, [("node-lost", wanted)])
@@ -210,6 +213,53 @@ async def test_a_command_to_a_node_without_a_queue_waits_in_a_new_one(
     queue = await topology.declare(channel, topology.node_queue("node-lost"))
     assert await arrives(queue) == [wanted]
     await channel.queue_delete(name)
+
+
+async def test_a_node_that_registers_has_its_queue_declared(
+    process: Process, broker_url: str, channel: AbstractChannel, fleet: Fleet
+) -> None:
+    """Bound to its own commands; each registration says so again, which changes nothing."""
+    queue = topology.node_queue("node-new")
+    await channel.queue_delete(queue.name)
+    await fleet.node("node-new")
+    await fleet.node("node-new")
+    wanted = command("waits")
+    async with relaying(process, broker_url):
+
+        async def declared() -> bool:
+            return await left(process) == 0
+
+        await eventually(declared)
+        await (await channel.get_exchange(Exchange.COMMANDS)).publish(Message(encode([wanted])), "node-new")
+        assert await arrives(await channel.get_queue(queue.name)) == [wanted]
+    await channel.queue_delete(queue.name)
+
+
+@pytest.mark.parametrize("used", [False, True])
+async def test_a_queue_that_another_version_made_holds_up_nobody(
+    process: Process, broker_url: str, channel: AbstractChannel, fleet: Fleet, used: bool
+) -> None:
+    """Used, it stays, and its node goes on with it; unused, it is made anew. Other nodes notice nothing."""
+    old, other = topology.node_queue("node-old").name, topology.node_queue("node-other").name
+    for name in (old, other):
+        await channel.queue_delete(name)
+    found = await channel.declare_queue(old, durable=True)
+    if used:
+        await found.consume(asyncio.Queue[object]().put)
+    await fleet.node("node-old")
+    await fleet.node("node-other")
+    async with relaying(process, broker_url), await aio_pika.connect(broker_url) as connection:
+
+        async def declared() -> bool:
+            return await left(process) == 0
+
+        await eventually(declared)
+        assert await topology.is_there(connection, topology.node_queue("node-other"))
+        if not used:
+            await topology.declare(await connection.channel(), topology.node_queue("node-old"))
+        assert (await channel.declare_queue(old, passive=True)).declaration_result.consumer_count == used
+    for name in (old, other):
+        await channel.queue_delete(name)
 
 
 async def test_what_was_written_while_the_relay_was_away_is_published_when_it_comes(

@@ -150,14 +150,15 @@ def registration(hostname: str, **changes: object) -> NodeRegistration:
 
 @contextmanager
 def serving(
-    database_url: str, broker_url: str, log: Path, *roles: str
+    database_url: str, broker_url: str, log: Path, *roles: str, port: int | None = None, **settings: str
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """`pathfinder run ROLE…` as a process, once its API answers: the API's URL and the process, ended at the end."""
-    port = free_port(26000)
+    port = port or free_port(26000)
     environment = os.environ | {
         "PATHFINDER_DATABASE_URL": database_url,
         "PATHFINDER_BROKER_URL": broker_url,
         "PATHFINDER_API_LISTEN": f"127.0.0.1:{port}",
+        **{f"PATHFINDER_{name.upper()}": value for name, value in settings.items()},
     }
     program = (sys.executable, "-m", "pathfinder.cli.operator", "run", *roles)
     with log.open("wb") as output, subprocess.Popen(program, env=environment, stdout=output, stderr=output) as process:

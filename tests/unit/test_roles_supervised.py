@@ -36,7 +36,7 @@ async def test_a_role_ends_with_what_it_does_beside_its_queue(
     monkeypatch.setattr(place, name, breaks)
     nowhere = f"127.0.0.1:{free_port(23920)}"
     settings = Settings(
-        broker_url=f"amqp://{nowhere}/",
+        broker_url=f"amqp://nobody:nothing@{nowhere}/",
         database_url=f"postgresql+asyncpg://nobody@{nowhere}/none",
         state_dir=tmp_path,
     )

@@ -5,6 +5,7 @@ never stops a container; a node that is cut off from all of the control plane st
 """
 
 import asyncio
+import itertools
 from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
@@ -15,7 +16,7 @@ from aio_pika.abc import AbstractConnection
 
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
-from pathfinder.broker.connection import as_lost
+from pathfinder.broker.connection import as_lost, backoff, pause
 from pathfinder.broker.consume import consume_each
 from pathfinder.broker.publish import Publisher
 from pathfinder.runtime.measured import measured
@@ -31,6 +32,9 @@ from workers.agent.reporting import Reporter
 from workers.agent.worklist import Worklist
 
 log = structlog.get_logger()
+
+#: So often an agent looks for its node's queue, in about ten seconds, until it asks for it again.
+LOOKS = 7
 
 
 async def run(process: Process) -> None:
@@ -53,6 +57,7 @@ async def serve(process: Process, runtime: Runtime) -> None:
         # Before joining, which a node that is cut off cannot: its lease runs out all the same.
         guarding = group.create_task(_lasting(warden.guard(runtime, lambda: lease.right, process.stopping)))
         if await membership.join(process.stopping):
+            process.node_login = membership.login
             await _work(process, runtime, membership, lease)
         guarding.cancel()
 
@@ -115,12 +120,27 @@ class _Agent:
             async with asyncio.TaskGroup() as both:
                 listing = both.create_task(self._lister.run(reporter))
                 handle = partial(self._worklist.handle, reporter, self._rejoin)
+                await self._await_queue(connection, queue)
                 await consume_each(
                     connection, queue, handle, self._process.stopping, prefetch=self._worklist.parallel * 4
                 )
                 listing.cancel()
         finally:
             self._pulse.reporter = self._worklist.bootstraps.reporter = self._worklist.checking.reporter = None
+
+    async def _await_queue(self, connection: AbstractConnection, queue: topology.Queue) -> None:
+        """Wait until a relay has declared the queue, which it does whenever the node registers.
+
+        Where it does not come it was lost, with all of RabbitMQ or by somebody's hand: registering again brings it.
+        """
+        with as_lost():
+            for attempt in itertools.count(1):
+                if self._process.stopping.is_set() or await topology.is_there(connection, queue):
+                    return
+                if attempt % LOOKS == 0:
+                    log.warning("registering again: nobody declared this node's queue", queue=queue.name)
+                    await self._membership.rejoin()
+                await pause(self._process.stopping, backoff(attempt))
 
     async def _rejoin(self) -> None:
         """Register anew and send the full list: the control plane gave this node up, or has news for it."""

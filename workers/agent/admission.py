@@ -10,6 +10,7 @@ import structlog
 
 from pathfinder import __version__, tls
 from pathfinder.broker.connection import backoff, pause
+from pathfinder.broker.login import Login, node_user
 from pathfinder.domain.errors import Invalid
 from pathfinder.domain.specs import NodeRegistration
 from pathfinder.runtime.port import Runtime, RuntimeUnreachable
@@ -25,7 +26,7 @@ FINAL = frozenset({400, 401, 403, 404, 409, 422})
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The node's identity. `token` is its credential for the API."""
+    """The node's identity. `token` is its credential for the API and for RabbitMQ."""
 
     node_id: str
     hostname: str
@@ -53,6 +54,10 @@ class Membership:
         """The present admission; there is one once `join` returned True."""
         assert self._admission is not None  # noqa: S101 - nothing else runs before the first join
         return self._admission
+
+    def login(self) -> Login:
+        """Who the node is to RabbitMQ."""
+        return Login(node_user(self.now.hostname, self.now.node_id), self.now.token)
 
     async def join(self, stopping: asyncio.Event) -> bool:
         """Register, however long that takes; False when told to stop before it succeeded.

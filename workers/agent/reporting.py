@@ -7,7 +7,7 @@ import structlog
 
 from pathfinder.broker.connection import backoff
 from pathfinder.broker.publish import Publisher, QueueFull
-from pathfinder.domain.messages import Envelope, Exchange, Report, encode
+from pathfinder.domain.messages import Envelope, Exchange, Report, encode, report_key
 from workers.agent.admission import Membership
 
 log = structlog.get_logger()
@@ -22,17 +22,18 @@ class Reporter:
 
     async def about(self, command: Envelope, kind: Report, **body: Any) -> None:
         """Report on the placement a command was about."""
+        node_id = self._membership.now.node_id
         envelope = Envelope(
             kind=kind,
             cluster=command.cluster,
             subject=command.subject,
             generation=command.generation,
             trace_id=command.trace_id,
-            body={"node_id": self._membership.now.node_id, "hostname": command.body["hostname"], **body},
+            body={"node_id": node_id, "hostname": command.body["hostname"], **body},
         )
-        await self._deliver(kind, encode([envelope]))
+        await self._deliver(kind, report_key(kind, node_id), encode([envelope]))
 
-    async def _deliver(self, kind: Report, body: bytes) -> None:
+    async def _deliver(self, kind: Report, key: str, body: bytes) -> None:
         """Publish a report; while the recorder's queue is full, keep it and try again.
 
         The work it tells of stays in hand meanwhile, so the node takes on no more. Progress is not worth that, and the
@@ -41,7 +42,7 @@ class Reporter:
         attempt = 0
         while True:
             try:
-                return await self._publisher.publish(Exchange.REPORTS, kind, body)
+                return await self._publisher.publish(Exchange.REPORTS, key, body)
             except QueueFull as full:
                 if kind in (Report.PROGRESS, Report.HEALTH):
                     return None
@@ -53,4 +54,5 @@ class Reporter:
         """Report on the node itself."""
         admission = self._membership.now
         envelope = Envelope(kind=kind, cluster=admission.cluster_id, subject=admission.node_id, body=body)
-        await self._publisher.publish(Exchange.REPORTS, kind, encode([envelope]), persistent=persistent)
+        key = report_key(kind, admission.node_id)
+        await self._publisher.publish(Exchange.REPORTS, key, encode([envelope]), persistent=persistent)

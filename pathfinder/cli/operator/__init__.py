@@ -5,7 +5,21 @@ import sys
 import structlog
 import typer
 
-from pathfinder.cli.operator import certs, demo, image, lab, logs, migrate, run, secret, services, status, token, user
+from pathfinder.cli.operator import (
+    broker,
+    certs,
+    demo,
+    image,
+    lab,
+    logs,
+    migrate,
+    run,
+    secret,
+    services,
+    status,
+    token,
+    user,
+)
 from pathfinder.cli.pfi.profiles import ConfigError
 from pathfinder.domain.errors import PathfinderError
 
@@ -21,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for each in (services, demo, status, logs, lab, image, run, migrate, token, user, secret, certs):
+for each in (services, demo, status, logs, lab, image, run, migrate, token, user, secret, certs, broker):
     each.register(app)
 
 

@@ -149,3 +149,14 @@ def test_what_was_readable_once_can_be_replayed() -> None:
 def test_what_nobody_could_read_is_not_replayed(exchange: str, body: bytes) -> None:
     """It would only die again, or upset whoever joins it with others."""
     assert replayed(exchange, body) is None
+
+
+def test_a_node_cannot_have_others_sent_anything_by_a_replay() -> None:
+    """What it sets aside is a command of its own queue, whatever its headers say; its reason is kept."""
+    told = dead_letters.headers(RuntimeError("cannot"), "pathfinder.node.b", "pathfinder.reports", "b", 5)
+
+    found = letter(encode([PROVISION]), told | {"x-death": [{"routing-keys": ["b"]}]}, "id-1", "pathfinder.node.a")
+
+    assert found is not None
+    assert (found.queue, found.exchange, found.routing_key) == ("pathfinder.node.a", Exchange.COMMANDS, "a")
+    assert found.reason == "RuntimeError: cannot"

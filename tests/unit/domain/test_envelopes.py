@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pathfinder.domain.errors import MalformedMessage
-from pathfinder.domain.messages import Envelope, decode, encode, join
+from pathfinder.domain.messages import Envelope, Report, decode, decode_report, encode, join, report_key
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 BODIES = st.dictionaries(WORDS, st.none() | st.booleans() | st.integers(-(2**53), 2**53) | WORDS, max_size=4)
@@ -71,3 +71,39 @@ def test_no_bytes_at_all_make_decode_stumble(body: bytes) -> None:
     """Only MalformedMessage is ever raised."""
     with pytest.raises(MalformedMessage):
         decode(body)
+
+
+def report(kind: str, node: str, subject: str = "s") -> Envelope:
+    """A report that claims to be of a node."""
+    return Envelope(kind, "c", subject, body={"node_id": node})
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [report(Report.PROVISIONED, "other")],
+        [report(Report.DELETED, "own")],
+        [report(Report.HEARTBEAT, "own", "own")],
+        [Envelope(Report.PROVISIONED, "c", "own")],
+        [report(Report.PROVISIONED, "own"), report(Report.PROVISIONED, "other")],
+    ],
+)
+def test_a_report_has_to_be_of_the_node_and_kind_of_its_key(told: list[Envelope]) -> None:
+    """RabbitMQ sees to it that the key is the sender's own; each envelope is held to that."""
+    with pytest.raises(MalformedMessage, match="node own sent a provisioned report"):
+        decode_report(encode(told), report_key(Report.PROVISIONED, "own"))
+
+
+def test_a_report_about_a_node_is_of_its_subject() -> None:
+    """Whatever else it says."""
+    beat = encode([report(Report.HEARTBEAT, "own", "other")])
+
+    assert decode_report(beat, "heartbeat.other")
+    with pytest.raises(MalformedMessage):
+        decode_report(beat, "heartbeat.own")
+
+
+@pytest.mark.parametrize("key", ["provisioned", "pathfinder.recorder", "mark.own"])
+def test_keys_that_no_node_may_use_are_believed(key: str) -> None:
+    """Agents of before, and the control plane itself."""
+    assert decode_report(encode([report(Report.PROVISIONED, "other")]), key)
