@@ -34,8 +34,8 @@ class Settings(BaseSettings):
     )
     broker_url: str = Field(
         "amqp://guest:guest@127.0.0.1:5672/",
-        description="RabbitMQ URL, amqps:// for TLS; several, separated by commas, are tried in turn, from any one on. Where it names no "
-        "user, each role and each node logs in as itself; else all log in as that user.",
+        description="RabbitMQ URL, amqps:// for TLS; several, separated by commas, are tried in turn, from any one on. "
+        "Where it names no user, each role and each node logs in as itself; else all log in as that user.",
     )
     broker_passwords: dict[str, SecretStr] = Field(
         default_factory=dict,

@@ -41,9 +41,8 @@ def configuration(api_url: str, secret: str, cache_seconds: float = CACHE_SECOND
 
 
 def trusting(ca_file: Path) -> str:
-    """An `advanced.config` for an API that is asked over TLS: RabbitMQ would else trust anybody. Not all versions can be
-    told in `rabbitmq.conf`.
-    """
+    """An `advanced.config` for an API that is asked over TLS, without which RabbitMQ would trust anybody."""
+    # Only later versions than Debian's can be told in rabbitmq.conf.
     options = f'[{{verify, verify_peer}}, {{cacertfile, "{ca_file}"}}]'
     return f"[{{rabbitmq_auth_backend_http, [{{ssl_options, {options}}}]}}].\n"
 

@@ -209,7 +209,8 @@ def permissions(role: str) -> dict[str, str]:
 
 
 def _any_of(patterns: list[str], exchanges: Iterable[Exchange]) -> str:
-    return f"^({'|'.join([*patterns, *sorted(re.escape(name) for name in exchanges)])})$"
+    names = dict.fromkeys([*patterns, *sorted(re.escape(name) for name in exchanges)])
+    return f"^({'|'.join(names)})$"
 
 
 async def declare(channel: AbstractChannel, queue: Queue) -> AbstractQueue:

@@ -1,5 +1,6 @@
 """The compose files, as far as they can be checked without an engine."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import yaml
 
 from api.web import DIST
 from pathfinder import plain_text
+from pathfinder.broker import setup, topology
+from pathfinder.broker.login import role_user
 from pathfinder.certificate_files import CA, CA_KEY, CERTIFICATE, KEY
 from pathfinder.cli.operator import app
 from pathfinder.cli.operator.run import ROLES
@@ -19,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose"
 DOCUMENT: dict[str, Any] = yaml.safe_load((COMPOSE / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = DOCUMENT["services"]
-WITH_TLS: dict[str, dict[str, Any]] = yaml.safe_load((COMPOSE / "compose.tls.yaml").read_text())["services"]
+TLS_DOCUMENT: dict[str, Any] = yaml.safe_load((COMPOSE / "compose.tls.yaml").read_text())
+WITH_TLS: dict[str, dict[str, Any]] = TLS_DOCUMENT["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 VARIABLES = {f"PATHFINDER_{name.upper()}" for name in Settings.model_fields}
 PINNED = re.compile(r"[a-z0-9/.-]+:\d+\.\d+(\.\d+)?(-[a-z0-9.-]+)?")
@@ -135,6 +139,34 @@ def test_the_agent_does_not_learn_where_the_database_is() -> None:
     assert all("postgres" not in str(value) for value in SERVICES["agent"]["environment"].values())
 
 
+@pytest.mark.parametrize(("tls", "at"), [(False, "amqp://{}rabbitmq:5672"), (True, "amqps://{}rabbitmq:5671")])
+def test_each_role_logs_in_to_rabbitmq_as_itself_and_an_agent_as_its_node(tls: bool, at: str) -> None:
+    """With the password of the user that RabbitMQ is told of; the agent learns none but the token it joins with."""
+    told = json.loads(DOCUMENT["configs"]["definitions.json"]["content"])["users"]
+    for role, user in zip(topology.PARTS, told, strict=True):
+        services = WITH_TLS if tls else SERVICES
+        account = f"{role_user(role)}:{user['password']}@"
+        assert user["password"].startswith(f"${{{role.upper()}_")
+        assert services[role]["environment"]["PATHFINDER_BROKER_URL"] == f"{at.format(account)}/pathfinder"
+    assert environment("agent", tls=tls)["PATHFINDER_BROKER_URL"] == f"{at.format('')}/pathfinder"
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_rabbitmq_is_told_what_it_has_to_be(tls: bool) -> None:
+    """Each role's user may what the topology says; the API is asked with its secret, over TLS if it speaks that."""
+    given = {name: config["content"].replace("$$", "$") for name, config in DOCUMENT["configs"].items()}
+    given |= {name: config["content"] for name, config in TLS_DOCUMENT["configs"].items()} if tls else {}
+    secret = SERVICES["api"]["environment"]["PATHFINDER_BROKER_SECRET"]
+    lines = (given["rabbitmq.conf"] + given["api.conf"]).replace(secret, "s").splitlines()
+    asked = f"http{'s' if tls else ''}://api:8080"
+
+    assert lines == ["load_definitions = /etc/rabbitmq/definitions.json", *setup.configuration(asked, "s")]
+    assert all(plugin in given["enabled_plugins"] for plugin in setup.PLUGINS)
+    wanted = setup.definitions("pathfinder", dict.fromkeys(topology.PARTS, ""))["permissions"]
+    assert json.loads(given["definitions.json"])["permissions"] == wanted
+    assert (COMPOSE / "rabbitmq.tls.config").read_text().endswith(setup.trusting(Path("/certs/ca.crt")))
+
+
 def test_the_agent_reaches_the_socket_of_the_hosts_lxd() -> None:
     """The directory with the socket is mounted where the agent looks for it."""
     mounts = [volume for volume in SERVICES["agent"]["volumes"] if isinstance(volume, dict)]
@@ -171,7 +203,7 @@ def test_the_example_holds_no_password() -> None:
     """A password in a repository is one that everybody knows."""
     lines = (COMPOSE / ".env.example").read_text().splitlines()
 
-    assert all(line.endswith("=") for line in lines if "PASSWORD=" in line or "TOKEN=" in line)
+    assert all(line.endswith("=") for line in lines if "PASSWORD=" in line or "TOKEN=" in line or "SECRET=" in line)
 
 
 def test_what_the_dockerfile_copies_is_there_and_sent() -> None:

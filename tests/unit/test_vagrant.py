@@ -85,7 +85,7 @@ def test_every_role_is_a_unit_that_is_enabled() -> None:
     assert (ROOT / "packaging/systemd/pathfinder.target").exists()
 
 
-@pytest.mark.parametrize("command", ["migrate", "token create"])
+@pytest.mark.parametrize("command", ["migrate", "token create", "broker config", "broker definitions"])
 def test_operator_commands_it_uses_exist(command: str) -> None:
     """What it asks of `pathfinder` is what `pathfinder` has."""
     *group, name = command.split()
