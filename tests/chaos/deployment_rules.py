@@ -1,5 +1,6 @@
 """The rules about deployments: what is wanted of each was accepted last, and its replicas are what is wanted."""
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -162,7 +163,8 @@ def every_rollout_ended(evidence: Evidence) -> Found:
     why; and their machines have them so.
     """
     living, templates = _living(evidence), _templates(evidence)
-    held = {one.container_id: one.revision for one in evidence.instances}
+    held = {one.container_id: one.digest for one in evidence.instances}
+    digests: dict[str, str] = {}
     for one in evidence.deployments:
         if one.leaving or one.paused:
             continue
@@ -174,18 +176,22 @@ def every_rollout_ended(evidence: Evidence) -> Found:
             if not one.why:
                 yield one.name, f"the rollout of revision {one.revision} failed without a reason"
             continue
-        wanted = _machine_part(templates.get((one.id, one.revision)))
+        live = _live_part(templates.get((one.id, one.revision)))
         for replica in living[one.id]:
             if replica.revision != one.revision:
                 yield replica.hostname, f"is of revision {replica.revision}; {one.revision} is wanted and rolled out"
-            has = templates.get((one.id, held.get(replica.id, 0)))
-            if has is not None and _machine_part(has) != wanted:
-                yield replica.hostname, f"its machine has it as revision {held[replica.id]}, not as {one.revision}"
+            has = held.get(replica.id)
+            if has is not None and digests.setdefault(live, has) != has:
+                yield (
+                    replica.hostname,
+                    f"its machine has it as {has}, and others of its like as {digests[live]}",
+                )
 
 
-def _machine_part(template: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What its machine knows of it: labels are kept in the tables only."""
-    return {name: value for name, value in (template or {}).items() if name != "labels"}
+def _live_part(template: Mapping[str, Any] | None) -> str:
+    """What machines change while it runs: where that is the same, they tell the same of it."""
+    names = ("cpu", "memory", "disk", "limits", "config", "checks", "restart")
+    return json.dumps([(template or {}).get(name) for name in names], sort_keys=True)
 
 
 def nothing_is_left_of_deleted_deployments(evidence: Evidence) -> Found:

@@ -85,7 +85,7 @@ class Instance:
     container_id: str
     generation: int
     running: bool
-    revision: int = 0
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

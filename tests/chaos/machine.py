@@ -64,7 +64,7 @@ def read_instances(node: str, directory: Path, journal: str = INSTANCES) -> list
         else:
             name = line["hostname"]
             found[name] = Instance(
-                *(node, name, line["container_id"] or "", line["generation"], line["running"], line["revision"])
+                *(node, name, line["container_id"] or "", line["generation"], line["running"], line["digest"])
             )
     return list(found.values())
 

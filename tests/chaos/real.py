@@ -23,7 +23,7 @@ from chaos.owner import Estate, Owner
 from pathfinder.embedded.lab import Lab
 from pathfinder.embedded.lxd_client import connect
 from pathfinder.embedded.roles import CONTROL_PLANE
-from pathfinder.runtime.lxd_order import MARK_CLUSTER, MARK_CONTAINER, MARK_GENERATION, MARK_REVISION
+from pathfinder.runtime.lxd_order import MARK_CLUSTER, MARK_CONTAINER, MARK_DIGEST, MARK_GENERATION
 
 #: What takes a minute in production takes seconds here; heartbeat and lease are as they come.
 SETTINGS = {
@@ -213,7 +213,7 @@ def _instances(lab: Lab, node: str) -> list[Instance]:
             one["config"].get(MARK_CONTAINER, ""),
             int(one["config"].get(MARK_GENERATION, 0)),
             one["status"] == "Running",
-            int(one["config"].get(MARK_REVISION, 0)),
+            one["config"].get(MARK_DIGEST, ""),
         )
         for one in found
         if MARK_CLUSTER in one["config"]

@@ -39,8 +39,7 @@ def sound() -> Evidence:
     return Evidence(
         containers=[*replicas, former, left],
         nodes=[Node("n-a", "a", "READY", Amount(8000, 1 << 35, 1 << 39), SIZE.plus(SIZE)._replace(containers=2))],
-        # Its machine was not told of the third revision's labels, and need not be.
-        instances=[Instance("a", one.hostname, one.id, 1, True, 3 if one.id == "c1" else 2) for one in replicas],
+        instances=[Instance("a", one.hostname, one.id, 1, True, "17") for one in replicas],
         deployments=[Deployment("D", "shop", 7, 3, 2, rolls=3, phase="done")],
         revisions=[Revision("D", number, one) for number, one in enumerate((FIRST, SECOND, THIRD), start=1)],
         demands=[
@@ -189,7 +188,7 @@ PLANTED: dict[str, tuple[str, Plant]] = {
     "a failure without a reason": (ROLLOUT, row(phase="failed")),
     "a machine that was not told": (
         ROLLOUT,
-        lambda e: replace(e, instances=[replace(e.instances[0], revision=1), e.instances[1]]),
+        lambda e: replace(e, instances=[replace(e.instances[0], digest="4"), e.instances[1]]),
     ),
     "a delete that was forgotten": (
         LEFT,
