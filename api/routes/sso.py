@@ -29,8 +29,6 @@ open_router = APIRouter(prefix="/sso", tags=["session"])
 #: What one try is bound to a browser by. Sent along by the provider's redirect, which SameSite=Strict would not be.
 COOKIE = "pathfinder_sso"
 COOKIE_SECONDS = 600
-#: As which name a login counts that has none yet.
-NAMELESS = ""
 
 Port = Annotated[int | None, Query(ge=1024, le=65535, description="Where a program listens on the browser's machine.")]
 Challenge = Annotated[str, Query(max_length=43, pattern=r"^([A-Za-z0-9_-]{43})?$")]
@@ -123,11 +121,11 @@ async def _come_back(
         return refusal(403, f"The identity provider refused: {error or 'it gave no code'}.")
     source = source_of(request)
     try:
-        limits.admit(source, NAMELESS, None)
+        limits.admit(source, state, None)  # a name of its own: colleagues behind one address do not lock each other out
         tried = Attempt(begun.state, begun.nonce, begun.verifier)
         claims = await provider.claims(code, tried, _redirect_uri(request))
         vouched, grant = await _judged(process, claims)
-        limits.succeeded(source, NAMELESS, None)
+        limits.succeeded(source, state, None)
         return await _let_in(request, process, trace_id, vouched, grant, begun)
     except RateLimited as refused:
         return refusal(429, str(refused))
@@ -188,14 +186,14 @@ async def redeem(
 ) -> Session:
     """Begin a session that a browser was sent back with a code for: the answer sets its cookie."""
     source = source_of(request)
-    limits.admit(source, NAMELESS, None)
+    limits.admit(source, shown.code, None)
     seconds = process.settings.session_hours * 3600
     async with process.database.begin() as tx:
         secret = await sessions.take_over(tx, shown.code, challenge(shown.verifier.get_secret_value()), seconds)
         found = None if secret is None else await sessions.find(tx, secret)
     if secret is None or found is None:
         raise Unauthenticated("This code is not known, was used already, or is too old. Sign in again.")
-    limits.succeeded(source, NAMELESS, None)
+    limits.succeeded(source, shown.code, None)
     enter(request, response, process, secret)
     return entered(found, secret)
 

@@ -58,8 +58,14 @@ class Kept:
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(orjson.dumps(admission))
             file.flush()
-            os.fsync(file.fileno())  # the former credential may end before a power cut does what the cache did not
+            os.fsync(file.fileno())
         fresh.replace(self._path)
+        # The former credential ends soon: a power cut must not bring back the file of before.
+        directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
     def _read(self) -> dict[str, Any]:
         try:
