@@ -20,7 +20,7 @@ from api.deps import ProcessDep
 from pathfinder.bootstrap import Process
 from pathfinder.broker.login import node_of, virtual_host
 from pathfinder.controllers import broker_access
-from pathfinder.store import nodes, tokens
+from pathfinder.store import credentials, nodes
 
 #: How long it is believed that a node is there. Each asks six questions when it connects, and thousands may at once.
 KNOWN_SECONDS = 5.0
@@ -85,8 +85,8 @@ async def user(process: ProcessDep, asked: Asked) -> PlainTextResponse:
     """Whether a user is a node, with this password: its credential, the present one or the one before."""
     named = node_of(asked.get("username", ""))
     async with process.database.read() as connection:
-        token = await tokens.find(connection, asked.get("password", ""))
-    return _answer(named is not None and token is not None and token.node_id == named[1])
+        holder = await credentials.holder(connection, asked.get("password", ""))
+    return _answer(holder is not None and (holder.hostname, holder.node_id) == named)
 
 
 @router.post("/vhost")

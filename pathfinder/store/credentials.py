@@ -20,11 +20,10 @@ class Holder:
 
     node_id: UUID
     hostname: str
-    cluster_id: UUID
 
 
 _HOLDER = text("""
-    SELECT n.id, n.hostname, n.cluster_id FROM tokens AS t JOIN nodes AS n ON n.id = t.node_id
+    SELECT n.id, n.hostname FROM tokens AS t JOIN nodes AS n ON n.id = t.node_id
     WHERE t.sha256 = :sha256 AND t.role = 'node' AND (t.expires_at IS NULL OR t.expires_at > now())
 """)
 
