@@ -23,7 +23,7 @@ from pathfinder.controllers import broker_access
 from pathfinder.store import credentials, nodes
 
 #: How long it is believed that a node is there. Each asks six questions when it connects, and thousands may at once.
-KNOWN_SECONDS = 5.0
+KNOWN_SECONDS = 2.0
 
 _basic = HTTPBasic(auto_error=False)
 

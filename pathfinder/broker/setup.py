@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from pathfinder.broker import topology
 from pathfinder.broker.login import role_user
+from pathfinder.serving import is_loopback
 
 #: They come with RabbitMQ.
 PLUGINS = ("rabbitmq_auth_backend_http", "rabbitmq_auth_backend_cache")
@@ -40,10 +41,12 @@ def configuration(api_url: str, secret: str, cache_seconds: float = CACHE_SECOND
     ]
 
 
-def trusting(ca_file: Path) -> str:
+def trusting(ca_file: Path, api_url: str) -> str:
     """An `advanced.config` for an API that is asked over TLS, without which RabbitMQ would trust anybody."""
-    # Only later versions than Debian's can be told in rabbitmq.conf.
-    options = f'[{{verify, verify_peer}}, {{cacertfile, "{ca_file}"}}]'
+    # Only later versions than Debian's can be told in rabbitmq.conf; and that one compares a certificate's names with
+    # a URL's, not its addresses. On loopback nobody else answers.
+    name = ", {server_name_indication, disable}" if is_loopback(urlsplit(api_url).hostname or "") else ""
+    options = f'[{{verify, verify_peer}}, {{cacertfile, "{ca_file}"}}{name}]'
     return f"[{{rabbitmq_auth_backend_http, [{{ssl_options, {options}}}]}}].\n"
 
 

@@ -211,7 +211,7 @@ class RabbitMQ:
         secure = self.api_url.startswith("https:")
         return {
             "ca.crt": self.ca_file.read_text() if secure else "",  # a copy that belongs to its account
-            "advanced.config": setup.trusting(self.own / "ca.crt") if secure else "[].\n",
+            "advanced.config": setup.trusting(self.own / "ca.crt", self.api_url) if secure else "[].\n",
             "rabbitmq.conf": "\n".join(lines) + "\n",
             "definitions.json": json.dumps(definitions),
             "enabled_plugins": f"[{plugins}].\n",

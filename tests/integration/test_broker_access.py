@@ -1,6 +1,6 @@
 """What RabbitMQ lets a node do, and what it does not: a real agent's credential, a real broker that asks a real API.
 
-The roles are users of their own, too, so that this also shows that what they may is enough.
+The roles are users of their own, too, so that this also shows that what they may is enough. All of it asks over TLS.
 """
 
 import json
@@ -23,8 +23,10 @@ from aio_pika.exceptions import AMQPError
 from aiormq.exceptions import ChannelAccessRefused
 from workbench import eventually, registration, serving
 
+from pathfinder import tls
 from pathfinder.broker import topology
 from pathfinder.broker.login import Login, logged_in, node_user
+from pathfinder.certificate_files import CA, CERTIFICATE, KEY, CertificateFiles
 from pathfinder.domain.messages import Envelope, Exchange, Report, encode, report_key
 from pathfinder.embedded.ports import free_port
 from pathfinder.embedded.rabbitmq import RabbitMQ, running, single
@@ -88,11 +90,11 @@ Attempt = Callable[[Thief, AbstractChannel], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
-def broker(service_directory: Path) -> Iterator[RabbitMQ]:
+def broker(service_directory: Path, authority: CertificateFiles) -> Iterator[RabbitMQ]:
     """A RabbitMQ that asks an API, and believes what it hears for a second."""
-    port = free_port(24800)
-    made = single(service_directory / "asking", port)
-    with running(replace(made, api_url=f"http://127.0.0.1:{free_port(26500)}", cache_seconds=1)) as node:
+    made = single(service_directory / "asking", free_port(24800))
+    api_url, ca_file = f"https://127.0.0.1:{free_port(26500)}", authority.directory / CA
+    with running(replace(made, api_url=api_url, ca_file=ca_file, cache_seconds=1)) as node:
         yield node
 
 
@@ -109,19 +111,36 @@ async def secrets(fresh_url: str) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def place(
-    fresh_url: str, broker: RabbitMQ, secrets: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
+    fresh_url: str,
+    broker: RabbitMQ,
+    authority: CertificateFiles,
+    secrets: tuple[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Place]:
     """The control plane, each role as itself, and the simulated node `node-1`."""
     operator, join = secrets
     directory = tmp_path_factory.mktemp("broker-access")
-    settings = {"broker_passwords": json.dumps(broker.passwords), "broker_secret": broker.secret}
+    certificate = authority.directory / "api"
+    settings = {
+        "broker_passwords": json.dumps(broker.passwords),
+        "broker_secret": broker.secret,
+        "tls_certificate": str(certificate / CERTIFICATE),
+        "tls_key": str(certificate / KEY),
+        "ca_file": str(broker.ca_file),
+    }
     port = int(broker.api_url.rpartition(":")[2])
     log = directory / "log"
     with serving(fresh_url, broker.anonymous_url, log, *CONTROL_PLANE, port=port, **settings) as (url, process):
         headers = {"Authorization": f"Bearer {operator}"}
         with (
             agent(directory, broker, url, join),
-            httpx2.Client(base_url=f"{url}{API}", headers=headers, trust_env=False, timeout=10) as api,
+            httpx2.Client(
+                base_url=f"{url}{API}",
+                headers=headers,
+                trust_env=False,
+                timeout=10,
+                verify=tls.trusting(broker.ca_file),
+            ) as api,
         ):
             yield Place(broker, api, join, directory, process)
 
@@ -132,6 +151,7 @@ def agent(directory: Path, broker: RabbitMQ, api_url: str, join: str) -> Iterato
     environment = os.environ | {
         "PATHFINDER_BROKER_URL": broker.anonymous_url,
         "PATHFINDER_API_URL": api_url,
+        "PATHFINDER_CA_FILE": str(broker.ca_file),
         "PATHFINDER_JOIN_TOKEN": join,
         "PATHFINDER_NODE_NAME": "node-1",
         "PATHFINDER_STATE_DIR": str(directory / "node-1"),
@@ -343,21 +363,28 @@ async def test_a_node_that_was_deleted_is_let_in_no_more(thief: Thief) -> None:
     """
     login, _ = thief.place.register("node-3")
     await eventually(lambda: is_there(thief.place, "node-3"))
-    async with thief.place.channel(login) as kept:
+    async with await aio_pika.connect(logged_in(thief.place.broker.anonymous_url, login)) as kept:
         assert thief.place.api.delete("/nodes/node-3").status_code == 204
 
-        async def refused() -> bool:
+        async def let_in_no_more() -> bool:
             try:
                 async with thief.place.channel(login):
                     return False
             except (AMQPError, ConnectionError):
                 return True
 
-        await eventually(refused)
+        async def taking_no_more() -> bool:
+            async with kept.channel() as channel:
+                try:
+                    await taking("pathfinder.node.node-3")(thief, channel)
+                except ChannelAccessRefused:
+                    return True
+            return False
+
+        await eventually(let_in_no_more)
         thief.place.register("node-3")
         await eventually(lambda: is_there(thief.place, "node-3"))
-        with pytest.raises(ChannelAccessRefused):
-            await taking("pathfinder.node.node-3")(thief, kept)
+        await eventually(taking_no_more)
 
 
 async def test_a_queue_that_was_lost_is_declared_again(thief: Thief) -> None:

@@ -16,6 +16,7 @@ import asyncpg
 import httpx2
 from sqlalchemy import make_url, text
 
+from pathfinder import tls
 from pathfinder.bootstrap import Process
 from pathfinder.broker.publish import Parcel, Publisher, QueueFull, Refusal, Unroutable
 from pathfinder.domain.specs import ContainerSpec, NodeRegistration
@@ -152,8 +153,12 @@ def registration(hostname: str, **changes: object) -> NodeRegistration:
 def serving(
     database_url: str, broker_url: str, log: Path, *roles: str, port: int | None = None, **settings: str
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """`pathfinder run ROLE…` as a process, once its API answers: the API's URL and the process, ended at the end."""
+    """`pathfinder run ROLE…` as a process, once its API answers: the API's URL and the process, ended at the end.
+
+    With `ca_file` and `tls_certificate` among the settings, over TLS.
+    """
     port = port or free_port(26000)
+    url = f"http{'s' if 'tls_certificate' in settings else ''}://127.0.0.1:{port}"
     environment = os.environ | {
         "PATHFINDER_DATABASE_URL": database_url,
         "PATHFINDER_BROKER_URL": broker_url,
@@ -163,8 +168,8 @@ def serving(
     program = (sys.executable, "-m", "pathfinder.cli.operator", "run", *roles)
     with log.open("wb") as output, subprocess.Popen(program, env=environment, stdout=output, stderr=output) as process:
         try:
-            url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 30
-            while not _answers(url):
+            deadline = time.monotonic() + 30
+            while not _answers(url, Path(settings.get("ca_file", ""))):
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
             yield url, process
@@ -173,9 +178,10 @@ def serving(
                 process.send_signal(signal.SIGKILL)
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, ca_file: Path) -> bool:
+    verify = tls.verifying(url, ca_file)
     try:
-        return httpx2.get(f"{url}/healthz", timeout=2, trust_env=False).status_code == 200
+        return httpx2.get(f"{url}/healthz", timeout=2, trust_env=False, verify=verify).status_code == 200
     except httpx2.TransportError:
         time.sleep(0.05)
         return False

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -55,6 +56,14 @@ def test_roles_are_looked_for_before_an_api_is_asked() -> None:
         "auth_cache.cached_backend = http",
     ]
     assert "auth_http.user_path = https://rabbitmq:s%2Fcret@api.example.org/api/v3/broker/user" in lines
+
+
+def test_an_api_over_tls_has_to_show_a_certificate_for_its_name() -> None:
+    """Of the authority that RabbitMQ is told. On loopback, where nobody else is, the name does not matter."""
+    told = setup.trusting(Path("/ca.crt"), "https://api.example.org:8080")
+
+    assert '{verify, verify_peer}, {cacertfile, "/ca.crt"}]' in told
+    assert "{server_name_indication, disable}" in setup.trusting(Path("/ca.crt"), "https://127.0.0.1:8080")
 
 
 def test_a_user_that_a_url_names_is_the_one() -> None:

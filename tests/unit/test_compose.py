@@ -164,7 +164,7 @@ def test_rabbitmq_is_told_what_it_has_to_be(tls: bool) -> None:
     assert all(plugin in given["enabled_plugins"] for plugin in setup.PLUGINS)
     wanted = setup.definitions("pathfinder", dict.fromkeys(topology.PARTS, ""))["permissions"]
     assert json.loads(given["definitions.json"])["permissions"] == wanted
-    assert (COMPOSE / "rabbitmq.tls.config").read_text().endswith(setup.trusting(Path("/certs/ca.crt")))
+    assert (COMPOSE / "rabbitmq.tls.config").read_text().endswith(setup.trusting(Path("/certs/ca.crt"), asked))
 
 
 def test_the_agent_reaches_the_socket_of_the_hosts_lxd() -> None:
