@@ -65,7 +65,7 @@ def verifying(url: str, ca_file: Path | None) -> ssl.SSLContext | bool:
 
 def refusal(error: BaseException) -> Refusal | None:
     """What TLS has to say about an error, if it is behind it."""
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             words = _DISTRUSTED.get(cause.verify_code, (f"its certificate is not good: {cause.verify_message}", _RENEW))
             return Refusal(*words)
@@ -81,8 +81,11 @@ def words(error: BaseException) -> str:
     return str(refusal(error) or error or type(error).__name__)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what is behind it, each once: an error that a library raises again may be behind itself."""
+    seen = set[int]()
     cause: BaseException | None = error
-    while cause is not None:
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
         yield cause
         cause = cause.__cause__ or cause.__context__

@@ -244,13 +244,11 @@ def _verify(urls: Sequence[httpx2.URL], ca_file: str | Path | None) -> ssl.SSLCo
 
 def _reason(exc: httpx2.TransportError) -> str:
     """Why a connection failed, in a few words; the libraries' own words are often empty or hold two nested errors."""
-    cause: BaseException | None = exc
-    while cause is not None:
+    for cause in tls.causes(exc):
         if isinstance(cause, socket.gaierror):
             return "its name is not known"
         if isinstance(cause, OSError) and cause.errno:
             return os.strerror(cause.errno).lower()
-        cause = cause.__cause__ or cause.__context__
     if isinstance(exc, httpx2.TimeoutException):
         return "no answer in time"
     if isinstance(exc, httpx2.RemoteProtocolError):

@@ -1,0 +1,22 @@
+"""What is said of a connection that failed."""
+
+import ssl
+
+from pathfinder import tls
+
+
+def test_an_error_that_is_behind_itself_has_an_end() -> None:
+    """A library that keeps errors and raises them again makes a ring of them; whoever asks must not go round for ever."""
+    first, second = ConnectionError("closed"), ConnectionError("lost")
+    first.__context__, second.__context__ = second, first
+
+    assert list(tls.causes(first)) == [first, second]
+    assert tls.words(first) == "closed"
+
+
+def test_what_tls_says_is_found_behind_other_errors() -> None:
+    """It tells more than that a connection failed."""
+    error = ConnectionError("failed")
+    error.__cause__ = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
+
+    assert "TLS failed" in tls.words(error)
