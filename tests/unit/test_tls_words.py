@@ -6,7 +6,7 @@ from pathfinder import tls
 
 
 def test_an_error_that_is_behind_itself_has_an_end() -> None:
-    """A library that keeps errors and raises them again makes a ring of them; whoever asks must not go round for ever."""
+    """Errors that are kept and raised again make a ring; whoever asks must not go round for ever."""
     first, second = ConnectionError("closed"), ConnectionError("lost")
     first.__context__, second.__context__ = second, first
 
@@ -17,6 +17,8 @@ def test_an_error_that_is_behind_itself_has_an_end() -> None:
 def test_what_tls_says_is_found_behind_other_errors() -> None:
     """It tells more than that a connection failed."""
     error = ConnectionError("failed")
-    error.__cause__ = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
+    behind = ssl.SSLError(1, "[SSL: UNEXPECTED_MESSAGE] unexpected message")
+    behind.reason = "UNEXPECTED_MESSAGE"
+    error.__cause__ = behind
 
-    assert "TLS failed" in tls.words(error)
+    assert tls.words(error).startswith("TLS failed: UNEXPECTED_MESSAGE")
