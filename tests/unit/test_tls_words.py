@@ -17,8 +17,8 @@ def test_an_error_that_is_behind_itself_has_an_end() -> None:
 def test_what_tls_says_is_found_behind_other_errors() -> None:
     """It tells more than that a connection failed."""
     error = ConnectionError("failed")
-    behind = ssl.SSLError(1, "[SSL: UNEXPECTED_MESSAGE] unexpected message")
-    behind.reason = "UNEXPECTED_MESSAGE"
+    behind = ssl.SSLError(1, "[SSL: TLSV1_ALERT_DECRYPT_ERROR] decrypt error")
+    behind.reason = "TLSV1_ALERT_DECRYPT_ERROR"
     error.__cause__ = behind
 
-    assert tls.words(error).startswith("TLS failed: UNEXPECTED_MESSAGE")
+    assert tls.words(error).startswith("TLS failed: TLSV1_ALERT_DECRYPT_ERROR")
