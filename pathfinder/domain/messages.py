@@ -228,6 +228,9 @@ def decode(body: bytes) -> list[Envelope]:
     return [_envelope(part) for part in parts]
 
 
+_REPORTS = frozenset(Report)
+
+
 def report_key(kind: Report, node_id: str) -> str:
     """The routing key of a report. RabbitMQ lets a node use no other id than its own."""
     return f"{kind}.{node_id}"
@@ -240,7 +243,7 @@ def decode_report(body: bytes, routing_key: str) -> list[Envelope]:
     """
     envelopes = decode(body)
     kind, _, node_id = routing_key.partition(".")
-    if node_id and kind in set(Report):
+    if node_id and kind in _REPORTS:
         for one in envelopes:
             said = one.subject if one.kind in ABOUT_NODE else one.body.get("node_id")
             if one.kind != kind or said != node_id:
