@@ -1,7 +1,7 @@
 """The real runtime: LXD (or Incus) over its Unix socket, with pylxd."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from pathfinder.domain.bootstrapping import File
 from pathfinder.domain.checks import Check
 from pathfinder.domain.instances import ContainerUsage, ExecResult, Instance, InstanceOrder, NodeFacts, NodeUsage, Stage
 from pathfinder.domain.lifecycle import ContainerType
-from pathfinder.runtime import lxd_exec, probes
+from pathfinder.runtime import lxd_events, lxd_exec, probes
 from pathfinder.runtime.lxd_address import first_ipv4, is_running, wait_for_ipv4
 from pathfinder.runtime.lxd_api import Forgotten, Json, LxdApi
 from pathfinder.runtime.lxd_errors import Absent, Busy
@@ -169,6 +169,10 @@ class LxdRuntime:
         if check.http is not None:
             return await probes.http(address, check.http, check.timeout_seconds)
         return await probes.command(self, hostname, check)
+
+    def endings(self) -> AsyncGenerator[str]:
+        """Hostnames of instances as they stop; see the port."""
+        return lxd_events.endings(self.socket)
 
     async def update(self, order: InstanceOrder) -> None:
         """Make the instance what `order` says, while it runs. Raises Refused, OperationFailed, RuntimeUnreachable."""

@@ -4,7 +4,7 @@ Each call is idempotent or says clearly that it was already done, carries its ow
 after a crash at any line. `tests/contract/test_runtime.py` holds both implementations to this text.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
@@ -141,6 +141,12 @@ class Runtime(Protocol):
         """Why this check of the running instance at `address` fails, in words; None if it is well.
 
         Raises RuntimeUnreachable where that cannot be told.
+        """
+
+    def endings(self) -> AsyncGenerator[str]:
+        """Hostnames of instances, whoever made them, as they stop from now on: by themselves, or made to.
+
+        Hints only: each may be late, or of one that runs again by now. Goes on until RuntimeUnreachable is raised.
         """
 
     async def update(self, order: InstanceOrder) -> None:

@@ -10,7 +10,7 @@ import random
 import re
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -96,6 +96,7 @@ class SimulatedRuntime:
         self._mute: set[str] = set()
         self._images: set[str] = set()
         self._files: dict[tuple[str, str], str] = {}
+        self._listeners: set[asyncio.Queue[str]] = set()
         #: Why no check of these instances is well, by their hostnames; see also `Faults`.
         self.sick: dict[str, str] = {}
         #: Set to make every call answer RuntimeUnreachable, as a dead daemon would.
@@ -190,6 +191,8 @@ class SimulatedRuntime:
         await self._take(min(self._pace.stop_seconds, timeout_seconds))
         if (found := self._instances.get(hostname)) and found.running:
             self._keep(replace(found, running=False, address=None))
+            for listener in self._listeners:
+                listener.put_nowait(hostname)
 
     async def remove(self, hostname: str) -> None:
         """Delete it; absent is success."""
@@ -234,6 +237,19 @@ class SimulatedRuntime:
         if (reason := self.sick.get(hostname)) is not None:
             return reason
         return await probes.command(self, hostname, check) if check.exec is not None else None
+
+    async def endings(self) -> AsyncGenerator[str]:
+        """Those that are stopped: nothing ends by itself here."""
+        self._require_reachable()
+        listener: asyncio.Queue[str] = asyncio.Queue()
+        self._listeners.add(listener)
+        try:
+            while True:
+                hostname = await listener.get()
+                self._require_reachable()
+                yield hostname
+        finally:
+            self._listeners.discard(listener)
 
     async def update(self, order: InstanceOrder) -> None:
         """Keep what the order says."""

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -325,6 +326,32 @@ async def test_an_update_changes_what_runs_and_leaves_it_running(runtime: Runtim
     assert runtime.kind == "simulated" or told.output == "red\n"
     with pytest.raises(OperationFailed):
         await runtime.update(order())
+
+
+async def test_who_listens_hears_which_instances_end(runtime: Runtime, order: MakeOrder) -> None:
+    """Each that listens, and of nothing else that happens to one."""
+    ends, stays = order(), order()
+    await runtime.create(ends, ignore)
+    await run(runtime, stays)
+    heard: list[list[str]] = [[], []]
+
+    async def listen(into: list[str]) -> None:
+        async with aclosing(runtime.endings()) as endings:
+            async for hostname in endings:
+                into.append(hostname)
+
+    listening = [asyncio.create_task(listen(into)) for into in heard]
+    async with asyncio.timeout(60):
+        while not all(heard):  # they listen only once LXD has let them in
+            await runtime.start(ends.hostname)
+            await runtime.stop(ends.hostname, 0)
+    for task in listening:
+        task.cancel()
+    await asyncio.wait(listening)
+
+    assert {hostname for into in heard for hostname in into if hostname in (ends.hostname, stays.hostname)} == {
+        ends.hostname
+    }
 
 
 async def test_running_instances_tell_what_they_use_and_only_those_of_the_cluster(

@@ -23,7 +23,7 @@ from pathfinder.runtime.measured import measured
 from pathfinder.runtime.port import Runtime
 from pathfinder.runtime.select import open_runtime
 from pathfinder.settings import Settings
-from workers.agent import credential, warden
+from workers.agent import credential, endings, warden
 from workers.agent.admission import Membership
 from workers.agent.lease import Lease
 from workers.agent.listing import Lister
@@ -80,6 +80,7 @@ async def _work(process: Process, runtime: Runtime, membership: Membership, leas
     async with asyncio.TaskGroup() as group:
         beating = group.create_task(_lasting(pulse.run()))
         sampling = group.create_task(pulse.sampler.run())
+        hearing = group.create_task(endings.hear(runtime, worklist.checking.look, process.stopping))
         renewing = group.create_task(
             _lasting(credential.keep_young(membership, settings.credential_hours, process.stopping))
         )
@@ -88,6 +89,7 @@ async def _work(process: Process, runtime: Runtime, membership: Membership, leas
         worklist.checking.close()
         beating.cancel()
         sampling.cancel()
+        hearing.cancel()
         renewing.cancel()
 
 

@@ -227,10 +227,10 @@ class Worklist:
         """
         async with Progress(reporter, command) as progress:
             try:
-                if step == Step.REPLACE:
-                    await self.runtime.remove(order.hostname)
                 if step in (Step.CREATE, Step.REPLACE):
-                    self.checking.forget(order.container_id)
+                    self.checking.forget(order.container_id)  # first: else its end would be taken for a crash
+                    if step == Step.REPLACE:
+                        await self.runtime.remove(order.hostname)
                     files = await self._secrets.filled(order.container_id, order.files)
                     await self.runtime.create(replace(order, files=files), progress)
                     point("agent.provision.created")
