@@ -73,7 +73,8 @@ class Settings(BaseSettings):
     secret_keys: Path | None = Field(
         None,
         description="A file with the keys of secrets, one a line (`pathfinder secret key` makes one): the first "
-        "encrypts, all decrypt. Every api process needs the same; without one no secret can be set.",
+        "encrypts, all decrypt. Every api process needs the same, and controllers where metrics name secrets; without "
+        "one no secret can be set.",
     )
     requests_per_second: float = Field(
         1000, ge=0, description="How often one token or session may ask each api process, in the long run; 0: any."

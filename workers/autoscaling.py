@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.bootstrap import Process
 from pathfinder.broker.connection import pause
@@ -18,7 +19,7 @@ from pathfinder.controllers.autoscale import REMEMBERED_SECONDS, Decision, Memor
 from pathfinder.controllers.metering import Metered
 from pathfinder.controllers.usage import Usages
 from pathfinder.controllers.wishes import Count, Reading
-from pathfinder.domain.autoscaling import Autoscaling, HttpMetric, LoadMetric, PrometheusMetric
+from pathfinder.domain.autoscaling import Autoscaling, HttpMetric, LoadMetric, PrometheusMetric, secrets
 from pathfinder.domain.errors import Invalid, PathfinderError, Unavailable
 from pathfinder.store import autoscaling, clusters, deployments
 from pathfinder.store.autoscaling import Replica, Scaled
@@ -78,10 +79,11 @@ class Autoscaler:
             rules = {one.id: _rules(one) for one in scaled}
             wanted = any(isinstance(metric, LoadMetric) for one in rules.values() if one for metric in one.metrics)
             loads = await autoscaling.loads(tx, {one.node_id for one in found if one.node_id}) if wanted else {}
+            tokens = await self._tokens(tx, scaled, rules)
         if everyone:
             self._all_due = steady_now() + ALL_SECONDS
         self._watch(found, everyone=everyone)
-        told = await self._elsewhere(rules)
+        told = await self._elsewhere(rules, tokens)
         by_deployment = defaultdict(list)
         for replica in found:
             by_deployment[replica.deployment_id].append(replica)
@@ -102,7 +104,22 @@ class Autoscaler:
         these = {one.id: one.node_id for one in found if one.node_id}
         self._usages.watch(these if everyone else {**self._usages.watched, **these})
 
-    async def _elsewhere(self, rules: Mapping[UUID, Autoscaling | None]) -> dict[UUID, dict[str, Reading]]:
+    async def _tokens(
+        self, tx: AsyncConnection, scaled: Sequence[Scaled], rules: Mapping[UUID, Autoscaling | None]
+    ) -> dict[tuple[UUID, str], str]:
+        """The values of the secrets that metrics name, by deployment and the metric's name, where they are known."""
+        named = {
+            (one.id, its.metrics[index].called): (one.cluster_id, secret)
+            for one in scaled
+            if (its := rules[one.id])
+            for index, secret in secrets(its).items()
+        }
+        values = await self._process.vault.tokens(tx, named.values()) if named else {}
+        return {key: values[secret] for key, secret in named.items() if secret in values}
+
+    async def _elsewhere(
+        self, rules: Mapping[UUID, Autoscaling | None], tokens: Mapping[tuple[UUID, str], str]
+    ) -> dict[UUID, dict[str, Reading]]:
         asked = {
             (id_, metric.called): metric
             for id_, one in rules.items()
@@ -111,7 +128,7 @@ class Autoscaler:
             if isinstance(metric, PrometheusMetric | HttpMetric)
         }
         told: dict[UUID, dict[str, Reading]] = defaultdict(dict)
-        for (id_, name), reading in (await self._sources.read(asked)).items():
+        for (id_, name), reading in (await self._sources.read(asked, tokens)).items():
             told[id_][name] = reading
         return told
 

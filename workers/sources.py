@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import httpx2
@@ -41,9 +42,14 @@ class Sources:
         """Give back the connections."""
         await self._client.aclose()
 
-    async def read(self, metrics: Mapping[Key, Elsewhere]) -> dict[Key, Reading]:
-        """Each metric as it is now, or why that is not known. Never raises for what others do."""
-        asking = {key: asyncio.ensure_future(self._one(metric)) for key, metric in metrics.items()}
+    async def read(
+        self, metrics: Mapping[Key, Elsewhere], tokens: Mapping[Key, str] = MappingProxyType({})
+    ) -> dict[Key, Reading]:
+        """Each metric as it is now, or why that is not known. Never raises for what others do.
+
+        `tokens` are the values of the metrics' secrets, where they are known.
+        """
+        asking = {key: asyncio.ensure_future(self._one(metric, tokens.get(key))) for key, metric in metrics.items()}
         if not asking:
             return {}
         try:
@@ -58,12 +64,12 @@ class Sources:
             for key, task in asking.items()
         }
 
-    async def _one(self, metric: Elsewhere) -> Reading:
+    async def _one(self, metric: Elsewhere, token: str | None) -> Reading:
         try:
             if self._hosts and (host := httpx2.URL(metric.url).host) not in self._hosts:
                 raise Rubbish(f"{host} is not among PATHFINDER_METRIC_HOSTS of the controller")
             async with self._turn:
-                value = number(metric, await self._get(metric))
+                value = number(metric, await self._get(metric, _headers(metric, token)))
         except Rubbish as rubbish:
             return Unknown(metric.called, str(rubbish))
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
@@ -72,11 +78,10 @@ class Sources:
             return Level(metric.called, metric.target_value, value)
         return Total(metric.called, metric.target_per_replica or 1.0, value)
 
-    async def _get(self, metric: Elsewhere) -> bytes:
+    async def _get(self, metric: Elsewhere, headers: Mapping[str, str]) -> bytes:
         url, query = metric.url, None
         if isinstance(metric, PrometheusMetric):
             url, query = f"{url.rstrip('/')}/api/v1/query", {"query": metric.query}
-        headers = {"Accept": "application/json", "User-Agent": "pathfinder"}
         async with self._client.stream("GET", url, params=query, headers=headers) as answer:
             if not answer.is_success:
                 raise Rubbish(f"answered {answer.status_code}")
@@ -86,6 +91,19 @@ class Sources:
                 if len(body) > MAX_ANSWER_BYTES:
                     raise Rubbish("answered more than 1 MiB")
         return body
+
+
+def _headers(metric: Elsewhere, token: str | None) -> dict[str, str]:
+    """Raises Rubbish, which must not repeat the token: httpx would, of one that no header can have."""
+    headers = {"Accept": "application/json", "User-Agent": "pathfinder"}
+    if metric.secret is None:
+        return headers
+    if token is None:
+        raise Rubbish(f"cannot be asked without the secret {metric.secret!r}, which is not there or cannot be opened")
+    token = token.strip()
+    if not token or not token.isascii() or not token.isprintable():
+        raise Rubbish(f"cannot be asked, for the secret {metric.secret!r} is no token: let it be one line of ASCII")
+    return {**headers, "Authorization": f"Bearer {token}"}
 
 
 def number(metric: Elsewhere, body: bytes) -> float:

@@ -20,6 +20,7 @@ Target = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
 Percent = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
 Window = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 Period = Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)]
+Secret = Annotated[str, Field(min_length=1, max_length=63), AfterValidator(names.secret)]
 Url = Annotated[str, Field(max_length=2048), AfterValidator(names.web_address)]
 
 
@@ -93,6 +94,11 @@ class _Elsewhere(_Metric):
     """A number that somebody else knows: either all of it, to be shared out among replicas, or one to be held."""
 
     url: Url
+    secret: Secret | None = Field(
+        None,
+        exclude_if=lambda secret: secret is None,
+        description="The name of a secret of the cluster, which `url` is sent as a bearer token.",
+    )
     target_per_replica: Target | None = Field(None, description="So much of the number is for one replica.")
     target_value: Target | None = Field(None, description="The number itself shall be this, like a latency.")
 
@@ -207,6 +213,15 @@ class Autoscaling(Body):
                 "prometheus or http metric with target_per_replica, or let min be 1"
             )
         return self
+
+
+def secrets(rules: Autoscaling) -> dict[int, str]:
+    """The secrets that metrics name, by the metrics' indexes."""
+    return {
+        index: metric.secret
+        for index, metric in enumerate(rules.metrics)
+        if isinstance(metric, PrometheusMetric | HttpMetric) and metric.secret is not None
+    }
 
 
 def wakes(metric: Metric) -> bool:

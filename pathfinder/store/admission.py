@@ -7,13 +7,14 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pathfinder.domain import meta
+from pathfinder.domain import autoscaling, meta
+from pathfinder.domain.autoscaling import Autoscaling
 from pathfinder.domain.deployed import check_template
 from pathfinder.domain.deployments import replica_name
 from pathfinder.domain.errors import AlreadyExists, FieldProblem, Invalid
 from pathfinder.domain.fields import field_path
 from pathfinder.scheduling.policy import BUILT_IN, Rules
-from pathfinder.store import quotas, requests
+from pathfinder.store import quotas, requests, secrets
 from pathfinder.store.clusters import Cluster
 
 
@@ -48,6 +49,19 @@ async def check_reads(tx: AsyncConnection, cluster: Cluster, name: str, template
             "Deployments may not depend on each other.", [FieldProblem(field_path(("template", *call.path)), words)]
         )
     return sorted(found)
+
+
+async def check_secrets(tx: AsyncConnection, cluster_id: UUID, rules: Autoscaling) -> None:
+    """Raise Invalid for metrics that name a secret which is not there."""
+    named = autoscaling.secrets(rules)
+    missing = await secrets.missing(tx, cluster_id, set(named.values())) if named else set()
+    wrong = [
+        FieldProblem(f"autoscaling.metrics[{index}].secret", f"there is no secret {name!r}; `pfi secret set` keeps one")
+        for index, name in named.items()
+        if name in missing
+    ]
+    if wrong:
+        raise Invalid("Some metrics name secrets that are not there.", wrong)
 
 
 async def check(

@@ -24,6 +24,7 @@ class Scaled:
     """A deployment that scales itself, as it is wanted."""
 
     id: UUID
+    cluster_id: UUID
     cluster: str
     name: str
     version: int
@@ -58,7 +59,7 @@ async def scaled(tx: AsyncConnection) -> list[Scaled]:
     """Every deployment that scales itself and stays."""
     rows = await tx.execute(
         text("""
-            SELECT d.id, k.name AS cluster, d.name, d.version, d.replicas,
+            SELECT d.id, k.id AS cluster_id, k.name AS cluster, d.name, d.version, d.replicas,
                    COALESCE(CAST(d.document ->> 'min_available_replicas' AS int), 0), d.document -> 'autoscaling'
             FROM deployments AS d JOIN clusters AS k ON k.id = d.cluster_id
             WHERE jsonb_typeof(d.document -> 'autoscaling') = 'object' AND NOT d.leaving

@@ -111,6 +111,8 @@ async def apply(
         return Applied(Change.UNCHANGED, before, before)
     _require_version(spec.name, before, expected)
     check_size(spec.name, replicas, 0 if spec.autoscaling is not None else spec.min_available_replicas)
+    if spec.autoscaling is not None:
+        await admission.check_secrets(tx, cluster.id, spec.autoscaling)
     grows = not same_template or replicas > (before.replicas if before else 0)
     await admission.check(
         tx, cluster, spec.name, spec.template, replicas, id_=before.id if before else None, grows=grows, rules=rules

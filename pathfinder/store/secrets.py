@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from uuid import UUID
 
+import structlog
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +18,8 @@ from pathfinder.domain.errors import Conflict, NotFound
 from pathfinder.domain.messages import Kind
 from pathfinder.store.clusters import Cluster
 from pathfinder.store.journal import Fact, record
+
+log = structlog.get_logger()
 
 _PUT = text("""
     INSERT INTO secrets (cluster_id, name, value, actor) VALUES (:cluster_id, :name, :value, :actor)
@@ -59,6 +62,16 @@ class Vault:
         box = self._box()
         return {name: _opened(box, value, _bound(cluster_id, name), name) for name, value in found.items()}
 
+    async def tokens(self, tx: AsyncConnection, wanted: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], str]:
+        """The values of these secrets, each by its cluster and name, but for those that are not there or not opened."""
+        found = {}
+        for cluster_id, name in set(wanted):
+            try:
+                found[cluster_id, name] = (await self.reveal(tx, cluster_id, [name]))[name]
+            except (NotFound, Conflict) as error:
+                log.warning("a secret cannot be used", name=name, reason=str(error))
+        return found
+
     async def rotate(self, tx: AsyncConnection) -> int:
         """Encrypt every secret with the first key; how many there are. Raises Conflict where no key opens one."""
         box = self._box()
@@ -100,6 +113,15 @@ async def named(tx: AsyncConnection, container_id: UUID, node_id: UUID) -> tuple
     """The cluster of a container and the secrets that its files name; None where it is not on that node."""
     row = (await tx.execute(_NAMED, {"id": container_id, "node_id": node_id})).one_or_none()
     return None if row is None else (row.cluster_id, [name for name in row.names if name])
+
+
+async def missing(tx: AsyncConnection, cluster_id: UUID, names: Collection[str]) -> set[str]:
+    """Those of these names that no secret of the cluster has."""
+    rows = await tx.execute(
+        text("SELECT name FROM secrets WHERE cluster_id = :cluster_id AND name = ANY(:names)"),
+        {"cluster_id": cluster_id, "names": list(names)},
+    )
+    return set(names) - set(rows.scalars())
 
 
 async def page(tx: AsyncConnection, cluster: Cluster, after: str, limit: int) -> list[identity.Secret]:

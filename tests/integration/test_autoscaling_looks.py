@@ -3,11 +3,13 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx2
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import text
 from workbench import Fleet
 
@@ -15,7 +17,7 @@ import workers.autoscaling
 from pathfinder.bootstrap import Process
 from pathfinder.controllers.forecasting import SLOT_SECONDS
 from pathfinder.controllers.usage import Usages
-from pathfinder.store import autoscaling, leadership, pruning
+from pathfinder.store import autoscaling, clusters, leadership, pruning
 from workers.autoscaling import Autoscaler
 
 CPU = {"type": "cpu", "target_percent": 50}
@@ -329,3 +331,42 @@ async def test_what_was_decided_and_how_large_replicas_should_be_can_be_asked_fo
     advice = (await api.get("/deployments/web/recommendation")).json()
     assert (advice["cpu"]["asked"], advice["cpu"]["recommended"]) == (1000, 500)
     assert (await api.get("/deployments/nobody/autoscaling")).status_code == 404
+
+
+async def test_a_secret_of_the_cluster_is_sent_to_the_source_that_names_it(
+    api: httpx2.AsyncClient, looking: Looking, tmp_path: Path
+) -> None:
+    """It has to be there when the deployment is applied; once it is gone the metric cannot be told, and why is kept."""
+    looking.process.settings.secret_keys = tmp_path / "keys"
+    (tmp_path / "keys").write_bytes(Fernet.generate_key())
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n30")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        queue = {"type": "http", "url": url, "target_per_replica": 10, "secret": "queue-token"}
+        refused = await api.put("/deployments/web", json=web(metrics=[queue]))
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["field"] == "autoscaling.metrics[0].secret"
+        assert "there is no secret 'queue-token'" in refused.text
+        assert await looking.fleet.rows("SELECT 1 FROM deployments") == []
+
+        async with looking.process.database.begin() as tx:
+            here = await clusters.find(tx, "default")
+            await looking.process.vault.put(tx, here, "queue-token", "s3cret", "test", "")
+        await put(api, web(metrics=[queue]))
+        await looking.replicas(2)
+        await looking.scaler.look()
+        await looking.fleet.rows("DELETE FROM secrets RETURNING name")
+        await looking.scaler.look()
+
+    assert await looking.wanted() == 3
+    assert [b"Bearer s3cret" in one for one in asked] == [True]
+    kept = await looking.fleet.rows("SELECT document -> 'metrics' -> 0 ->> 'reason' FROM scalings ORDER BY id")
+    assert str(kept[-1][0]).startswith("cannot be asked without the secret 'queue-token'")
+    assert "s3cret" not in (await api.get("/deployments/web/autoscaling")).text

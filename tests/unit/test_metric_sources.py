@@ -32,12 +32,17 @@ def vector(*values: object) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def serving(status: str, body: bytes, *, slow: bool = False) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A server that answers so, and what it was asked."""
+async def serving(
+    status: str, body: bytes, *, slow: bool = False, headers: list[bytes] | None = None
+) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A server that answers so, and what it was asked; `headers` gets all of it."""
     asked: list[bytes] = []
+    headers = [] if headers is None else headers
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append((await reader.readuntil(b"\r\n\r\n")).split(b" ")[1])
+        head = await reader.readuntil(b"\r\n\r\n")
+        asked.append(head.split(b" ")[1])
+        headers.append(head)
         if slow:
             await reader.read()  # until whoever asks has enough of it
         else:
@@ -151,3 +156,26 @@ async def test_a_value_that_is_to_be_held_is_a_level() -> None:
     await sources.close()
 
     assert found == {"it": Level("http", 0.2, 0.4)}
+
+
+async def test_a_secret_is_a_bearer_token_for_its_own_source_and_in_no_reason() -> None:
+    """One that is not known, or that no header can have, is not sent, and not repeated either."""
+    sources = Sources()
+    headers: list[bytes] = []
+    async with serving("200 OK", b'{"waiting": 3}', headers=headers) as (url, _):
+        secured = HttpMetric.model_validate(
+            {"type": "http", "url": url, "pointer": "/waiting", "target_per_replica": 1, "secret": "token"}
+        )
+        good = await sources.read({"it": secured}, {"it": "s3cret\n"})
+        open_ = await sources.read({"it": http(url)}, {"it": "s3cret"})
+        bad = await sources.read(
+            dict.fromkeys(("gone", "lines", "wide", "empty"), secured),
+            {"lines": "hush\r\nX: y", "wide": "hush\u20ac", "empty": " "},
+        )
+    await sources.close()
+
+    assert (good, open_) == ({"it": Total("http", 1, 3.0)}, {"it": Total("http", 5, 3.0)})
+    assert [b"Authorization: Bearer s3cret\r\n" in one for one in headers] == [True, False]
+    assert all(
+        isinstance(one, Unknown) and "'token'" in one.reason and "hush" not in one.reason for one in bad.values()
+    )
