@@ -30,20 +30,28 @@ from api.routes import (
     sso,
     status,
     tokens,
+    usage,
     users,
     webhooks,
 )
 from api.tail import Tail
 from api.uses import Uses
+from api.watching import Watching
 from pathfinder import __version__
 from pathfinder.bootstrap import Process
 from pathfinder.oidc import Provider
 from pathfinder.store.resilience import Surveys
 
 
-def create_app(process: Process, tail: Tail, gauge: Gauge | None = None, uses: Uses | None = None) -> FastAPI:
+def create_app(
+    process: Process,
+    tail: Tail,
+    gauge: Gauge | None = None,
+    uses: Uses | None = None,
+    watching: Watching | None = None,
+) -> FastAPI:
     """The API of `process`; `tail` must be running for streams to move, `gauge` for creates to be refused, `uses` for
-    tokens to show when they were used.
+    tokens to show when they were used, `watching` for nodes to tell what is used.
     """
     app = FastAPI(
         title="Pathfinder",
@@ -57,6 +65,7 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None, uses: U
     app.state.logins, app.state.rates = Logins(), Rates(process.settings.requests_per_second)
     app.state.provider = Provider(process.settings) if process.settings.oidc_issuer else None
     app.state.uses = uses or Uses(process)
+    app.state.watching = watching or Watching(process)
     app.state.gauge = gauge or Gauge(process)
     app.state.surveys = Surveys(process.database, process.settings.zone_label, process.rules)
     app.state.known_nodes = broker.Known(process)
@@ -67,6 +76,7 @@ def create_app(process: Process, tail: Tail, gauge: Gauge | None = None, uses: U
     app.include_router(broker.router, prefix=PREFIX)
     for noun in (
         containers,
+        usage,
         deployments,
         autoscaling,
         plans,

@@ -6,6 +6,7 @@ from fastapi import Depends, Header, Query, Request
 
 from api.gauge import Gauge
 from api.tail import Tail
+from api.watching import Watching
 from pathfinder.bootstrap import Process
 
 PREFIX = "/api/v3"
@@ -28,6 +29,11 @@ async def gauge(request: Request) -> Gauge:
     return cast(Gauge, request.app.state.gauge)
 
 
+async def watching(request: Request) -> Watching:
+    """What somebody looks at."""
+    return cast(Watching, request.app.state.watching)
+
+
 async def trace_id(request: Request) -> str:
     """The id that follows this request through events, messages and logs."""
     return str(request.scope["trace_id"])
@@ -35,6 +41,7 @@ async def trace_id(request: Request) -> str:
 
 ProcessDep = Annotated[Process, Depends(process)]
 TailDep = Annotated[Tail, Depends(tail)]
+WatchingDep = Annotated[Watching, Depends(watching)]
 GaugeDep = Annotated[Gauge, Depends(gauge)]
 TraceId = Annotated[str, Depends(trace_id)]
 ClusterName = Annotated[str, Query(alias="cluster", min_length=1, max_length=63, description="Name of the cluster.")]

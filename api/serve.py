@@ -10,6 +10,7 @@ from api.app import create_app
 from api.gauge import Gauge
 from api.tail import Tail
 from api.uses import Uses
+from api.watching import Watching
 from pathfinder import serving
 from pathfinder.bootstrap import Process
 from pathfinder.broker.connection import pause
@@ -29,9 +30,10 @@ async def run(process: Process) -> None:
     certificate = _certificate(process.settings)
     sockets = [_listen(address) for address in process.settings.api_listen.split(",")]
     gauge = Gauge(process)
-    tail = Tail(process, gauge.watch)
+    watching = Watching(process)
+    tail = Tail(process, gauge.watch, watching.serve)
     uses = Uses(process)
-    app = create_app(process, tail, gauge, uses)
+    app = create_app(process, tail, gauge, uses, watching)
     context = certificate.context if certificate else None
     server = serving.server(app, graceful_seconds=3, proxies=process.settings.tls_proxies, context=context)
     following = asyncio.create_task(tail.run())

@@ -36,8 +36,8 @@ Window = list[events.Logged] | None
 class Tail:
     """Follows the log and hands each window to every stream; while there is none, nothing is read."""
 
-    def __init__(self, process: Process, beside: Serve | None = None) -> None:
-        """`beside` is served over the same connection to RabbitMQ."""
+    def __init__(self, process: Process, *beside: Serve) -> None:
+        """`beside` are served over the same connection to RabbitMQ."""
         self._process = process
         self._beside = beside
         self._wake = asyncio.Event()
@@ -128,10 +128,12 @@ class Tail:
         queue = topology.hints_queue(uuid4().hex)
         await topology.declare(await connection.channel(), queue)
         self._wake.set()  # what was published before there was a queue for it
-        async with asyncio.TaskGroup() as both:
-            both.create_task(consume(connection, queue, self._hint, self._process.stopping, prefetch=1000, batch=1000))
-            if self._beside is not None:
-                both.create_task(_coroutine(self._beside, connection))
+        async with asyncio.TaskGroup() as all_of_them:
+            all_of_them.create_task(
+                consume(connection, queue, self._hint, self._process.stopping, prefetch=1000, batch=1000)
+            )
+            for serve in self._beside:
+                all_of_them.create_task(_coroutine(serve, connection))
 
     async def _hint(self, _: Sequence[Delivery]) -> None:
         self._wake.set()

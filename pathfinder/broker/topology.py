@@ -16,6 +16,7 @@ pathfinder.node.<node>   quorum   2,000, then refuses        commands wait in th
                                   7 days without an agent    the node's next inventory brings them again
 pathfinder.dead          quorum   10,000, drops the oldest   on the way to the table of dead letters
 (an api's own)           classic  10,000, exclusive          hints to read the log; lost with the connection
+(an api's own)           classic  1,000, exclusive           what is used where somebody looks; lost with it, too
 
 A queue that refuses loses nothing: its publisher is told (`QueueFull`), keeps the message and comes back. Lengths are
 soft: a few messages more get in while the word spreads.
@@ -114,7 +115,7 @@ RECORDER = Queue(
     "pathfinder.recorder",
     Exchange.REPORTS,
     # `#` is also no word at all: agents of before name no node.
-    tuple(f"{kind}.#" for kind in Report if kind != Report.HEARTBEAT),
+    tuple(f"{kind}.#" for kind in Report if kind not in (Report.HEARTBEAT, Report.USAGE)),
     _quorum("pathfinder.recorder", **{"x-max-length": RECORDER_LENGTH, "x-overflow": "reject-publish"}),
 )
 HEARTBEATS = Queue(
@@ -158,22 +159,28 @@ def hints_queue(name: str) -> Queue:
     return Queue(f"{HINTS_QUEUE}{name}", Exchange.EVENTS, ("#",), arguments, durable=False, exclusive=True)
 
 
+def usage_queue(name: str) -> Queue:
+    """Another of an api: what nodes tell of their use, which they do only while some api says that somebody looks."""
+    arguments, keys = {"x-max-length": 1_000}, (f"{Report.USAGE}.#",)
+    return Queue(f"{HINTS_QUEUE}usage.{name}", Exchange.REPORTS, keys, arguments, durable=False, exclusive=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """What a role has to do with RabbitMQ, besides setting messages aside, which each may.
 
     It declares and consumes `queues` from the beginning; as need be also those of a `family`, whose names begin so, and
-    which are bound to the exchange beside it. `sends`: the exchanges it publishes to.
+    which are bound to the exchanges beside it. `sends`: the exchanges it publishes to.
     """
 
     queues: tuple[Queue, ...] = ()
-    family: tuple[str, Exchange] | None = None
+    family: tuple[str, frozenset[Exchange]] | None = None
     sends: tuple[Exchange, ...] = ()
 
     @property
     def sources(self) -> set[Exchange]:
         """The exchanges its queues are bound to."""
-        return {queue.exchange for queue in self.queues} | ({self.family[1]} if self.family else set())
+        return {queue.exchange for queue in self.queues} | (self.family[1] if self.family else frozenset())
 
     @property
     def exchanges(self) -> set[Exchange]:
@@ -183,9 +190,13 @@ class Part:
 
 #: By role.
 PARTS = {
-    "api": Part(family=(HINTS_QUEUE, Exchange.EVENTS)),
+    # It asks nodes what is used, where somebody looks.
+    "api": Part(family=(HINTS_QUEUE, frozenset({Exchange.EVENTS, Exchange.REPORTS})), sends=(Exchange.COMMANDS,)),
     # What is replayed may also be a report.
-    "relay": Part(family=(NODE_QUEUE, Exchange.COMMANDS), sends=(Exchange.EVENTS, Exchange.COMMANDS, Exchange.REPORTS)),
+    "relay": Part(
+        family=(NODE_QUEUE, frozenset({Exchange.COMMANDS})),
+        sends=(Exchange.EVENTS, Exchange.COMMANDS, Exchange.REPORTS),
+    ),
     "scheduler": Part((SCHEDULER,)),
     "recorder": Part((RECORDER, DEAD)),
     "controller": Part((HEARTBEATS, DEPLOYMENTS), sends=(Exchange.REPORTS,)),  # marks

@@ -7,6 +7,7 @@ from uuid import uuid4
 from pathfinder.client.connection import segment
 from pathfinder.client.nouns import Noun
 from pathfinder.client.selection import Selection
+from pathfinder.domain.usage_views import Usage
 from pathfinder.domain.views import Attempt, Bootstrap, Container, Explanation, Page
 
 
@@ -92,6 +93,11 @@ class Containers(Noun):
         """The provisions of a container that failed, oldest first."""
         answer = await self._connection.ask(Page[Attempt], "GET", f"{_path(hostname)}/attempts", params=self._cluster)
         return answer.items
+
+    async def usage(self, hostname: str, since: str | None = None) -> Usage:
+        """What a container used over the last hour, or `since` a moment or so long ago (`10m`)."""
+        params = [*self._cluster, *([("since", since)] if since else [])]
+        return await self._connection.ask(Usage, "GET", f"{_path(hostname)}/usage", params=params)
 
     async def rebootstrap(self, hostname: str) -> Container:
         """Ask for its bootstrappers to be carried out again. Not repeated on its own: each request is another run."""

@@ -6,6 +6,7 @@ from typing import TypedDict, Unpack
 from pathfinder.client.connection import segment
 from pathfinder.client.nouns import Noun
 from pathfinder.client.selection import Selection
+from pathfinder.domain.usage_views import Usage
 from pathfinder.domain.views import Node
 
 
@@ -45,6 +46,11 @@ class Nodes(Noun):
     async def uncordon(self, hostname: str) -> Node:
         """Allow new placements on a node again."""
         return await self._mark(hostname, "uncordon")
+
+    async def usage(self, hostname: str, since: str | None = None) -> Usage:
+        """What a node used over the last hour, or `since` a moment or so long ago (`10m`)."""
+        params = [*self._cluster, *([("since", since)] if since else [])]
+        return await self._connection.ask(Usage, "GET", f"{_path(hostname)}/usage", params=params)
 
     async def delete(self, hostname: str) -> None:
         """Forget an empty node; refused (409) while containers are on it."""

@@ -65,6 +65,11 @@ def rejoin(cluster_id: str, node_id: str) -> Envelope:
     return Envelope(kind=Command.REJOIN, cluster=cluster_id, subject=node_id)
 
 
+def watch(cluster_id: str, id_: str, *, history: bool) -> Envelope:
+    """Tell for a while, every few seconds, what the container or the node itself uses; with `history`, what it used."""
+    return Envelope(kind=Command.WATCH, cluster=cluster_id, subject=id_, body={"history": history})
+
+
 def delete_placement(container: Container) -> Envelope:
     """Remove the instance of the container's present placement."""
     return delete(

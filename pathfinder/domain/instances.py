@@ -115,12 +115,16 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class ContainerUsage:
-    """What a running instance uses: CPU time and network traffic since its start, and its memory now."""
+    """What a running instance uses: CPU time and network traffic since its start, its memory and disk now.
+
+    `disk_bytes` None: its storage pool does not count that.
+    """
 
     cpu_seconds: float
     memory_bytes: int
     received_bytes: int
     sent_bytes: int
+    disk_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

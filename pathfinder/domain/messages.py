@@ -39,6 +39,7 @@ class Command(StrEnum):
     BOOTSTRAP = "bootstrap"
     UPDATE = "update"
     REJOIN = "rejoin"
+    WATCH = "watch"
 
 
 class Report(StrEnum):
@@ -53,10 +54,11 @@ class Report(StrEnum):
     UPDATED = "updated"
     INVENTORY = "inventory"
     HEARTBEAT = "heartbeat"
+    USAGE = "usage"
 
 
 #: Reports whose subject is the node itself; the body of others names it as `node_id`.
-ABOUT_NODE = frozenset({Report.INVENTORY, Report.HEARTBEAT})
+ABOUT_NODE = frozenset({Report.INVENTORY, Report.HEARTBEAT, Report.USAGE})
 
 #: In the usage that a heartbeat tells, instead of numbers: the agent lives, and what it drives does not answer.
 RUNTIME_DOWN = "runtime_down"

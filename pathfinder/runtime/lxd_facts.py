@@ -75,12 +75,14 @@ async def read_usage(api: LxdApi) -> NodeUsage:
 
 def used(state: Json) -> ContainerUsage:
     """What a running instance uses, as LXD's state of it says. Traffic is that of its ways out."""
+    disk = ((state.get("disk") or {}).get("root") or {}).get("usage") or 0
     traffic = [each.get("counters") or {} for each in outward(state)]
     return ContainerUsage(
         cpu_seconds=max(int((state.get("cpu") or {}).get("usage", 0)), 0) / 1e9,
         memory_bytes=max(int((state.get("memory") or {}).get("usage", 0)), 0),
         received_bytes=sum(int(each.get("bytes_received", 0)) for each in traffic),
         sent_bytes=sum(int(each.get("bytes_sent", 0)) for each in traffic),
+        disk_bytes=int(disk) if int(disk) > 0 else None,  # nothing at all is what a pool says that does not count
     )
 
 

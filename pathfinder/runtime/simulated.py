@@ -32,7 +32,7 @@ from pathfinder.runtime.port import (
     RuntimeUnreachable,
 )
 from pathfinder.runtime.simulated_journal import Journal
-from pathfinder.runtime.simulated_meters import Draw, Meters
+from pathfinder.runtime.simulated_meters import DISK_BYTES, Draw, Meters
 
 #: What commands and files may tell the simulation to do.
 _TOLD = re.compile(r"simulated:(exit|seconds)=([0-9.]+)")
@@ -120,7 +120,7 @@ class SimulatedRuntime:
         self._require_reachable()
         running = sum(each.running for each in self._instances.values())
         load = running / 100
-        return NodeUsage(load, load, load, running << 24, len(self._instances) << 26)
+        return NodeUsage(load, load, load, running << 24, len(self._instances) * DISK_BYTES)
 
     async def usages(self, cluster_id: str) -> dict[str, ContainerUsage]:
         """What its running instances use: next to nothing, but for those that were made `busy`."""

@@ -14,6 +14,9 @@ class Draw:
     bytes_per_second: float
 
 
+#: Each has a small image, and writes nothing.
+DISK_BYTES = 1 << 26
+
 IDLE = Draw(0.001, 16 << 20, 0.0)
 
 
@@ -31,7 +34,7 @@ class Meters:
         """Its counters now. Half of its traffic is received."""
         cpu, traffic = self._counted(hostname, now)
         memory = self._draws[hostname][1].memory_bytes if hostname in self._draws else 0
-        return ContainerUsage(cpu, memory or IDLE.memory_bytes, int(traffic / 2), int(traffic / 2))
+        return ContainerUsage(cpu, memory or IDLE.memory_bytes, int(traffic / 2), int(traffic / 2), DISK_BYTES)
 
     def _counted(self, hostname: str, now: float) -> tuple[float, float]:
         since, draw, cpu, traffic = self._draws.get(hostname, (0.0, IDLE, 0.0, 0.0))

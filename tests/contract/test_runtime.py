@@ -373,4 +373,5 @@ async def test_running_instances_tell_what_they_use_and_only_those_of_the_cluste
     before, after = first[running.container_id], second[running.container_id]
     assert after.cpu_seconds >= before.cpu_seconds > 0
     assert before.memory_bytes > 0
+    assert before.disk_bytes is None or before.disk_bytes > 0
     assert after.received_bytes + after.sent_bytes >= before.received_bytes + before.sent_bytes >= 0

@@ -74,7 +74,7 @@ def _lease(settings: Settings) -> Lease:
 async def _work(process: Process, runtime: Runtime, membership: Membership, lease: Lease) -> None:
     settings = process.settings
     pulse = Pulse(settings, membership, runtime, lease)
-    worklist = Worklist(runtime, membership, lease, settings)
+    worklist = Worklist(runtime, membership, lease, settings, pulse.sampler.watch)
     lister = Lister(worklist, membership, settings.inventory_seconds)
     agent = _Agent(process, membership, pulse, worklist, lister)
     async with asyncio.TaskGroup() as group:
@@ -114,7 +114,7 @@ class _Agent:
         """Beat first: no command is carried out before this node is known to be heard."""
         reporter = Reporter(await Publisher.open(connection), self._membership)
         queue = topology.node_queue(self._membership.now.hostname)
-        self._pulse.reporter = reporter
+        self._pulse.reporter = self._pulse.sampler.reporter = reporter
         try:
             await self._pulse.beat()
             await self._worklist.bootstraps.connected(reporter)
@@ -128,7 +128,8 @@ class _Agent:
                 )
                 listing.cancel()
         finally:
-            self._pulse.reporter = self._worklist.bootstraps.reporter = self._worklist.checking.reporter = None
+            self._pulse.reporter = self._pulse.sampler.reporter = None
+            self._worklist.bootstraps.reporter = self._worklist.checking.reporter = None
 
     async def _await_queue(self, connection: AbstractConnection, queue: topology.Queue) -> None:
         """Wait until a relay has declared the queue, which it does whenever the node registers.

@@ -100,10 +100,13 @@ class Pulse:
         try:
             # A runtime that hangs must not silence the node: its lease is about the node, not about one daemon.
             async with asyncio.timeout(WAY_SECONDS):
-                return asdict(await self._runtime.usage())
+                usage = await self._runtime.usage()
         except (RuntimeFailure, TimeoutError) as error:
             log.warning("no usage", error=str(error))
+            self.sampler.machine = None
             return {RUNTIME_DOWN: 1}
+        self.sampler.machine = usage
+        return asdict(usage)
 
     async def _capacity_now(self) -> dict[str, int] | None:
         """What the machine has, as of a minute ago at most; None where the runtime did not say."""

@@ -52,7 +52,16 @@ class GivenUp(RuntimeFailure):
 class Worklist:
     """Carries out commands on a runtime. Every command may come again: what is done already is reported again."""
 
-    def __init__(self, runtime: Runtime, membership: Membership, lease: Lease, settings: Settings) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        membership: Membership,
+        lease: Lease,
+        settings: Settings,
+        watch: Callable[[Envelope], None] | None = None,
+    ) -> None:
+        """`watch` hears of what somebody looks at."""
+        self._watch = watch or (lambda _: None)
         self.runtime = runtime
         self._membership = membership
         self._lease = lease
@@ -90,6 +99,8 @@ class Worklist:
                 for envelope in delivery.envelopes:
                     if envelope.kind == Command.REJOIN:
                         all_of_them.create_task(self._rejoin(rejoin))
+                    elif envelope.kind == Command.WATCH:
+                        self._watch(envelope)
                     else:
                         all_of_them.create_task(self._carry_out(reporter, envelope))
 
