@@ -12,7 +12,7 @@ from api.auth import Operator, Principal, stands
 from api.deps import ClusterName, ProcessDep, WatchingDep
 from api.errors import documented
 from api.routes.events import RECHECK_SECONDS, moment
-from api.watching import Subject, Watching
+from api.watching import Series, Subject, Watching
 from pathfinder.bootstrap import Process
 from pathfinder.controllers.looks import Point
 from pathfinder.domain.lifecycle import NodeStatus
@@ -100,12 +100,8 @@ async def _past(watching: Watching, subject: Subject | str, since: str | None) -
     if isinstance(subject, str):
         return _series([], subject)
     async with watching.watch(subject) as series:
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await series.told.wait()
-        except TimeoutError:
-            return _series(series.after(after), f"{subject.hostname} does not tell now.")
-        return _series(series.after(after))
+        message = await _told(series)
+        return _series(series.after(after), message)
 
 
 async def _live(
@@ -114,22 +110,30 @@ async def _live(
     if isinstance(subject, str):
         yield _event([], subject)
         return
-    clock, at = asyncio.get_running_loop().time, 0.0
+    clock = asyncio.get_running_loop().time
     known = clock()
     async with watching.watch(subject) as series:
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await series.told.wait()
-        except TimeoutError:
-            yield _event([], f"{subject.hostname} does not tell now.")
+        message = await _told(series)
+        points = series.after(0)
+        yield _event(points, message)
         while True:
+            at = points[-1].at if points else 0.0
+            points = await series.more(at)
             if clock() - known > RECHECK_SECONDS:
                 if not await stands(process, asking):
                     return
                 known = clock()
-            points = await series.more(at)
-            at = points[-1].at
             yield _event(points)
+
+
+async def _told(series: Series) -> str | None:
+    """Wait for what the node tells of the past; why it does not."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await series.told.wait()
+    except TimeoutError:
+        return f"{series.subject.hostname} does not tell now."
+    return None
 
 
 def _event(points: Sequence[Point], message: str | None = None) -> ServerSentEvent:

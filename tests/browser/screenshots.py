@@ -3,6 +3,8 @@
 import asyncio
 import io
 import logging
+import math
+import random
 import tempfile
 import threading
 import time
@@ -74,11 +76,25 @@ async def _all(console: Console, directory: Path) -> None:
                 broker_url=broker,
                 api_url=console.url,
                 runtime="simulated",
+                usage_seconds=1,
             )
             capacity = Resources(cores * 1000, cores * 4 << 30, cores * 50 << 30)
             runtime = SimulatedRuntime(name, seed=number, capacity=capacity, pace=Pace(0.5, 0.3, 0.4, 0.3, 0.5))
             process = Process(settings, Database(settings.database_url, 1))
             group.create_task(workers.agent.serve(process, runtime))
+            group.create_task(_work(runtime, number))
+
+
+async def _work(runtime: SimulatedRuntime, seed: int) -> None:
+    """What runs there has more and less to do."""
+    draw = random.Random(seed)
+    while True:
+        for app, cpu, memory, count in APPS:
+            for number in range(1, count + 1):
+                share = 0.35 + 0.25 * math.sin(time.monotonic() / 9 + number) + draw.uniform(-0.1, 0.1)
+                used = int(memory * (0.5 + share / 4) * (1 << 30))
+                runtime.busy(f"{app}-{number:02d}", cores=cpu * share, memory_bytes=used, bytes_per_second=share * 4e6)
+        await asyncio.sleep(1)
 
 
 def _populate(console: Console) -> None:

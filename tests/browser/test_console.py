@@ -106,6 +106,19 @@ def test_a_container_that_is_created_reaches_provisioned_before_ones_eyes(open_p
     expect(tiles).to_have_accessible_name(re.compile(f"with {before} container"))
 
 
+def test_what_is_used_is_drawn_and_goes_on(open_page: Open) -> None:
+    """A container's page and its node's show four pictures, each with its newest value in words, and as a table."""
+    page = live(open_page("/containers/shown-01"))
+
+    expect(page.get_by_role("img", name="Memory: used 16 MiB")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("^CPU: used 0.0010? cores"))).to_be_visible()
+    page.get_by_text("As a table").click()
+    expect(page.get_by_role("row", name=re.compile(r"16 MiB .*64 MiB")).first).to_be_visible()
+    page.get_by_role("link", name="node-01").first.click()
+
+    expect(page.get_by_role("img", name=re.compile("^Disk: used"))).to_be_visible()
+
+
 def test_what_is_wrong_with_a_request_stands_at_its_field(open_page: Open) -> None:
     """The API's own words are shown where they belong, and nothing is made."""
     page = live(open_page("/create"))

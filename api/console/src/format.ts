@@ -4,6 +4,12 @@ export function cpu(millicores: number): string {
   return trimmed(millicores / 1000);
 }
 
+/** Cores in use: small amounts are told apart, too. */
+export function cores(amount: number): string {
+  const said = amount >= 1 || amount === 0 ? trimmed(amount) : amount >= 0.0005 ? String(Number(amount.toPrecision(2))) : "0";
+  return said === "1" ? "1 core" : `${said} cores`;
+}
+
 export function bytes(amount: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
   let size = amount;

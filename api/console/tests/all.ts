@@ -2,3 +2,4 @@ import "./fleet";
 import "./buckets";
 import "./map";
 import "./past";
+import "./usage";

@@ -14,6 +14,7 @@ export type Revision = Schemas["Revision"];
 export type AutoscalingState = Schemas["AutoscalingState"];
 export type Amounts = Schemas["Amounts"];
 export type Explanation = Schemas["Explanation"];
+export type Usage = Schemas["Usage"];
 export type Attempt = Schemas["Attempt"];
 export type Plan = Schemas["Plan"];
 export type Problem = Schemas["Problem"];

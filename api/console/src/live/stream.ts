@@ -21,7 +21,7 @@ export async function follow(cluster: string, listener: Listener, stop: AbortSig
   let pause = FIRST_PAUSE_MS;
   while (!stop.aborted) {
     try {
-      await once(cluster, cursor, stop, (id, data) => {
+      await read("/events/stream", { cluster }, cursor, stop, (id, data) => {
         if (!data) {
           listener.onOpen(!cursor);
           pause = FIRST_PAUSE_MS;
@@ -39,8 +39,9 @@ export async function follow(cluster: string, listener: Listener, stop: AbortSig
   }
 }
 
-async function once(
-  cluster: string, cursor: string, stop: AbortSignal, take: (id: string, data: string) => void,
+/** Read one stream to its end; what it says first may be its place alone, without data. */
+export async function read(
+  path: string, query: Record<string, string>, cursor: string, stop: AbortSignal, take: (id: string, data: string) => void,
 ): Promise<void> {
   const silence = new AbortController();
   let timer = setTimeout(() => silence.abort(), SILENCE_MS);
@@ -49,11 +50,11 @@ async function once(
     timer = setTimeout(() => silence.abort(), SILENCE_MS);
   };
   try {
-    const answer = await fetch(address("/events/stream", { cluster }), {
+    const answer = await fetch(address(path, query), {
       headers: { Accept: "text/event-stream", ...(cursor && { "Last-Event-ID": cursor }) },
       signal: AbortSignal.any([stop, silence.signal]),
     });
-    if (!answer.ok || !answer.body) throw await failure(answer, "/events/stream");
+    if (!answer.ok || !answer.body) throw await failure(answer, path);
     const messages = answer.body
       .pipeThrough(new TextDecoderStream())
       .pipeThrough(opening((id) => take(id, "")))
@@ -80,7 +81,7 @@ function opening(tell: (id: string) => void): TransformStream<string, string> {
   });
 }
 
-const slept = (ms: number, stop: AbortSignal): Promise<void> =>
+export const slept = (ms: number, stop: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
     stop.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });

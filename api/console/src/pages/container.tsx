@@ -13,6 +13,7 @@ import { Card, Facts, Head, Labels, Simulated, Skeleton, State, StatusBadge } fr
 import { Placement } from "../ui/placement";
 import { Timeline } from "../ui/timeline";
 import { reasonOf } from "../ui/toast";
+import { UsageCard } from "../ui/usage";
 import { RESCHEDULABLE, toneOf } from "../words";
 
 export function ContainerPage({ name = "" }: Record<string, string>): JSX.Element {
@@ -41,6 +42,7 @@ export function ContainerPage({ name = "" }: Record<string, string>): JSX.Elemen
         )}
       />
       {live.message && <div class="callout" data-tone={toneOf(live.status)}><Icon name="warning" /><span class="wrap">{live.message}</span></div>}
+      <UsageCard path={live.node && live.ipaddress && `/containers/${segment(name)}/usage/stream`} of={`${live.node} ${live.generation}`} bounds={row.value?.limits ?? live.resources} />
       <div class="grid">
         <div class="w5 stack">
           <Card title="Facts"><ContainerFacts live={live} row={row} /></Card>

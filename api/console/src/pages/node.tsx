@@ -1,5 +1,6 @@
 /** One node: how full it is, what is on it, and what happened there. */
 import type { JSX } from "preact";
+import { segment } from "../api/client";
 import { mayAct } from "../api/session";
 import { bytes, cpu, moment, percent, plural, share, span } from "../format";
 import { containerList, current, ready } from "../live/live";
@@ -9,6 +10,7 @@ import { askCordon, askForget, askUncordon } from "../ui/asking";
 import { Icon } from "../ui/icon";
 import { Card, Facts, Head, Labels, Meter, NodeBadge, Simulated, Skeleton, State } from "../ui/parts";
 import { Timeline } from "../ui/timeline";
+import { UsageCard } from "../ui/usage";
 import { ContainerTable } from "./containers";
 
 export function NodePage({ name = "" }: Record<string, string>): JSX.Element {
@@ -32,6 +34,7 @@ export function NodePage({ name = "" }: Record<string, string>): JSX.Element {
         actions={mayAct.value && <Actions node={node} holding={here.length} />}
       />
       {node.aside_reason && <div class="callout" data-tone="wait"><Icon name="warning" /><span class="wrap">Set aside until {node.aside_until && moment(node.aside_until)}: {node.aside_reason}</span></div>}
+      <UsageCard node path={node.status === "READY" ? `/nodes/${segment(name)}/usage/stream` : null} of={name} bounds={node.capacity} />
       <div class="grid">
         <div class="w5 stack">
           <Card title="Promised"><Promised node={node} /></Card>

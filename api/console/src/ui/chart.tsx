@@ -17,9 +17,13 @@ export interface Series {
 interface Props {
   at: readonly number[];
   series: readonly Series[];
-  /** One upon the other, or bars beside each other's ground. */
-  kind: "stacked" | "bars" | "lines";
+  /** One upon the other, bars beside each other's ground, lines, or lines with gaps and a ground of their own. */
+  kind: "stacked" | "bars" | "lines" | "areas";
   label: string;
+  /** Of bytes: the axis goes by powers of two. */
+  binary?: boolean;
+  /** The least that the top of the axis stands for. */
+  least?: number;
   write?: (value: number) => string;
 }
 
@@ -55,6 +59,11 @@ export function Chart(props: Props): JSX.Element {
   );
 }
 
+/** What is younger than that is shown at the right of so long a time. */
+const SHORTEST_SECONDS = 120;
+const POWERS_OF_TWO = Array.from({ length: 60 }, (_, power) => 2 ** power);
+const FILLS = { bars: 0.85, stacked: 0.3, areas: 0.14 };
+
 const last = (series: Series): number => series.values.findLast((value) => value !== null) ?? 0;
 const written = (props: Props, value: number): string => (props.write ? props.write(value) : String(value));
 const spoken = (props: Props): string => props.series.map((one) => `${one.name} ${written(props, last(one))}`).join(", ");
@@ -80,13 +89,17 @@ function options(props: Props, place: HTMLElement): uPlot.Options {
   const smooth = uPlot.paths.stepped?.({ align: 1 });
   return {
     ...size(place),
-    padding: [8, 4, 0, 0],
+    padding: [8, props.kind === "areas" ? 14 : 4, 0, 0],
     legend: { show: false },
     cursor: { points: { show: false }, y: false, drag: { x: false, y: false } },
-    scales: { y: { range: (_, __, most) => [0, Math.max(5, most * 1.08)] }, right: { range: (_, __, most) => [0, (most || 1) * 1.15] } },
+    scales: {
+      x: { range: (_, first, last) => [Math.min(first, last - SHORTEST_SECONDS), last] },
+      y: { range: (_, __, most) => [0, Math.max(props.least ?? 5, most * 1.08)] },
+      right: { range: (_, __, most) => [0, (most || 1) * 1.15] },
+    },
     axes: [
-      { ...axis, size: 26, space: 80, values: "{HH}:{mm}" },
-      { ...axis, size: 44, space: 40, grid: { ...axis.grid }, values: (_, ticks) => ticks.map((tick) => written(props, tick)) },
+      { ...axis, size: 26, space: 64, values: "{HH}:{mm}", incrs: [60, 120, 300, 600, 900, 1800, 3600] },
+      { ...axis, size: props.kind === "areas" ? 62 : 44, space: props.kind === "areas" ? 28 : 40, grid: { ...axis.grid }, ...(props.binary && { incrs: POWERS_OF_TWO }), values: (_, ticks) => ticks.map((tick) => written(props, tick)) },
       ...(series.some((one) => one.right) ? [{ ...axis, scale: "right", side: 1, size: 44, space: 40, grid: { show: false } } as uPlot.Axis] : []),
     ],
     series: [
@@ -94,8 +107,8 @@ function options(props: Props, place: HTMLElement): uPlot.Options {
       ...series.map((one): uPlot.Series => {
         const tint = colour(one.tone === "plain" ? "muted" : one.tone);
         return {
-          label: one.name, stroke: tint, width: props.kind === "lines" ? 2 : 1, scale: one.right ? "right" : "y", spanGaps: true, points: { show: false },
-          ...(props.kind !== "lines" && { fill: faint(tint, props.kind === "bars" ? 0.85 : 0.3) }),
+          label: one.name, stroke: tint, width: props.kind === "lines" ? 2 : props.kind === "areas" ? 1.5 : 1, scale: one.right ? "right" : "y", spanGaps: props.kind !== "areas", points: { show: false },
+          ...(props.kind !== "lines" && { fill: faint(tint, FILLS[props.kind]) }),
           ...(props.kind === "bars" && bars && { paths: bars }),
           ...(props.kind === "stacked" && smooth && { paths: smooth }),
         };
