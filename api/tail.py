@@ -7,12 +7,12 @@ from uuid import uuid4
 import structlog
 from aio_pika.abc import AbstractConnection
 
+from api.windows import Part, Window
 from pathfinder import telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import Serve, pause
 from pathfinder.broker.consume import Delivery, consume
-from pathfinder.domain import views
 from pathfinder.domain.errors import Unavailable
 from pathfinder.store import events
 from pathfinder.store.events import Cursor, Query
@@ -30,7 +30,14 @@ RETRY_SECONDS = 0.005
 #: How often the log is looked at when no hint comes, because the broker is away.
 BLIND_SECONDS = 1.0
 
-Window = list[events.Logged] | None
+#: Streams that get a window at once, and the pause until the next ones do: hundreds of them would keep every other
+#: request waiting. What is written meanwhile is gathered, so the more there are, the more each gets at a time.
+AT_ONCE = 50
+BREATH_SECONDS = 0.005
+
+#: How long a stream is silent at most.
+QUIET_SECONDS = 15.0
+NOTHING = Window([], 0)
 
 
 class Tail:
@@ -41,7 +48,7 @@ class Tail:
         self._process = process
         self._beside = beside
         self._wake = asyncio.Event()
-        self._streams: set[asyncio.Queue[Window]] = set()
+        self._streams: set[asyncio.Queue[Window | None]] = set()
         #: `_at` is the present: everything after it reaches the streams.
         self._following = asyncio.Event()
         self._at = Cursor()
@@ -64,29 +71,32 @@ class Tail:
                 task.cancel()
             await asyncio.gather(hints, waking, return_exceptions=True)
 
-    async def stream(self, reached: Cursor, query: Query) -> AsyncIterator[views.Event]:
+    async def stream(self, reached: Cursor, query: Query) -> AsyncIterator[Part]:
         """Every event after `reached` that matches, for as long as the process lives.
 
         The stream is registered, then the present begins, if it has not, then the past is read: so between past and
-        present nothing is missed. What both hold is told apart by the cursor.
+        present nothing is missed. What both hold is told apart by the cursor. Where nothing happens for a while, an
+        empty part says so.
         """
-        queue: asyncio.Queue[Window] = asyncio.Queue()
+        queue: asyncio.Queue[Window | None] = asyncio.Queue()
         self._streams.add(queue)
         telemetry.STREAMS.inc()
         try:
             self._wake.set()
             await self._following.wait()
-            more = True
+            clock = asyncio.get_running_loop().time
+            more, said = True, clock()
             while more:
                 async with self._process.database.read() as connection:
                     part = await events.read(connection, reached, query, PAGE)
-                for _, event in part.events:
-                    yield event
+                if part.events:
+                    yield Part([event for _, event in part.events])
                 more, reached = part.more and part.cursor != reached, part.cursor
-            while (window := await queue.get()) is not None and queue.qsize() <= MAX_BEHIND:
-                for xid, event in window:
-                    if not reached.covers(xid, event.seq) and query.matches(event):
-                        yield event
+            while (window := await _next(queue)) is not None and queue.qsize() <= MAX_BEHIND:
+                part = window.part(query, reached)
+                if part.events or clock() - said >= QUIET_SECONDS:
+                    said = clock()
+                    yield part
         finally:
             self._streams.discard(queue)
             telemetry.STREAMS.dec()
@@ -116,12 +126,20 @@ class Tail:
                 log.warning("waiting", reason=str(error))
                 return False
             if part.events:
-                for stream in self._streams:
-                    stream.put_nowait(part.events)
+                await self._hand_out(Window(part.events, self._at.low))
             elif part.more:
                 await asyncio.sleep(RETRY_SECONDS)
             more, self._at = part.more, part.cursor
         return True
+
+    async def _hand_out(self, window: Window) -> None:
+        """To every stream; one that comes meanwhile reads what is in it from the log."""
+        streams = list(self._streams)
+        for start in range(0, len(streams), AT_ONCE):
+            if start:
+                await asyncio.sleep(BREATH_SECONDS)
+            for stream in streams[start : start + AT_ONCE]:
+                stream.put_nowait(window)
 
     async def _hints(self, connection: AbstractConnection) -> None:
         # A new name for each connection: the queue of the one before is exclusive and may outlive it for a while.
@@ -141,6 +159,14 @@ class Tail:
     async def _wake_on_stop(self) -> None:
         await self._process.stopping.wait()
         self._wake.set()
+
+
+async def _next(queue: asyncio.Queue[Window | None]) -> Window | None:
+    try:
+        async with asyncio.timeout(QUIET_SECONDS):
+            return await queue.get()
+    except TimeoutError:
+        return NOTHING
 
 
 async def _coroutine(serve: Serve, connection: AbstractConnection) -> None:

@@ -139,8 +139,8 @@ async def test_concurrent_writers_every_event_exactly_once_and_in_order_per_subj
 
 async def collect(tail: Tail, cursor: Cursor | None, query: Query, into: list[Event]) -> None:
     """Follow a stream."""
-    async for event in tail.stream(cursor, query):
-        into.append(event)
+    async for part in tail.stream(cursor, query):
+        into.extend(part.events)
 
 
 async def test_streams_that_start_anywhere_tell_every_later_event_once(process: Process, cluster: Cluster) -> None:
@@ -239,3 +239,45 @@ async def test_the_same_rule_narrows_lists_and_streams(process: Process, cluster
         assert [one.event.seq for one in listed] == [one.event.seq for one in everything if query.matches(one.event)], (
             query
         )
+
+
+async def test_a_stream_that_nothing_concerns_still_says_that_it_lives(
+    process: Process, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while others are told something: else its reader would take the connection for broken."""
+    monkeypatch.setattr("api.tail.QUIET_SECONDS", 0.02)
+    tail = Tail(process)
+    running = asyncio.create_task(tail.run())
+    async with process.database.begin() as tx:
+        begin = await events.now(tx)
+    quiet = tail.stream(begin, Query(container="nobody"))
+
+    async with asyncio.timeout(30):
+        for number in range(3):
+            async with process.database.begin() as tx:
+                await journal.record(tx, [fact(cluster, "x", number)])
+            assert (await anext(quiet)).frames == b": ping\n\n"
+    process.stopping.set()
+    await running
+
+
+async def test_many_streams_are_served_in_turns_and_none_misses_anything(
+    process: Process, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written while a window goes round is gathered for the next one."""
+    monkeypatch.setattr("api.tail.AT_ONCE", 2)
+    tail = Tail(process)
+    running = asyncio.create_task(tail.run())
+    async with process.database.begin() as tx:
+        begin = await events.now(tx)
+    got: list[list[Event]] = [[] for _ in range(9)]
+    following = [asyncio.create_task(collect(tail, begin, Query(container="many"), into)) for into in got]
+    for number in range(30):
+        async with process.database.begin() as tx:
+            await journal.record(tx, [fact(cluster, "many", number)])
+
+    await eventually(lambda: _as_many([one for into in got for one in into], 9 * 30))
+
+    process.stopping.set()
+    await asyncio.gather(running, *following)
+    assert all([event.generation for event in into] == list(range(30)) for into in got)
