@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
+import pytest
 from playwright.sync_api import Page
 
+from api.web import DIST
 from pathfinder.embedded.home import Home
 from pathfinder.embedded.ports import free_port
 from pathfinder.embedded.progress import Silent
@@ -42,6 +44,19 @@ class Console:
         """A client of its API, with an admin's token."""
         headers = {"Authorization": f"Bearer {self.token}"}
         return httpx2.Client(base_url=f"{self.url}/api/v3", headers=headers, trust_env=False, timeout=30)
+
+
+def require_console() -> None:
+    """Skip a test where there is no console or no browser; where everything is demanded to be tested, fail it."""
+    if not (DIST / "index.html").exists():
+        why = "the console was not built here (`make console`)"
+    elif not Path(CHROMIUM).exists():
+        why = f"there is no {CHROMIUM} here (`apt-get install chromium`)"
+    else:
+        return
+    if os.environ.get("PATHFINDER_RUNTIME") == "lxd":
+        pytest.fail(f"PATHFINDER_RUNTIME=lxd, but the console cannot be tested: {why}")
+    pytest.skip(f"NOT TESTED, the console: {why}")
 
 
 @contextmanager

@@ -1,14 +1,10 @@
 """What the browser tests run on: a whole Pathfinder with a simulated node, and Debian's Chromium."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from browsing import CHROMIUM, FLAGS, PATIENCE_MS, Console, Open, console_up
+from browsing import CHROMIUM, FLAGS, PATIENCE_MS, Console, Open, console_up, require_console
 from playwright.sync_api import Browser, Page, StorageState, sync_playwright
-
-from api.web import DIST
 
 #: As wide and high as the console has to be readable on.
 SCREEN = {"width": 1280, "height": 720}
@@ -19,8 +15,7 @@ PASSWORDS = {"admin": "pathfinder", "viewer": "look-but-do-not-touch"}
 @pytest.fixture(scope="session")
 def console() -> Iterator[Console]:
     """A Pathfinder of one's own with a simulated node, and the users admin and viewer."""
-    if not (DIST / "index.html").exists():
-        _left_out("the console was not built here (`make console`)")
+    require_console()
     with console_up() as made:
         with made.api() as api:
             api.post("/users", json={"name": "viewer", "password": PASSWORDS["viewer"]}).raise_for_status()
@@ -30,18 +25,10 @@ def console() -> Iterator[Console]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests of a file; while it is there, an event loop runs that async tests would run into."""
-    if not Path(CHROMIUM).exists():
-        _left_out(f"there is no {CHROMIUM} here (`apt-get install chromium`)")
+    require_console()
     with sync_playwright() as playwright:
         yield (opened := playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS)))
         opened.close()
-
-
-def _left_out(why: str) -> None:
-    """Where everything is demanded to be tested, it is an error."""
-    if os.environ.get("PATHFINDER_RUNTIME") == "lxd":
-        pytest.fail(f"PATHFINDER_RUNTIME=lxd, but the console cannot be tested: {why}")
-    pytest.skip(f"NOT TESTED, the console: {why}")
 
 
 @pytest.fixture(scope="module")
