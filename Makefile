@@ -15,7 +15,7 @@ WORKERS ?= 3
 STOP := [ ! -x $(BIN)/pathfinder ] || $(BIN)/pathfinder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down clean lab lab-down test lint audit bench bench-c1m bench-steady bench-rollouts bench-engine bench-failover soak chaos install lock console screenshots
+.PHONY: help demo up down clean lab lab-down test lint audit bench bench-c1m bench-steady bench-rollouts bench-engine bench-console bench-failover soak chaos install lock console screenshots
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ bench-rollouts: install ## 200 deployments of 100 replicas at once, on simulated
 
 bench-engine: install ## The placement engine alone: how fast it decides, and how well.
 	@$(BIN)/python -m benchmarks.engine
+
+bench-console: install console ## 100 open consoles and 1,000 event tails at 500 events a second: make bench-console SECONDS=60
+	@packaging/install-packages $(PYTHON) chromium
+	@$(BIN)/python -m benchmarks.consoles --seconds $(or $(SECONDS),60)
 
 bench-failover: install ## Break each part once and again, and print how long recovery takes.
 	@$(BIN)/python -m benchmarks.failover

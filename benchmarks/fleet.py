@@ -100,6 +100,10 @@ class Fleet:
             remove_data_elsewhere(home)
             home.remove()
 
+    def add_user(self) -> None:
+        """Make the user that everybody knows the password of."""
+        roles.create_development_user(self._settings | {roles.DATABASE_URL: self.database_url})
+
     def kill_broker(self) -> None:
         """`kill -9` RabbitMQ with all its processes. supervisord starts it again at once."""
         os.killpg(os.getpgid(self.supervisor.pid("rabbitmq")), signal.SIGKILL)

@@ -1,6 +1,7 @@
 """HTTP as cheap as it can be said in Python, so that the load takes little of the cores that are measured."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 
 
@@ -10,7 +11,16 @@ class Line:
     def __init__(self, port: int, token: str) -> None:
         self._port = port
         self._head = f"Host: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+        #: The head of the last answer.
+        self.answered = b""
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def enter(self, path: str, body: bytes) -> tuple[int, str]:
+        """Begin a session: the status, and the cookies to send from then on, instead of a token."""
+        self._head = "Host: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        status = (await self.ask("POST", path, body))[0]
+        cookies = re.findall(rb"^set-cookie: ([^;]+)", self.answered, re.MULTILINE | re.IGNORECASE)
+        return status, "; ".join(cookie.decode() for cookie in cookies)
 
     async def ask(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
@@ -22,7 +32,8 @@ class Line:
         more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         line = f"{method} /api/v3{path} HTTP/1.1\r\n{self._head}{more}Content-Length: {len(body)}\r\n\r\n"
         writer.write(line.encode() + body)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        self.answered = await reader.readuntil(b"\r\n\r\n")
+        head = self.answered.lower()
         length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
         return int(head[9:12]), await reader.readexactly(length)
 
