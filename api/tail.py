@@ -93,10 +93,10 @@ class Tail:
                     yield Part([event for _, event in part.events])
                 more, reached = part.more and part.cursor != reached, part.cursor
             while (window := await _next(queue)) is not None and queue.qsize() <= MAX_BEHIND:
-                part = window.part(query, reached)
-                if part.events or clock() - said >= QUIET_SECONDS:
+                mine = window.part(query, reached)
+                if mine.events or clock() - said >= QUIET_SECONDS:
                     said = clock()
-                    yield part
+                    yield mine
         finally:
             self._streams.discard(queue)
             telemetry.STREAMS.dec()

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -66,6 +67,7 @@ async def sampler(
         node=node_id,
         id=container_id,
     )
+    await topology.declare(channel, replace(topology.node_queue(NODE), foreign=False))  # as the relay does
     machine.id, membership = str(container_id), member(node_id, NODE, fleet.cluster_id)
     process = make_process(broker_url=broker_url)
     made = Sampler(machine, membership, LOOK_SECONDS)
