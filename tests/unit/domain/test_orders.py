@@ -1,6 +1,6 @@
 """What a node is told to make."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -67,7 +67,7 @@ def test_an_order_arrives_as_it_was_given() -> None:
         "checks": [{"name": "web", "tcp": {"port": 80}}],
         "restart": {"replace_after": 2},
     }
-    wanted = container(**asked)
+    wanted = replace(container(**asked), deployment_id=UUID(int=4))
 
     (received,) = decode(encode([commands.provision(wanted, 7)]))
 
