@@ -39,7 +39,7 @@ from pathfinder.embedded.supervisor import Status, Supervisor, wait_until
 API_PORT = 8090
 READY_SECONDS = 30.0
 #: An agent that was restarted, or whose node was, is believed ready once it took its lease again.
-NODE_SECONDS = 30.0
+NODE_SECONDS = 90.0
 
 
 class Lab:
