@@ -88,15 +88,13 @@ async def place_batch(
     scorers of `rules`.
     """
     outcome = Outcome()
-    page = await containers.take_pending(tx, cluster_id, news=news, after=after, limit=limit)
-    # Read after the page: whoever may be placed by now because room came is told from this.
     if (found := await clusters.standing(tx, cluster_id)) is None:
         return outcome
     usual, outcome.supply = found
     if outcome.supply != known.offered:
         # The hint of that room is still on its way: whoever is new must not take it before those who wait.
         news, known.offered = SUPPLY.union(news), outcome.supply
-        page = await containers.take_pending(tx, cluster_id, news=news, after=after, limit=limit)
+    page = await containers.take_pending(tx, cluster_id, news=news, after=after, limit=limit)
     outcome.last, outcome.full = page.last, page.full
     pending = await _in_turn(tx, cluster_id, page.containers, news, after)
     outcome.taken, outcome.held = len(pending), len(page.containers) - len(pending)
@@ -124,12 +122,12 @@ async def place_batch(
 async def _in_turn(
     tx: AsyncConnection, cluster_id: UUID, page: list[Container], news: Collection[str], after: Container | None
 ) -> list[Container]:
-    """Without those that ran before and would overtake somebody more urgent whom another scheduler has in hand: it may
-    be for that one that they had to go.
+    """Without those that ran before and would overtake somebody more urgent who is not on the page, for another
+    scheduler has them or the room came only now: it may be for them that they had to go.
     """
     if not any(one.generation for one in page):
         return page
-    urgent = await containers.in_other_hands(tx, cluster_id, page, news=news, after=after)
+    urgent = await containers.before_page(tx, cluster_id, page, news=SUPPLY.union(news), after=after)
     return page if urgent is None else [one for one in page if not one.generation or one.priority >= urgent]
 
 

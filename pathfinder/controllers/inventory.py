@@ -93,11 +93,12 @@ def compare(
     for container in wanted:
         if str(container.id) not in busy:
             instance = there.get((str(container.id), container.generation))
-            repair = _wanted(container, instance, made - container.status_at >= grace)
+            old = made - container.status_at >= grace
+            repair = _wanted(container, instance, old)
             if repair is None and instance is not None:
-                repair = _update(container, instance, made - container.status_at >= grace)
+                repair = _update(container, instance, old)
             if repair is None and instance is not None and str(container.id) not in bootstrapped:
-                repair = _bootstrap(container, made - container.status_at >= grace)
+                repair = _bootstrap(container, old)
             if repair is not None:
                 repairs.append(repair)
     repairs += [

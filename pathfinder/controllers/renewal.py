@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pathfinder.domain.containers import Container
+from pathfinder.domain.containers import LIVE, Container
 from pathfinder.domain.rollouts import Change
 from pathfinder.domain.specs import ContainerSpec
 
 #: What only we read: the node need not know.
 _RECORDED = frozenset({"labels", "priority", "policy", "budget", "max_attempts"})
-#: What a node changes while it runs. A key of `config` is only where LXD takes it then.
-_LIVE = frozenset({"limits", "checks", "restart"})
+#: Where LXD takes a key of `config` while an instance runs.
 LIVE_CONFIG = ("boot.", "limits.", "snapshots.", "user.")
 
 _ORDER = list(Change)
@@ -33,7 +32,7 @@ def _takes(name: str, before: Any, after: Any) -> Change:
         return Change.NONE
     if name in _RECORDED:
         return Change.RECORD
-    if name in _LIVE:
+    if name in LIVE:
         return Change.LIVE
     if name == "bootstrappers":
         return Change.REBOOTSTRAP if after else Change.RECORD

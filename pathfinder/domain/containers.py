@@ -15,6 +15,9 @@ from pathfinder.domain.lifecycle import CLAIMING, ContainerType, Status
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.rules import Limits
 
+#: What a node changes while an instance runs, besides some of `config`.
+LIVE = frozenset({"limits", "checks", "restart"})
+
 #: Fields of an order that came after the first version.
 _LATER = ("environment", "files", "user_data", "checks", "restart")
 
@@ -85,7 +88,7 @@ class Container:
     @property
     def digest(self) -> str:
         """Differs wherever what a node changes while an instance runs does. 16 hexadecimal digits."""
-        live = (self.limits, self.spec["config"], self.spec.get("checks"), self.spec.get("restart"))
+        live = [self.spec.get(name) for name in ("config", *sorted(LIVE))]
         return blake2b(orjson.dumps(live, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
 
     @property

@@ -155,14 +155,13 @@ _TO_PLACE = f"""
 _NEXT = f"""
     {_STATE} WHERE {_TO_PLACE} ORDER BY -c.priority, c.id LIMIT :limit FOR UPDATE OF c SKIP LOCKED
 """
-_OTHERS = f"""
-    SELECT max(c.priority) FROM containers AS c WHERE {_TO_PLACE}
-      AND -c.priority < -CAST(:least AS bigint) AND c.id <> ALL(:ids)
-"""  # noqa: S608 - the text is put together from the constants above
+_BY_NEWS = "(NOT c.waiting OR c.wakes && CAST(:news AS text[]))"
 # However many wait, the new ones are found without looking at those.
-_WHICH = ("NOT c.waiting", "(NOT c.waiting OR c.wakes && CAST(:news AS text[]))")
-_FRESH, _WOKEN = (text(_NEXT.format(which)) for which in _WHICH)
-_OTHERS_FRESH, _OTHERS_WOKEN = (text(_OTHERS.format(which)) for which in _WHICH)
+_FRESH, _WOKEN = (text(_NEXT.format(which)) for which in ("NOT c.waiting", _BY_NEWS))
+_BEFORE_PAGE = text(f"""
+    SELECT max(c.priority) FROM containers AS c WHERE {_TO_PLACE.format(_BY_NEWS)}
+      AND -c.priority < -CAST(:least AS bigint) AND c.id <> ALL(:ids)
+""")  # noqa: S608 - the text is put together from the constants above
 
 _WAITING = text(f"""
     {_STATE} JOIN clusters AS k ON k.id = c.cluster_id
@@ -236,15 +235,14 @@ async def take_pending(
     return Page(found, last, full)
 
 
-async def in_other_hands(
+async def before_page(
     tx: AsyncConnection, cluster_id: UUID, page: Sequence[Container], *, news: Collection[str], after: Container | None
 ) -> int | None:
-    """The highest priority among those that stand in line before some of the page that `take_pending` gave, and were
-    not in it: another transaction has them. None if there are none.
+    """The highest priority among those that stand in line before some of a page that `take_pending` gave, by this
+    news, and are not on it. None if there are none.
     """
     given = {"least": min(one.priority for one in page), "ids": [one.id for one in page]}
-    statement = _OTHERS_WOKEN if news else _OTHERS_FRESH
-    return (await tx.execute(statement, {**_line(cluster_id, news, after), **given})).scalar()
+    return (await tx.execute(_BEFORE_PAGE, {**_line(cluster_id, news, after), **given})).scalar()
 
 
 def _line(cluster_id: UUID, news: Collection[str], after: Container | None) -> dict[str, Any]:
