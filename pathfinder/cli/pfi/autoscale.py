@@ -1,7 +1,6 @@
 """`pfi autoscale simulate`: a load that was recorded, played through scaling rules, here and without a server."""
 
 import csv
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +10,11 @@ from pydantic import BaseModel, ValidationError
 
 from pathfinder.cli.pfi import written
 from pathfinder.cli.pfi.failures import Failed
+from pathfinder.cli.pfi.listing import Shape
 from pathfinder.cli.pfi.options import Output, OutputOption
-from pathfinder.cli.pfi.output import documents
-from pathfinder.cli.pfi.table import Column, Columns, Table
-from pathfinder.cli.pfi.terminal import has_colour, note, say
+from pathfinder.cli.pfi.showing import show
+from pathfinder.cli.pfi.table import Column, Columns
+from pathfinder.cli.pfi.terminal import note
 from pathfinder.cli.pfi.verbs import group
 from pathfinder.cli.pfi.words import span
 from pathfinder.controllers.scaling_trace import Course, Trace, by_plain_ratio, by_rules, read, run
@@ -88,12 +88,7 @@ def simulate(
         for called, rule in ((name, by_rules), ("plain ratio", by_plain_ratio))
     }
     results = [_told(called, course) for called, course in played.items()]
-    if output in (Output.JSON, Output.YAML):
-        documents(results, output, single=False)
-    elif output is Output.NAME:
-        say("\n".join(one.rule for one in results))
-    else:
-        say("\n".join(Table(RESULTS, colour=has_colour(sys.stdout)).render(results)))
+    show(results, Shape(narrow=RESULTS, wide=RESULTS, name=lambda it: it.rule), output)
     if plot is not None:
         from pathfinder.cli.pfi import plotting_scaling
 

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from pathfinder.cli.pfi import listing, words
+from pathfinder.cli.pfi import listing, showing, words
 from pathfinder.cli.pfi.each import each
 from pathfinder.cli.pfi.failures import Failed, Usage
 from pathfinder.cli.pfi.options import Output, OutputOption, ResultOption, ResultOutput
 from pathfinder.cli.pfi.output import documents
 from pathfinder.cli.pfi.session import run
-from pathfinder.cli.pfi.table import MISSING, Table
-from pathfinder.cli.pfi.terminal import harmless, has_colour, note, say
+from pathfinder.cli.pfi.table import MISSING
+from pathfinder.cli.pfi.terminal import harmless, note, say
 from pathfinder.cli.pfi.verbs import group
 from pathfinder.client import Client
 from pathfinder.domain.views import DeadLetter, DeadMessage
@@ -79,15 +79,7 @@ async def _list(client: Client, output: Output, queue: str | None, limit: int) -
         if more := len(items) == limit:
             break
         items.append(item)
-    shape = listing.DEAD_LETTERS
-    if output in (Output.JSON, Output.YAML):
-        documents(items, output, single=False)
-    elif output is Output.NAME:
-        for item in items:
-            say(shape.name(item))
-    else:
-        chosen = shape.wide if output is Output.WIDE else shape.narrow
-        say("\n".join(Table(chosen, colour=has_colour(sys.stdout)).render(items)))
+    showing.show(items, listing.DEAD_LETTERS, output)
     if not items:
         note(f"no dead letters{_of(queue)}")
     if more:

@@ -6,16 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from pathfinder.cli.pfi import policy_file
+from pathfinder.cli.pfi import policy_file, showing
 from pathfinder.cli.pfi.each import each
 from pathfinder.cli.pfi.failures import ExitCode
+from pathfinder.cli.pfi.listing import Shape
 from pathfinder.cli.pfi.options import Output, OutputOption
-from pathfinder.cli.pfi.output import documents
 from pathfinder.cli.pfi.policy_file import Written
 from pathfinder.cli.pfi.policy_trial import trial
 from pathfinder.cli.pfi.replay import replay
 from pathfinder.cli.pfi.session import run
-from pathfinder.cli.pfi.table import Column, Columns, Table
+from pathfinder.cli.pfi.table import Column, Columns
 from pathfinder.cli.pfi.terminal import Colour, harmless, has_colour, painted, say
 from pathfinder.cli.pfi.verbs import group
 from pathfinder.cli.pfi.words import few, moment
@@ -59,14 +59,7 @@ def policy() -> None:
 def list_(ctx: typer.Context, output: OutputOption = Output.TABLE) -> None:
     """List the policies there are, and who goes by them; -o wide: and who wrote them."""
     found = run(ctx, _all)
-    if output is Output.NAME:
-        for one in found:
-            say(harmless(one.name))
-    elif output in (Output.JSON, Output.YAML):
-        documents(found, output, single=False)
-    else:
-        columns = POLICIES_WIDE if output is Output.WIDE else POLICIES
-        say("\n".join(Table(columns, colour=has_colour(sys.stdout)).render(found)))
+    showing.show(found, Shape(narrow=POLICIES, wide=POLICIES_WIDE, name=lambda it: harmless(it.name)), output)
 
 
 @app.command(epilog="Example: pfi policy show spread > mine.yaml")
@@ -96,13 +89,8 @@ def show(
 def versions(ctx: typer.Context, name: PolicyName, output: OutputOption = Output.TABLE) -> None:
     """List the versions of a policy, the latest first, and who wrote them."""
     found = run(ctx, lambda client: client.policies.versions(name))
-    if output in (Output.JSON, Output.YAML):
-        documents(found, output, single=False)
-    elif output is Output.NAME:
-        for one in found:
-            say(f"{harmless(name)}@{one.version}")
-    else:
-        say("\n".join(Table(VERSIONS).render(found)))
+    shape = Shape(narrow=VERSIONS, wide=VERSIONS, name=lambda it: f"{harmless(name)}@{it.version}")
+    showing.show(found, shape, output)
 
 
 @app.command(epilog="Example: pfi policy apply -f mine.yaml")

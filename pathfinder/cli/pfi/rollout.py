@@ -9,12 +9,13 @@ import typer
 from pathfinder.cli.pfi import completion, parsing
 from pathfinder.cli.pfi.columns import REVISIONS, deployment_status
 from pathfinder.cli.pfi.failures import Failed, TimedOut
+from pathfinder.cli.pfi.listing import Shape
 from pathfinder.cli.pfi.options import Output, OutputOption
 from pathfinder.cli.pfi.output import documents
 from pathfinder.cli.pfi.rollout_display import display, phrase
 from pathfinder.cli.pfi.session import run
-from pathfinder.cli.pfi.table import Table
-from pathfinder.cli.pfi.terminal import harmless, has_colour, say
+from pathfinder.cli.pfi.showing import show
+from pathfinder.cli.pfi.terminal import harmless, say
 from pathfinder.cli.pfi.verbs import group
 from pathfinder.client import Client
 from pathfinder.domain.deployment_views import Deployment
@@ -62,13 +63,7 @@ def status(
 def history(ctx: typer.Context, name: Name, output: OutputOption = Output.TABLE) -> None:
     """List the revisions of a deployment, the latest first."""
     found = run(ctx, lambda client: client.deployments.revisions(name))
-    if output is Output.NAME:
-        for one in found:
-            say(str(one.revision))
-    elif output in (Output.JSON, Output.YAML):
-        documents(found, output, single=False)
-    else:
-        say("\n".join(Table(REVISIONS, colour=has_colour(sys.stdout)).render(found)))
+    show(found, Shape(narrow=REVISIONS, wide=REVISIONS, name=lambda it: str(it.revision)), output)
 
 
 @app.command(epilog="Example: pfi rollout undo web --to 3")
