@@ -123,7 +123,7 @@ LOOK_SECONDS = Histogram(
 
 # relay.
 RELAYED = Counter("pathfinder_outbox_published_total", "Rows of the outbox published and deleted.")
-HELD = Gauge("pathfinder_queues_held", "Destinations whose full queue is left alone now.")
+HELD = Gauge("pathfinder_queues_held", "Destinations whose queue, full or without an answer, is left alone now.")
 
 # controller.
 TIDIED = Counter("pathfinder_rows_tidied_total", "Old rows removed.", ["table"])

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -12,8 +12,8 @@ from aio_pika.abc import AbstractConnection
 from pathfinder import telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
-from pathfinder.broker.connection import backoff, pause
-from pathfinder.broker.publish import Parcel, Publisher, QueueFull, Unroutable
+from pathfinder.broker.connection import BrokerLost, backoff, pause
+from pathfinder.broker.publish import Parcel, Publisher, QueueFull, Refusal, Silence, Unroutable
 from pathfinder.controllers.holding import Holding, Way
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.messages import Exchange, join
@@ -31,14 +31,17 @@ MAX_BODY_BYTES = 1 << 20
 MANY = 1_000
 MAX_REST_SECONDS = 5.0
 
+#: How long RabbitMQ may take to have a node's queue ready, or to remove it: up to 5 s where that has no leader.
+QUEUE_SECONDS = 10
+
 
 async def run(process: Process) -> None:
     """Publish until told to stop."""
-    wake = asyncio.Event()
+    wake, holding = asyncio.Event(), Holding()
     # It does not end unnoticed: every message would wait for a sweep.
     async with asyncio.TaskGroup() as group:
         listening = group.create_task(_listen(process, wake))
-        await process.broker("relay").run(partial(_serve, process, wake), process.stopping)
+        await process.broker("relay").run(partial(_serve, process, wake, holding), process.stopping)
         listening.cancel()
 
 
@@ -60,8 +63,8 @@ async def _listen(process: Process, wake: asyncio.Event) -> None:
         attempt += 1
 
 
-async def _serve(process: Process, wake: asyncio.Event, connection: AbstractConnection) -> None:
-    publisher, holding = await Publisher.open(connection), Holding()
+async def _serve(process: Process, wake: asyncio.Event, holding: Holding, connection: AbstractConnection) -> None:
+    publisher = await Publisher.open(connection)
     clock = asyncio.get_running_loop().time
     stop = asyncio.create_task(_wake_on_stop(process, wake))
     try:
@@ -79,6 +82,11 @@ async def _serve(process: Process, wake: asyncio.Event, connection: AbstractConn
                 log.warning("waiting", reason=str(error))
                 await pause(process.stopping, backoff(3))
                 continue
+            except Silence as silence:
+                holding.suspect(silence.ways)
+                raise
+            if publisher.stuck:
+                raise BrokerLost("channels of it wait for queues that do not answer")
             held = holding.next(clock())
             patience = process.settings.sweep_seconds
             await pause(wake, patience if held is None else min(held, patience))
@@ -95,7 +103,8 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
     """Publish one batch of the outbox; how many rows it had.
 
     The rows are deleted by the transaction that spans the publishing: if anything fails they are all there again.
-    Those a full queue refuses are put back, and left alone for a while, so that only they wait.
+    Those a full queue refuses, or one that does not answer, are put back, and left alone for a while, so that only they
+    wait. Raises Silence where it is not clear whose queue that is: those are suspects then.
     """
     holding = holding or Holding()
     clock = asyncio.get_running_loop().time
@@ -105,21 +114,27 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
         if rows:
             point("relay.taken")
         changed = {row.routing_key for row in rows if row.exchange == outbox.QUEUES}
-        known = await nodes.known(tx, changed) if changed else set()
-        await _declare(publisher, known)
+        hopeless = {key for exchange, key in {*holding.hopeless()} - {*held} if exchange == Exchange.COMMANDS}
+        hopeless |= {key for key in changed if (outbox.QUEUES, key) in holding.suspects}
+        known = await nodes.known(tx, changed | hopeless) if changed | hopeless else set()
+        silent = {(outbox.QUEUES, key) for key in known & hopeless if not await _renew(publisher, key)}
+        await _declare(publisher, known & (changed - hopeless))
         parcels = _joined([row for row in rows if row.exchange != outbox.QUEUES])
-        # An event that no queue wants is no mistake; a command without a queue is.
-        results = await publisher.publish_all(parcels, mandatory=(Exchange.COMMANDS,))
+        results = await _publish(publisher, parcels, holding.suspects)
         homeless = [parcel for parcel, result in zip(parcels, results, strict=True) if isinstance(result, Unroutable)]
         full = {parcel[:2] for parcel, result in zip(parcels, results, strict=True) if isinstance(result, QueueFull)}
+        silent |= {parcel[:2] for parcel, result in zip(parcels, results, strict=True) if isinstance(result, Silence)}
         if homeless:
             full |= await _house(publisher, homeless, await nodes.known(tx, {key for _, key, _ in homeless}))
         await _retire(publisher, changed - known)
-        holding.only({*held, *full})
+        holding.only({*held, *full, *silent})
         for way in full:
             log.warning("queue full; its messages wait in the outbox", exchange=way[0], key=way[1])
             holding.refused(way, clock())
-        back = [row for row in rows if (row.exchange, row.routing_key) in full]
+        for way in silent:
+            log.warning("queue does not answer; its messages wait in the outbox", exchange=way[0], key=way[1])
+            holding.silent(way, clock())
+        back = [row for row in rows if (row.exchange, row.routing_key) in full | silent]
         if back:
             await outbox.put_back(tx, back)
         if rows:
@@ -129,6 +144,20 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
     telemetry.HELD.set(len(holding.ways(clock())))
     telemetry.RELAYED.inc(len(rows) - len(back))
     return len(rows)
+
+
+async def _publish(publisher: Publisher, parcels: Sequence[Parcel], suspects: Collection[Way]) -> list[Refusal | None]:
+    """What became of each: those that go a suspect way travel apart."""
+    # An event that no queue wants is no mistake; a command without a queue is.
+    mandatory = (Exchange.COMMANDS,)
+    apart = [parcel for parcel in parcels if parcel[:2] in suspects]
+    if not apart:
+        return await publisher.publish_all(parcels, mandatory)
+    rest = [parcel for parcel in parcels if parcel[:2] not in suspects]
+    of_rest, of_apart = map(
+        iter, (await publisher.publish_all(rest, mandatory), await publisher.publish_apart(apart, mandatory))
+    )
+    return [next(of_apart if parcel[:2] in suspects else of_rest) for parcel in parcels]
 
 
 async def _house(publisher: Publisher, homeless: Sequence[Parcel], known: set[str]) -> set[Way]:
@@ -150,14 +179,41 @@ async def _house(publisher: Publisher, homeless: Sequence[Parcel], known: set[st
 async def _declare(publisher: Publisher, hostnames: set[str]) -> None:
     """Have the queues of nodes ready. One that another version made stays while it is used: its node can work so."""
     for hostname in hostnames:
-        queue = topology.node_queue(hostname)
         try:
+            async with asyncio.timeout(QUEUE_SECONDS):
+                await _declare_one(publisher, hostname)
+        except TimeoutError as error:
+            raise Silence({(outbox.QUEUES, hostname)}) from error
+
+
+async def _declare_one(publisher: Publisher, hostname: str) -> None:
+    queue = topology.node_queue(hostname)
+    try:
+        await topology.declare(publisher.channel, queue)
+    except topology.QueueDiffers as differs:
+        log.warning("a node's queue is another", node=hostname, reason=str(differs))
+        with suppress(topology.QueueDiffers):  # unused, it was removed
             await topology.declare(publisher.channel, queue)
-        except topology.QueueDiffers as differs:
-            log.warning("a node's queue is another", node=hostname, reason=str(differs))
-            with suppress(topology.QueueDiffers):  # unused, it was removed
-                await topology.declare(publisher.channel, queue)
-            await publisher.resume()
+        await publisher.resume()
+
+
+async def _renew(publisher: Publisher, hostname: str) -> bool:
+    """Whether a node's queue that does not answer could be removed and made anew.
+
+    What it held, the node's next inventory brings again. A healthy one that is hit, because RabbitMQ was slow for
+    long, costs no more than that.
+    """
+    queue, other = topology.node_queue(hostname), await publisher.another()
+    try:
+        async with asyncio.timeout(QUEUE_SECONDS):
+            await other.channel.queue_delete(queue.name)
+            await topology.declare(other.channel, queue)
+            await other.channel.close()
+    except TimeoutError:
+        publisher.stuck = True
+        return False
+    log.warning("a node's queue did not answer and was made anew", node=hostname)
+    return True
 
 
 async def _retire(publisher: Publisher, hostnames: set[str]) -> None:

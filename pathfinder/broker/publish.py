@@ -1,7 +1,7 @@
 """Sending messages, each confirmed by the broker."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
@@ -19,14 +19,25 @@ from pathfinder import telemetry
 from pathfinder.broker.connection import BROKEN, BrokerLost, as_lost
 from pathfinder.domain.errors import PathfinderError
 
-#: How long the broker may take to confirm a message.
+#: How long the broker may take to confirm a message, and to take many off our hands.
 CONFIRM_SECONDS = 10
+
+#: Of many messages, one after the other is confirmed; after so long without any, none is expected any more.
+SILENT_SECONDS = 3.0
+#: The same on a channel that has nothing else to do.
+SILENT_APART_SECONDS = 2.0
+
+#: Channels for what is published apart.
+CHANNELS = 100
 
 #: Of many messages, so many go on the wire before anything else of the process has its turn.
 AT_ONCE = 500
 
 #: An exchange, a routing key and a body.
 Parcel = tuple[str, str, bytes]
+
+#: An exchange and a routing key.
+Way = tuple[str, str]
 
 
 class Unroutable(PathfinderError):
@@ -37,20 +48,45 @@ class QueueFull(PathfinderError):
     """A queue the message is bound for holds as much as it may: not lost, but not taken either. Try again later."""
 
 
-Refusal = Unroutable | QueueFull
+class Silence(BrokerLost):
+    """Nothing was said of messages that went these `ways`, though the connection stands. They may have come through.
+
+    A quorum queue without a leader answers nothing, and has the whole channel wait that talks to it; one that was
+    being declared when RabbitMQ was killed may stay so for ever. Which way leads to it, `publish_apart` finds out.
+    """
+
+    def __init__(self, ways: Collection[Way]) -> None:
+        super().__init__(f"no answer to what was sent {len(ways)} ways")
+        self.ways = ways
+
+
+Refusal = Unroutable | QueueFull | Silence
 
 
 class Publisher:
-    """A confirming channel. `publish` returns once the broker has the message, and raises if it has not."""
+    """A confirming channel. `publish` returns once the broker has the message, and raises if it has not.
 
-    def __init__(self, channel: AbstractChannel, wire: Wire) -> None:
+    `stuck`: one that `publish_apart` opened waits for ever; only the end of the connection ends it, too.
+    """
+
+    def __init__(self, channel: AbstractChannel, wire: Wire, connection: AbstractConnection | None = None) -> None:
         self.channel = channel
+        self.stuck = False
         self._wire = wire
+        self._connection = connection
 
     @classmethod
     async def open(cls, connection: AbstractConnection) -> "Publisher":
         """A publisher on a channel of its own."""
-        return await cls.on(await connection.channel(publisher_confirms=True, on_return_raises=True))
+        made = await cls.on(await connection.channel(publisher_confirms=True, on_return_raises=True))
+        made._connection = connection
+        return made
+
+    async def another(self) -> "Publisher":
+        """One beside it, on the same connection."""
+        if self._connection is None:
+            raise ValueError("its connection is not known: it was not made by `open`")
+        return await Publisher.open(self._connection)
 
     @classmethod
     async def on(cls, channel: AbstractChannel) -> "Publisher":
@@ -94,23 +130,32 @@ class Publisher:
             raise _failure(error, exchange, routing_key) from error
         telemetry.PUBLISHED.labels(exchange).inc()
 
-    async def publish_all(self, parcels: Sequence[Parcel], mandatory: Collection[str] = ()) -> list[Refusal | None]:
+    async def publish_all(
+        self, parcels: Sequence[Parcel], mandatory: Collection[str] = (), patience: float | None = None
+    ) -> list[Refusal | None]:
         """Publish many in this order, and wait for all confirms; for each, what kept it alone from its queue.
 
-        Those to the `mandatory` exchanges need a queue. Raises BrokerLost: some may have come through.
+        Those to the `mandatory` exchanges need a queue. Raises BrokerLost: some may have come through; as Silence,
+        where `patience` (by default `SILENT_SECONDS`) passed without a word.
         """
         confirms: list[asyncio.Future[Any]] = []
         try:
-            async with asyncio.timeout(CONFIRM_SECONDS):
-                with as_lost():
+            with as_lost():
+                async with asyncio.timeout(CONFIRM_SECONDS):
                     for start in range(0, len(parcels), AT_ONCE):
                         confirms += await self._write(parcels[start : start + AT_ONCE], mandatory)
                         await asyncio.sleep(0)
-                    results = await asyncio.gather(*confirms, return_exceptions=True)
+                await _end_of_words(confirms, patience or SILENT_SECONDS)
+            unsaid = [parcel[:2] for parcel, confirm in zip(parcels, confirms, strict=True) if not confirm.done()]
         except BROKEN as error:
+            raise _failure(error, "the broker", "all") from error
+        finally:
             for confirm in confirms:
                 confirm.cancel()
-            raise _failure(error, "the broker", "all") from error
+        if unsaid:
+            telemetry.PUBLISH_FAILED.labels("the broker").inc()
+            raise Silence(set(unsaid))
+        results = await asyncio.gather(*confirms, return_exceptions=True)
         refusals = [
             _failure(result, exchange, key) if isinstance(result, BaseException) else None
             for (exchange, key, _), result in zip(parcels, results, strict=True)
@@ -121,6 +166,32 @@ class Publisher:
         for exchange, count in taken.items():
             telemetry.PUBLISHED.labels(exchange).inc(count)
         return cast(list[Refusal | None], refusals)
+
+    async def publish_apart(self, parcels: Sequence[Parcel], mandatory: Collection[str] = ()) -> list[Refusal | None]:
+        """As `publish_all`, but where nothing is said of a message that is its result: a Silence.
+
+        The ways are spread over `CHANNELS`: what a queue that does not answer keeps waiting is what shares its channel.
+        """
+        ways = {way: number for number, way in enumerate(dict.fromkeys(parcel[:2] for parcel in parcels))}
+        groups: dict[int, list[int]] = defaultdict(list)
+        for index, parcel in enumerate(parcels):
+            groups[ways[parcel[:2]] % CHANNELS].append(index)
+        results: list[Refusal | None] = [None] * len(parcels)
+
+        async def one(indexes: list[int]) -> None:
+            other = await self.another()
+            try:
+                found = await other.publish_all([parcels[index] for index in indexes], mandatory, SILENT_APART_SECONDS)
+            except Silence as silence:
+                self.stuck = True
+                found = [silence] * len(indexes)
+            else:
+                await other.channel.close()
+            for index, result in zip(indexes, found, strict=True):
+                results[index] = result
+
+        await asyncio.gather(*map(one, groups.values()))
+        return results
 
     async def _write(self, parcels: Sequence[Parcel], mandatory: Collection[str]) -> list[asyncio.Future[Any]]:
         """Put messages on the wire; their confirms.
@@ -157,6 +228,14 @@ def _properties(
         headers=dict(headers or {}),
         delivery_mode=DeliveryMode.PERSISTENT if persistent else DeliveryMode.NOT_PERSISTENT,
     )
+
+
+async def _end_of_words(confirms: Collection["asyncio.Future[Any]"], patience: float) -> None:
+    """Wait until all are done, or for `patience` seconds, and more, none was."""
+    waiting, before = set(confirms), len(confirms) + 1
+    while waiting and len(waiting) < before:
+        before = len(waiting)
+        _, waiting = await asyncio.wait(waiting, timeout=patience)
 
 
 def _forget(wire: Wire, message_id: str, _: "asyncio.Future[Any]") -> None:

@@ -149,10 +149,13 @@ class RabbitMQ:
         """Whether it accepts our password: listeners are opened when everything else is up."""
         return lets_in(LOOPBACK, self.port, NAME, self.password)
 
+    def control(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """What `rabbitmqctl` says to it."""
+        return self.account.run(str(_CONTROL), "--quiet", *words, env=os.environ | self.environment)
+
     def leader(self, queue: str) -> int:
         """The number of the node that leads a quorum queue."""
-        command = (str(_CONTROL), "--quiet", "list_queues", "--vhost", NAME, "--no-table-headers", "name", "leader")
-        listed = self.account.run(*command, env=os.environ | self.environment)
+        listed = self.control("list_queues", "--vhost", NAME, "--no-table-headers", "name", "leader")
         leaders = dict(line.split("\t") for line in listed.stdout.splitlines())
         if queue not in leaders:
             raise NotReady(f"rabbitmqctl does not tell the leader of {queue}: {listed.stderr.strip() or listed.stdout}")

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -25,7 +26,7 @@ from pathfinder.certificate_files import CertificateFiles
 from pathfinder.certificates import LOOPBACK
 from pathfinder.embedded.ports import free_port
 from pathfinder.embedded.postgres import start_postgres
-from pathfinder.embedded.rabbitmq import start_rabbitmq
+from pathfinder.embedded.rabbitmq import RabbitMQ, running, single
 from pathfinder.settings import Settings
 from pathfinder.store import clusters, tokens
 from pathfinder.store.database import Database
@@ -65,14 +66,17 @@ def broker_tls_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def broker_url(service_directory: Path, authority: CertificateFiles, broker_tls_port: int) -> Iterator[str]:
-    """A RabbitMQ: $PATHFINDER_TEST_BROKER_URL, else a private one."""
-    if given := os.environ.get("PATHFINDER_TEST_BROKER_URL"):
-        yield given
-        return
-    certificate = authority.directory / "broker"
-    with start_rabbitmq(service_directory / "rabbitmq", free_port(24700), certificate, broker_tls_port) as url:
-        yield url
+def rabbitmq(service_directory: Path, authority: CertificateFiles, broker_tls_port: int) -> Iterator[RabbitMQ]:
+    """A private RabbitMQ."""
+    node = single(service_directory / "rabbitmq", free_port(24700))
+    with running(replace(node, certificate=authority.directory / "broker", tls_port=broker_tls_port)) as node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def broker_url(request: pytest.FixtureRequest) -> str:
+    """A RabbitMQ: $PATHFINDER_TEST_BROKER_URL, else the private one."""
+    return os.environ.get("PATHFINDER_TEST_BROKER_URL") or str(request.getfixturevalue("rabbitmq").url)
 
 
 @pytest.fixture(scope="session")

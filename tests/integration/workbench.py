@@ -57,7 +57,9 @@ async def administer(url: str, *statements: str) -> None:
 class OneByOne(Publisher):
     """A publisher for tests that only say what becomes of a single message."""
 
-    async def publish_all(self, parcels: Sequence[Parcel], mandatory: Collection[str] = ()) -> list[Refusal | None]:
+    async def publish_all(
+        self, parcels: Sequence[Parcel], mandatory: Collection[str] = (), patience: float | None = None
+    ) -> list[Refusal | None]:
         """All at once, each by `publish`."""
 
         async def one(exchange: str, key: str, body: bytes) -> Refusal | None:

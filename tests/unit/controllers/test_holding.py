@@ -1,6 +1,6 @@
 """Which destinations are left alone, and until when."""
 
-from pathfinder.controllers.holding import FIRST_SECONDS, MOST_SECONDS, Holding
+from pathfinder.controllers.holding import FIRST_SECONDS, HOPELESS, MOST_SECONDS, Holding
 
 FULL, OTHER = ("pathfinder.commands", "full"), ("pathfinder.commands", "other")
 
@@ -48,3 +48,20 @@ def test_a_way_that_was_tried_is_waited_for_no_more() -> None:
 
     assert holding.ways(9) == [OTHER]
     assert holding.next(9) == FIRST_SECONDS
+
+
+def test_one_that_never_answers_is_hopeless_in_the_end_and_until_then_a_suspect() -> None:
+    """Those that were under suspicion beside it are free of it once they were answered."""
+    holding = Holding()
+    holding.suspect([FULL, OTHER])
+    for now in range(HOPELESS):
+        assert (FULL in holding.suspects, holding.hopeless()) == (True, [])
+        holding.only([FULL])
+        holding.silent(FULL, now)
+
+    assert (list(holding.suspects), holding.hopeless()) == ([FULL], [FULL])
+    assert holding.ways(HOPELESS - 1) == [FULL]
+    holding.suspect([FULL])
+    assert holding.hopeless() == [FULL]
+    holding.only([])
+    assert not holding.suspects
