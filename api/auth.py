@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import Depends, Request, Security
+from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from api.deps import DEFAULT_CLUSTER, PREFIX, ProcessDep
@@ -130,7 +130,6 @@ Known = Annotated[Principal, Depends(principal)]
 
 async def allowed(request: Request, asking: Known) -> Principal:
     """Whoever asks, if the table of permissions lets them. Raises Forbidden."""
-    # A route does not know where its router was included.
     wanted = need(request.method, request.scope["route"].path.removeprefix(PREFIX))
     if wanted.role is not None and not covers(asking.role, wanted.role):
         raise Forbidden(_refusal(asking.role, wanted.role))
@@ -156,6 +155,11 @@ async def stands(process: Process, asking: Principal) -> bool:
     """Whether what somebody asked with is still good: for answers that take long."""
     async with process.database.read() as connection:
         return await tokens.stands(connection, asking.id)
+
+
+def guarded(prefix: str, tag: str) -> APIRouter:
+    """Routes below `prefix` for those whom the table of permissions lets ask."""
+    return APIRouter(prefix=f"{PREFIX}{prefix}", tags=[tag], dependencies=[Depends(allowed)])
 
 
 Operator = Annotated[Principal, Depends(allowed)]

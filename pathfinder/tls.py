@@ -77,8 +77,10 @@ def refusal(error: BaseException) -> Refusal | None:
 
 
 def words(error: BaseException) -> str:
-    """An error of a connection, for a log."""
-    return str(refusal(error) or error or type(error).__name__)
+    """An error of a connection, for a log; of a group, what it consists of."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(dict.fromkeys(map(words, error.exceptions)))
+    return str(refusal(error) or error) or type(error).__name__
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

@@ -106,11 +106,21 @@ def pytest_testnodedown(node: WorkerController) -> None:
     _left_out.update(getattr(node, "workeroutput", {}).get("left_out", {}))
 
 
+def _plain_log() -> None:
+    """By default structlog shows all local variables beside a traceback, which takes longer than most tests."""
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
+
+
+_plain_log()
+
+
 @pytest.fixture(autouse=True)
 def usual_log() -> Iterator[None]:
     """Commands have logs go to the standard error of their moment, which pytest closes once the test is over."""
     yield
     structlog.reset_defaults()
+    _plain_log()
 
 
 @pytest.fixture(scope="session", autouse=True)

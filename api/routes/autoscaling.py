@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
-from api.auth import Operator
+from api.auth import Operator, guarded
 from api.deps import ClusterName, ProcessDep
 from api.errors import documented
 from api.routes.deployments import Name
@@ -14,7 +14,7 @@ from pathfinder.domain import autoscaling_views as views
 from pathfinder.store import autoscaling, clusters, deployment_listing
 from pathfinder.store.autoscaling import REPLICA_CPU, REPLICA_MEMORY
 
-router = APIRouter(prefix="/deployments", tags=["deployments"])
+router = guarded("/deployments", "deployments")
 
 
 @router.get("/{name}/autoscaling", responses=documented(404))

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from starlette.responses import PlainTextResponse
 
-from api.deps import ProcessDep
+from api.deps import PREFIX, ProcessDep
 from pathfinder.bootstrap import Process
 from pathfinder.broker.login import node_of, virtual_host
 from pathfinder.controllers import broker_access
@@ -36,7 +36,7 @@ def rabbitmq(process: ProcessDep, shown: Annotated[HTTPBasicCredentials | None, 
         raise HTTPException(404)
 
 
-router = APIRouter(prefix="/broker", include_in_schema=False, dependencies=[Depends(rabbitmq)])
+router = APIRouter(prefix=f"{PREFIX}/broker", include_in_schema=False, dependencies=[Depends(rabbitmq)])
 
 
 class Known:

@@ -2,16 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
-from api.auth import Operator
+from api.auth import Operator, guarded
 from api.deps import IdempotencyKey, Limit, ProcessDep, TraceId
 from api.errors import documented
 from pathfinder.domain import views
 from pathfinder.domain.specs import ClusterPatch, ClusterSpec
 from pathfinder.store import clusters, policies
 
-router = APIRouter(prefix="/clusters", tags=["clusters"])
+router = guarded("/clusters", "clusters")
 
 
 @router.get("", responses=documented())

@@ -3,10 +3,10 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import Depends, Header, Query, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.auth import Operator
+from api.auth import Operator, guarded
 from api.deps import ClusterName, GaugeDep, IdempotencyKey, Limit, ProcessDep, TraceId
 from api.errors import documented
 from api.paging import after, page
@@ -18,7 +18,7 @@ from pathfinder.failpoints import point
 from pathfinder.store import clusters, listing, requests
 from pathfinder.store.requests import Asker
 
-router = APIRouter(prefix="/containers", tags=["containers"])
+router = guarded("/containers", "containers")
 
 #: What of RFC 7240 is heeded: the answer to a large batch costs as much as the batch.
 MINIMAL = "return=minimal"

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
-from api.auth import Operator
+from api.auth import Operator, guarded
 from api.deps import Limit, ProcessDep, TraceId
 from api.errors import documented
 from pathfinder.domain import views
@@ -12,7 +12,7 @@ from pathfinder.domain.errors import FieldProblem, Invalid
 from pathfinder.domain.messages import Kind
 from pathfinder.store import audit, dead_letters
 
-router = APIRouter(prefix="/dead", tags=["dead letters"])
+router = guarded("/dead", "dead letters")
 
 LAST = 2**63 - 1
 

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Query
+from fastapi import Body, Path, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.auth import Operator
+from api.auth import Operator, guarded
 from api.deps import ClusterName, Limit, ProcessDep, TraceId
 from api.errors import documented
 from api.paging import after, page
@@ -19,7 +19,7 @@ from pathfinder.domain.views import Page
 from pathfinder.store import clusters, declaring, deployment_listing, deployments
 from pathfinder.store.requests import Asker
 
-router = APIRouter(prefix="/deployments", tags=["deployments"])
+router = guarded("/deployments", "deployments")
 
 Name = Annotated[str, Path(max_length=63, description="Name of the deployment.")]
 MOST_VERSION = (1 << 63) - 1

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import Depends, Header, Query
 from fastapi.responses import StreamingResponse
 
-from api.auth import Operator, Principal, stands
+from api.auth import Operator, Principal, guarded, stands
 from api.deps import Limit, ProcessDep, TailDep
 from api.errors import documented
 from api.tail import Tail
@@ -21,7 +21,7 @@ from pathfinder.domain.errors import FieldProblem, Invalid
 from pathfinder.store import clusters, events
 from pathfinder.store.events import Cursor
 
-router = APIRouter(prefix="/events", tags=["events"])
+router = guarded("/events", "events")
 
 #: A stream whose token was revoked, or whose session has ended, tells nothing more after so long.
 RECHECK_SECONDS = 30.0

@@ -3,10 +3,10 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.auth import Joining, Operator
+from api.auth import Joining, Operator, guarded
 from api.deps import ClusterName, Limit, ProcessDep, TraceId
 from api.errors import documented
 from api.paging import after, page
@@ -19,7 +19,7 @@ from pathfinder.domain.patches import NodePatch
 from pathfinder.domain.specs import NodeCredential, NodeRegistration
 from pathfinder.store import clusters, credentials, journal, leases, listing, nodes, secrets, standing, tokens, upkeep
 
-router = APIRouter(prefix="/nodes", tags=["nodes"])
+router = guarded("/nodes", "nodes")
 
 #: The longest a node may announce to be away for a reboot.
 MAX_REBOOT_SECONDS = 86400

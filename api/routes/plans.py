@@ -1,15 +1,13 @@
 """Plans: what would happen, without doing it."""
 
-from fastapi import APIRouter
-
-from api.auth import Operator
+from api.auth import Operator, guarded
 from api.deps import ClusterName, ProcessDep
 from api.errors import documented
 from pathfinder.domain import views
 from pathfinder.domain.specs import CreatePlan, DrainPlan, LosePlan
 from pathfinder.store import clusters, plans
 
-router = APIRouter(prefix="/plans", tags=["plans"])
+router = guarded("/plans", "plans")
 
 
 @router.post("/create", responses=documented(404, 409))

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.auth import Operator
+from api.auth import Operator, guarded
 from api.deps import ProcessDep, TraceId
 from api.errors import documented
 from pathfinder.domain import views
@@ -16,7 +16,7 @@ from pathfinder.scheduling.policy import Rules
 from pathfinder.store import policies
 from pathfinder.store.policies import Stored, Use
 
-router = APIRouter(prefix="/policies", tags=["policies"])
+router = guarded("/policies", "policies")
 
 Name = Annotated[str, Path(max_length=63, description="Name of the policy.")]
 #: What PostgreSQL keeps a version in.

@@ -3,15 +3,15 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
-from api.auth import Operator
+from api.auth import Operator, guarded
 from api.deps import Limit, ProcessDep
 from api.errors import documented
 from pathfinder.domain import views
 from pathfinder.store import problems
 
-router = APIRouter(prefix="/problems", tags=["problems"])
+router = guarded("/problems", "problems")
 
 
 @router.get("", responses=documented())

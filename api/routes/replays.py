@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
-from fastapi import APIRouter
 
-from api.auth import Operator
+from api.auth import Operator, guarded
 from api.deps import ClusterName, ProcessDep
 from api.errors import documented
 from api.routes.events import moment
@@ -22,7 +21,7 @@ from pathfinder.scheduling.workload import Workload
 from pathfinder.store import clusters, policies, replays
 from pathfinder.store.replays import Recorded
 
-router = APIRouter(prefix="/replays", tags=["replays"])
+router = guarded("/replays", "replays")
 
 #: How long a replay may take; it runs in a process of its own, so requests do not wait for it.
 MOST_SECONDS = 240.0

@@ -2,9 +2,9 @@
 
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 
-from api.auth import Operator
+from api.auth import Operator, guarded
 from api.deps import ClusterName, ProcessDep
 from api.errors import documented
 from pathfinder.domain import views
@@ -12,7 +12,7 @@ from pathfinder.scheduling.resilience import Survey
 from pathfinder.store import clusters, listing
 from pathfinder.store.resilience import Surveys
 
-router = APIRouter(prefix="/resilience", tags=["resilience"])
+router = guarded("/resilience", "resilience")
 
 
 async def surveys(request: Request) -> Surveys:

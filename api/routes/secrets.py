@@ -2,16 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
-from api.auth import Operator
+from api.auth import Operator, guarded
 from api.deps import ClusterName, Limit, ProcessDep, TraceId
 from api.errors import documented
 from pathfinder.domain import identity, views
 from pathfinder.domain.identity import SecretName, SecretSpec
 from pathfinder.store import clusters, secrets
 
-router = APIRouter(prefix="/secrets", tags=["secrets"])
+router = guarded("/secrets", "secrets")
 
 Name = Annotated[SecretName, Path(max_length=63, description="Name of the secret.")]
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Cookie, Depends, Path, Query, Request, Response
 
-from api.auth import SESSION_COOKIE, Known, Principal
-from api.deps import Limit, ProcessDep, TraceId
+from api.auth import SESSION_COOKIE, Known, Principal, guarded
+from api.deps import PREFIX, Limit, ProcessDep, TraceId
 from api.errors import documented
 from api.limits import Logins
 from pathfinder.bootstrap import Process
@@ -18,9 +18,9 @@ from pathfinder.domain.identity import KnownSession, Login, Session
 from pathfinder.passwords import matches
 from pathfinder.store import sessions, tokens, users
 
-router = APIRouter(tags=["session"])
+router = guarded("", "session")
 #: What whoever is not known yet may ask.
-open_router = APIRouter(tags=["session"])
+open_router = APIRouter(prefix=PREFIX, tags=["session"])
 
 #: By this a browser is known again after its session ended; it opens nothing.
 DEVICE_COOKIE = "pathfinder_device"

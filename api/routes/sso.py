@@ -24,7 +24,7 @@ from pathfinder.store.users import Vouched
 log = structlog.get_logger()
 
 #: Nobody is known yet who asks these.
-open_router = APIRouter(prefix="/sso", tags=["session"])
+open_router = APIRouter(prefix=f"{PREFIX}/sso", tags=["session"])
 
 #: What one try is bound to a browser by. Sent along by the provider's redirect, which SameSite=Strict would not be.
 COOKIE = "pathfinder_sso"

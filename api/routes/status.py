@@ -2,14 +2,14 @@
 
 from typing import cast
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
-from api.auth import Operator
+from api.auth import Operator, guarded
 from api.errors import documented
 from api.overview import Overview
 from pathfinder.domain.status import SystemStatus
 
-router = APIRouter(prefix="/status", tags=["health"])
+router = guarded("/status", "health")
 
 
 @router.get("", responses=documented())

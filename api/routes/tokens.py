@@ -3,9 +3,9 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
-from api.auth import Operator, Principal
+from api.auth import Operator, Principal, guarded
 from api.deps import Limit, ProcessDep, TraceId
 from api.errors import documented
 from pathfinder.domain import identity, views
@@ -15,7 +15,7 @@ from pathfinder.domain.identity import NewToken, TokenSpec
 from pathfinder.store import clusters, tokens
 from pathfinder.store.tokens import Eyes, Grant
 
-router = APIRouter(prefix="/tokens", tags=["tokens"])
+router = guarded("/tokens", "tokens")
 
 
 @router.get("", responses=documented())

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.auth import Operator, Principal, stands
+from api.auth import Operator, Principal, guarded, stands
 from api.deps import ClusterName, ProcessDep, WatchingDep
 from api.errors import documented
 from api.routes.events import RECHECK_SECONDS, moment
@@ -19,7 +19,7 @@ from pathfinder.domain.lifecycle import NodeStatus
 from pathfinder.domain.usage_views import Usage
 from pathfinder.store import clusters, listing
 
-router = APIRouter(tags=["usage"])
+router = guarded("", "usage")
 
 #: How long a node has to tell of the past.
 ANSWER_SECONDS = 3.0

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
-from api.auth import Operator
+from api.auth import Operator, guarded
 from api.deps import Limit, ProcessDep, TraceId
 from api.errors import documented
 from api.routes.session import is_development
@@ -15,7 +15,7 @@ from pathfinder.domain.identity import PasswordChange, UserSpec
 from pathfinder.passwords import hashed, matches
 from pathfinder.store import clusters, users
 
-router = APIRouter(prefix="/users", tags=["users"])
+router = guarded("/users", "users")
 
 Name = Annotated[str, Path(max_length=63, description="Name of the user.")]
 

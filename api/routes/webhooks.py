@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import uuid4
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
-from api.auth import Operator
+from api.auth import Operator, guarded
 from api.deps import Limit, ProcessDep, TraceId
 from api.errors import documented
 from pathfinder.controllers.notices import prepare
@@ -18,7 +18,7 @@ from pathfinder.domain.webhooks import Notice, State
 from pathfinder.posting import post
 from pathfinder.store import audit, webhooks
 
-router = APIRouter(prefix="/webhooks", tags=["webhooks"])
+router = guarded("/webhooks", "webhooks")
 
 
 @router.get("", responses=documented())

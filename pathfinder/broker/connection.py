@@ -148,7 +148,7 @@ class Broker:
             serving.cancel()
             (ended,) = await asyncio.gather(serving, return_exceptions=True)
         if closed or (isinstance(ended, Exception) and consists_of(ended, (BrokerLost, *BROKEN))):
-            raise BrokerLost(_words(ended) if isinstance(ended, Exception) else "closed") from None
+            raise BrokerLost(tls.words(ended) if isinstance(ended, Exception) else "closed") from None
         if isinstance(ended, Exception):
             raise ended
 
@@ -187,7 +187,3 @@ async def pause(stopping: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stopping.wait()
-
-
-def _words(error: BaseException) -> str:
-    return str(error) or type(error).__name__

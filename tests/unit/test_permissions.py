@@ -55,12 +55,15 @@ class Away:
 
 
 @pytest.fixture
-def api() -> Any:
+def api(monkeypatch: pytest.MonkeyPatch) -> Any:
     """An application whose requests come from `asking`, which a test sets."""
-    process = Process(Settings(), cast(Any, Away()))
-    app = create_app(process, Tail(process))
-    made = SimpleNamespace(app=app, asking=None)
-    app.dependency_overrides[auth.principal] = lambda: made.asking
+    process = Process(Settings(requests_per_second=0), cast(Any, Away()))
+    made = SimpleNamespace(app=create_app(process, Tail(process)), asking=None)
+
+    async def found(*_: object) -> Principal:
+        return cast(Principal, made.asking)
+
+    monkeypatch.setattr(auth, "_found", found)
     return made
 
 
