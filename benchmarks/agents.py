@@ -14,7 +14,6 @@ from benchmarks.naming import node_address, node_name
 from pathfinder.bootstrap import Process, configure_logging
 from pathfinder.runtime.simulated import SimulatedRuntime
 from pathfinder.settings import Settings
-from pathfinder.store.database import Database
 
 #: Machines are added to a fleet one after the other; it is their coming back that happens to all at once.
 START_SECONDS = 0.3
@@ -43,7 +42,7 @@ async def _agent(number: int, directory: Path) -> None:
     settings = Settings(node_name=name, node_address=node_address(number), state_dir=directory)
     # Its instances outlive the process, as LXD's do.
     runtime = SimulatedRuntime(name, seed=number, journal=directory / "instances.jsonl")
-    await workers.agent.serve(Process(settings, Database(settings.database_url, 1)), runtime)
+    await workers.agent.serve(Process(settings), runtime)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
@@ -17,10 +17,10 @@ from pathfinder.broker.connection import Broker
 from pathfinder.broker.login import Login, is_anonymous, role_user, split
 from pathfinder.domain.errors import Invalid
 from pathfinder.settings import Settings
-from pathfinder.store.database import Database
 
-if TYPE_CHECKING:  # agents need no NumPy
+if TYPE_CHECKING:  # nodes load nothing of PostgreSQL, nor NumPy
     from pathfinder.scheduling.policy import Rules
+    from pathfinder.store.database import Database
     from pathfinder.store.fleets import KnownFleet
     from pathfinder.store.secrets import Vault
 
@@ -57,7 +57,6 @@ class Process:
     """
 
     settings: Settings
-    database: Database
     roles: tuple[str, ...] = ()
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     brokers: dict[str, Broker] = field(default_factory=dict)
@@ -83,6 +82,18 @@ class Process:
         return self.node_login() if self.node_login else None
 
     @cached_property
+    def database(self) -> "Database":
+        """What connects it to PostgreSQL; nothing is connected before it is used."""
+        from pathfinder.store.database import Database
+
+        return Database(self.settings.database_url, self.settings.database_pool_size, self.settings.ca_file)
+
+    async def close(self) -> None:
+        """Give back what it has open."""
+        if "database" in self.__dict__:
+            await self.database.close()
+
+    @cached_property
     def vault(self) -> "Vault":
         """What opens the secrets of containers here."""
         from pathfinder.store.secrets import Vault  # agents need no keys
@@ -105,12 +116,6 @@ def _role_login(settings: Settings, role: str) -> Login | None:
             f"PATHFINDER_BROKER_URL names no user, and PATHFINDER_BROKER_PASSWORDS has no password of the role {role}."
         )
     return None
-
-
-def process(settings: Settings, roles: Iterable[str] = ()) -> Process:
-    """A process with these settings that is to run `roles`; nothing is connected yet."""
-    database = Database(settings.database_url, settings.database_pool_size, settings.ca_file)
-    return Process(settings, database, tuple(roles))
 
 
 def configure_logging(settings: Settings) -> None:

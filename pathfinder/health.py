@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import text
-
 from pathfinder import telemetry
 from pathfinder.bootstrap import OK, ON_NODES, Part, Process
 from pathfinder.domain.errors import Unavailable
@@ -47,8 +45,8 @@ async def readiness(process: Process) -> tuple[int, dict[str, Any]]:
 
 async def _postgresql(process: Process) -> str:
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS), process.database.begin() as tx:
-            await tx.execute(text("SELECT 1"))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await process.database.ping()
     except Unavailable as error:
         return str(error)
     except TimeoutError:

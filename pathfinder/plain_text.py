@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
-from sqlalchemy import make_url
-
 from pathfinder.bootstrap import ON_NODES
 from pathfinder.domain.errors import Invalid
 from pathfinder.serving import is_loopback
 from pathfinder.settings import Settings
-from pathfinder.store import database_tls
 
 ALLOW = "Where nobody else can listen, name the hosts in PATHFINDER_PLAIN_TEXT_HOSTS."
 
@@ -80,8 +77,14 @@ def _broker(settings: Settings, roles: Collection[str]) -> Iterator[Open]:
 
 
 def _database(settings: Settings, roles: Collection[str]) -> Iterator[Open]:
+    if not set(roles) - ON_NODES:
+        return
+    from sqlalchemy import make_url  # nodes load nothing of PostgreSQL
+
+    from pathfinder.store import database_tls
+
     url = make_url(settings.database_url)
-    if not set(roles) - ON_NODES or database_tls.mode(url) in database_tls.ENCRYPTING:
+    if database_tls.mode(url) in database_tls.ENCRYPTING:
         return
     several = url.query.get("host", ())
     for host in (url.host or "", *([several] if isinstance(several, str) else several)):

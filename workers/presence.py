@@ -4,13 +4,15 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from pathfinder import __version__, health, telemetry
 from pathfinder.bootstrap import ON_NODES, Process
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.ids import uuid7
-from pathfinder.store import roles
-from pathfinder.store.roles import Entry
+
+if TYPE_CHECKING:
+    from pathfinder.store.roles import Entry
 
 #: How often a process says that it lives, and how soon it says that something changed.
 EVERY_SECONDS = 5.0
@@ -43,6 +45,8 @@ class Presence:
 
     async def say(self) -> None:
         """Write every row. Raises Unavailable."""
+        from pathfinder.store import roles  # nodes load nothing of PostgreSQL
+
         parts = {name: part.words for name, part in (await health.check(self._process)).items()}
         async with asyncio.timeout(health.PATIENCE_SECONDS), self._process.database.begin() as tx:
             await roles.say(tx, [self._entry(role, parts) for role in self._ids])
@@ -51,6 +55,8 @@ class Presence:
         """Remove the rows: this process ends in good order."""
         if not self._ids:
             return
+        from pathfinder.store import roles
+
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS), self._process.database.begin() as tx:
                 await roles.leave(tx, self._ids.values())
@@ -60,7 +66,9 @@ class Presence:
             telemetry.LEADER.labels(role).set(role in self._process.leading)
         return frozenset(self._process.leading), {name: broker.up for name, broker in self._process.brokers.items()}
 
-    def _entry(self, role: str, parts: dict[str, str]) -> Entry:
+    def _entry(self, role: str, parts: dict[str, str]) -> "Entry":
+        from pathfinder.store.roles import Entry
+
         own = f"rabbitmq ({role})"
         shown = {name: words for name, words in parts.items() if not name.startswith("rabbitmq (")}
         if own in parts:

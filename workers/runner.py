@@ -11,7 +11,7 @@ import structlog
 import uvloop
 
 from pathfinder import plain_text, telemetry, tls
-from pathfinder.bootstrap import Process, configure_logging, process
+from pathfinder.bootstrap import Process, configure_logging
 from pathfinder.settings import Settings
 from workers.listener import listening
 from workers.presence import Presence
@@ -33,7 +33,7 @@ def run(roles: Mapping[str, Role], settings: Settings) -> int:
 
 
 async def _run(roles: Mapping[str, Role], settings: Settings) -> int:
-    shared = process(settings, roles)
+    shared = Process(settings, tuple(roles))
     check_transport(settings, roles)
     for role in roles:
         telemetry.ROLE.labels(role).set(1)
@@ -64,7 +64,7 @@ async def _run(roles: Mapping[str, Role], settings: Settings) -> int:
                 await presence.leave()
             return status
     finally:
-        await shared.database.close()
+        await shared.close()
 
 
 def check_transport(settings: Settings, roles: Collection[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Never
 from weakref import WeakSet
 
 import orjson
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -110,6 +110,11 @@ class Database:
         with translated():
             async with self._reading.connect() as connection:
                 yield connection
+
+    async def ping(self) -> None:
+        """Raise Unavailable unless a transaction is to be had."""
+        async with self.begin() as tx:
+            await tx.execute(text("SELECT 1"))
 
     async def listen(self, channel: str, heard: Callable[[], None]) -> Never:
         """Call `heard` at each notice on `channel`, and once at the beginning for those nobody heard before.

@@ -23,7 +23,6 @@ from pathfinder.embedded.progress import Silent
 from pathfinder.embedded.services import Services
 from pathfinder.runtime.simulated import Pace, SimulatedRuntime
 from pathfinder.settings import Settings
-from pathfinder.store.database import Database
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 #: Cores of each node; memory is four GiB for each of them.
@@ -80,7 +79,7 @@ async def _all(console: Console, directory: Path) -> None:
             )
             capacity = Resources(cores * 1000, cores * 4 << 30, cores * 50 << 30)
             runtime = SimulatedRuntime(name, seed=number, capacity=capacity, pace=Pace(0.5, 0.3, 0.4, 0.3, 0.5))
-            process = Process(settings, Database(settings.database_url, 1))
+            process = Process(settings)
             group.create_task(workers.agent.serve(process, runtime))
             group.create_task(_work(runtime, number))
 

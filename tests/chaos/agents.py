@@ -19,7 +19,6 @@ from chaos import wiring
 from chaos.machine import Machine
 from pathfinder.bootstrap import Process, configure_logging
 from pathfinder.settings import Settings
-from pathfinder.store.database import Database
 
 log = structlog.get_logger()
 
@@ -61,7 +60,7 @@ async def _node(root: Path, plan: wiring.Plan, number: int) -> None:
             machine.power_off()
             await _until_gone(dead)
             continue
-        process = Process(settings, Database(settings.database_url, 1))
+        process = Process(settings)
         agent = asyncio.create_task(workers.agent.serve(process, machine))
         while not agent.done() and not dead.exists():
             machine.unreachable = sick.exists()

@@ -118,13 +118,13 @@ async def make_process(fresh_url: str, tmp_path: Path) -> AsyncIterator[MakeProc
             "state_dir": tmp_path / "agent",
         }
         settings = Settings(**(usual | changes))  # type: ignore[arg-type]
-        made.append(Process(settings, Database(settings.database_url, settings.database_pool_size)))
+        made.append(Process(settings))
         return made[-1]
 
     yield make
     for process in made:
         process.stopping.set()
-        await process.database.close()
+        await process.close()
 
 
 @pytest.fixture

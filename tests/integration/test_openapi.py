@@ -20,7 +20,7 @@ from workbench import EMPTY, registration, serving
 
 from api.app import create_app
 from api.tail import Tail
-from pathfinder import bootstrap
+from pathfinder.bootstrap import Process
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.settings import Settings
 from pathfinder.store import clusters, nodes, tokens
@@ -31,7 +31,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 
 def _document() -> dict[str, object]:
-    process = bootstrap.process(Settings())
+    process = Process(Settings())
     return create_app(process, Tail(process)).openapi()
 
 

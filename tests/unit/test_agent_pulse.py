@@ -18,7 +18,6 @@ from pathfinder.embedded.ports import free_port
 from pathfinder.runtime.port import NodeUsage, RuntimeFailure
 from pathfinder.runtime.simulated import SimulatedRuntime
 from pathfinder.settings import Settings
-from pathfinder.store.database import Database
 from workers.agent.admission import Admission, Membership
 from workers.agent.lease import Lease, Right, boot_id, now, write
 from workers.agent.pulse import Pulse
@@ -194,7 +193,7 @@ async def test_an_agent_whose_beats_break_ends(monkeypatch: pytest.MonkeyPatch, 
     settings = Settings(broker_url=f"amqp://127.0.0.1:{free_port(23910)}/", state_dir=tmp_path)
 
     with pytest.raises(ExceptionGroup) as broken:
-        await workers.agent.serve(Process(settings, Database(settings.database_url, 1)), SimulatedRuntime())
+        await workers.agent.serve(Process(settings), SimulatedRuntime())
 
     assert broken.group_contains(ZeroDivisionError)
 

@@ -14,7 +14,6 @@ from pathfinder.domain.instances import InstanceOrder
 from pathfinder.embedded.ports import free_port
 from pathfinder.runtime.simulated import Pace, SimulatedRuntime
 from pathfinder.settings import Settings
-from pathfinder.store.database import Database
 from workers.agent import lease, warden
 from workers.agent.lease import Right
 
@@ -80,7 +79,7 @@ async def test_an_agent_that_cannot_join_stops_what_its_lease_no_longer_allows(t
     )
     lease.write(tmp_path / warden.LEASE_FILE, Right("c", lease.now(), lease.boot_id()))
     runtime = await machine()
-    process = Process(settings, Database(settings.database_url, 1))
+    process = Process(settings)
 
     serving = asyncio.create_task(workers.agent.serve(process, runtime))
     try:

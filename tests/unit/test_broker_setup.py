@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from pathfinder.bootstrap import process
+from pathfinder.bootstrap import Process
 from pathfinder.broker import setup, topology
 from pathfinder.broker.login import Login, logged_in, node_of, node_user, virtual_host
 from pathfinder.cli.operator import main
@@ -96,11 +96,11 @@ def test_a_role_without_a_password_does_not_start() -> None:
     """It is told what is missing, rather than to be refused again and again as a guest."""
     settings = Settings(broker_url=ANONYMOUS, broker_passwords={"relay": SecretStr("x")})
 
-    process(settings).broker("relay")
-    process(settings).broker("agent")
-    process(Settings(broker_url="amqp://a:b@mq/")).broker("api")
+    Process(settings).broker("relay")
+    Process(settings).broker("agent")
+    Process(Settings(broker_url="amqp://a:b@mq/")).broker("api")
     with pytest.raises(Invalid, match="PATHFINDER_BROKER_PASSWORDS has no password of the role api"):
-        process(settings).broker("api")
+        Process(settings).broker("api")
 
 
 @pytest.fixture

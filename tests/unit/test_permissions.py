@@ -57,7 +57,8 @@ class Away:
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Any:
     """An application whose requests come from `asking`, which a test sets."""
-    process = Process(Settings(requests_per_second=0), cast(Any, Away()))
+    process = Process(Settings(requests_per_second=0))
+    process.database = cast(Any, Away())
     made = SimpleNamespace(app=create_app(process, Tail(process)), asking=None)
 
     async def found(*_: object) -> Principal:

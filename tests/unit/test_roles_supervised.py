@@ -1,6 +1,8 @@
 """What a role does beside its queue does not end unnoticed: the role ends with it, and its process is started again."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,6 @@ import workers.scheduler
 from pathfinder.bootstrap import Process
 from pathfinder.embedded.ports import free_port
 from pathfinder.settings import Settings
-from pathfinder.store.database import Database
 from workers.alarm import Alarm
 from workers.runner import Role
 
@@ -43,6 +44,16 @@ async def test_a_role_ends_with_what_it_does_beside_its_queue(
 
     with pytest.raises(ExceptionGroup) as broken:
         async with asyncio.timeout(30):
-            await role(Process(settings, Database(settings.database_url, 1)))
+            await role(Process(settings))
 
     assert broken.group_contains(ZeroDivisionError)
+
+
+def test_what_runs_on_nodes_loads_nothing_of_postgresql_nor_of_placement() -> None:
+    """It is started the sooner, and takes the less of a node's memory."""
+    loaded = "import sys, workers.runner, workers.agent, workers.agent.warden; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+
+    assert not {"sqlalchemy", "asyncpg", "numpy", "pathfinder.store", "pathfinder.scheduling"} & set(
+        done.stdout.split()
+    )
