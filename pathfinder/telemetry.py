@@ -121,6 +121,12 @@ LOOK_SECONDS = Histogram(
     buckets=_WORK_SECONDS,
 )
 
+METRIC_READS_FAILED = Counter(
+    "pathfinder_metric_reads_failed_total",
+    "Times that a metric which somebody else knows could not be told: its source is down, slow, or answers no number.",
+    ["source"],
+)
+
 # relay.
 RELAYED = Counter("pathfinder_outbox_published_total", "Rows of the outbox published and deleted.")
 HELD = Gauge("pathfinder_queues_held", "Destinations whose queue, full or without an answer, is left alone now.")

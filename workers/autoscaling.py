@@ -16,17 +16,22 @@ from pathfinder.bootstrap import Process
 from pathfinder.broker.connection import pause
 from pathfinder.controllers import metering
 from pathfinder.controllers.autoscale import REMEMBERED_SECONDS, Decision, Memory, Seen, decide
+from pathfinder.controllers.deployment_problems import metrics_unknown
 from pathfinder.controllers.metering import Metered
+from pathfinder.controllers.noticing import Noticing
+from pathfinder.controllers.situation import ClusterRef
 from pathfinder.controllers.usage import Usages
-from pathfinder.controllers.wishes import Count, Reading
+from pathfinder.controllers.wishes import Count, Reading, Unknown
 from pathfinder.domain.autoscaling import Autoscaling, HttpMetric, LoadMetric, PrometheusMetric, secrets
 from pathfinder.domain.errors import Invalid, PathfinderError, Unavailable
+from pathfinder.domain.problems import ProblemKind
 from pathfinder.store import autoscaling, clusters, deployments
 from pathfinder.store.autoscaling import Replica, Scaled
 from pathfinder.store.leadership import Leadership
 from pathfinder.store.requests import Asker
 from workers.agent.lease import now as steady_now
 from workers.foresight import Foresight
+from workers.problems import look_at_one
 from workers.recording import Recording
 from workers.sources import Sources
 
@@ -51,6 +56,7 @@ class Autoscaler:
         self._sources = Sources(process.settings.metric_hosts)
         self._foresight = Foresight(process)
         self._recording = Recording(process)
+        self._noticing = Noticing()
         self._memories: dict[UUID, Memory] = {}
         #: By deployment: what was in the way, and when that was kept.
         self._told: dict[UUID, dict[tuple[str | None, str | None], float]] = {}
@@ -96,9 +102,19 @@ class Autoscaler:
                     raise
                 except Exception:
                     log.exception("a deployment is not scaled now", deployment=one.name, cluster=one.cluster)
+        await self._complain(scaled, told)
         if everyone:
             self._recording.replicas(found, self._usages, steady_now(), time.time())
             await self._recording.write()
+
+    async def _complain(self, scaled: Sequence[Scaled], told: Mapping[UUID, Mapping[str, Reading]]) -> None:
+        """Have users see which deployments' sources fail, until they answer again."""
+        failing = [
+            metrics_unknown(ClusterRef(one.cluster_id, one.cluster), one.id, one.name, unknown)
+            for one in scaled
+            if (unknown := [it for it in told.get(one.id, {}).values() if isinstance(it, Unknown)])
+        ]
+        await look_at_one(self._lead, ProblemKind.DEPLOYMENT_METRIC_UNKNOWN, self._noticing, failing, steady_now())
 
     def _watch(self, found: Sequence[Replica], *, everyone: bool) -> None:
         these = {one.id: one.node_id for one in found if one.node_id}

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from itertools import count
 
@@ -17,6 +17,7 @@ from pathfinder.controllers import problems as engine
 from pathfinder.controllers.noticing import News, Noticing
 from pathfinder.controllers.situation import Survival
 from pathfinder.domain.errors import Unavailable
+from pathfinder.domain.problems import Problem, ProblemKind
 from pathfinder.store import problems, situation
 from pathfinder.store.leadership import Leadership
 from workers.leadership import while_leading
@@ -129,8 +130,25 @@ async def look(
         news = noticing.news(engine.judge(seen, known), known, time.monotonic())
         if news:
             await problems.write(tx, news)
+    _log(news)
+    return news
+
+
+async def look_at_one(
+    lead: Leadership, kind: ProblemKind, noticing: Noticing, present: Sequence[Problem], now: float
+) -> News:
+    """Write what there is to tell, at `now`, of a kind that others than `look` look for; `present` is all of it."""
+    async with lead.begin() as tx:
+        known = {key: one for key, one in (await problems.known(tx)).items() if one.kind is kind}
+        news = noticing.news(engine.Verdict(tuple(present), frozenset()), known, now)
+        if news:
+            await problems.write(tx, news)
+    _log(news)
+    return news
+
+
+def _log(news: News) -> None:
     for one in news.opened:
         log.warning("problem", key=one.key, summary=one.summary)
     for key in news.ended:
         log.info("problem is over", key=key)
-    return news

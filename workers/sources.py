@@ -11,6 +11,7 @@ from jsonpointer import JsonPointer, JsonPointerException
 
 from pathfinder.controllers.wishes import Level, Reading, Total, Unknown
 from pathfinder.domain.autoscaling import HttpMetric, PrometheusMetric
+from pathfinder.telemetry import METRIC_READS_FAILED
 
 #: For each step of an answer, and for all answers of one look: who takes longer is not waited for.
 STEP_SECONDS, WHOLE_SECONDS = 4.0, 6.0
@@ -59,10 +60,14 @@ class Sources:
                 task.cancel()
             await asyncio.gather(*asking.values(), return_exceptions=True)
         slow = f"gave no answer within {WHOLE_SECONDS:g} s"
-        return {
+        found = {
             key: Unknown(metrics[key].called, slow) if task.cancelled() else task.result()
             for key, task in asking.items()
         }
+        for key, reading in found.items():
+            if isinstance(reading, Unknown):
+                METRIC_READS_FAILED.labels(metrics[key].type).inc()
+        return found
 
     async def _one(self, metric: Elsewhere, token: str | None) -> Reading:
         try:

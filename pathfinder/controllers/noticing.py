@@ -37,6 +37,8 @@ PATIENCE: Mapping[ProblemKind, Patience] = {
     ProblemKind.NODE_DOWN: Patience(0, 10),
     # Stateless containers of a dead node are placed anew within seconds; those are no loss.
     ProblemKind.CONTAINER_LOST: Patience(10, 5),
+    # A source that is restarted answers again soon, and shrinks nothing meanwhile.
+    ProblemKind.DEPLOYMENT_METRIC_UNKNOWN: Patience(30, 30),
     # While a dead node's containers move, claims swing.
     ProblemKind.CAPACITY_LOW: Patience(15, 60),
     ProblemKind.RESILIENCE_LOST: Patience(15, 30),

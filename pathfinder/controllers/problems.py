@@ -24,7 +24,8 @@ class Verdict:
 
 def judge(now: Situation, open_keys: Collection[str] = ()) -> Verdict:
     """The problems in the situation; `open_keys` are those that were open before it."""
-    unknown = set()
+    # Told by whoever asks the sources, and by nobody else.
+    unknown = {ProblemKind.DEPLOYMENT_METRIC_UNKNOWN}
     if now.queues is None:
         unknown.add(ProblemKind.QUEUE_BACKLOG)
     if now.deaf is None:

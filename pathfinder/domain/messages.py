@@ -129,6 +129,7 @@ class Kind(StrEnum):
     NODE_RUNTIME_DOWN = "node.runtime_down"
     CONTAINER_STUCK = "container.stuck"
     CONTAINER_CRASH_LOOPING = "container.crash_looping"
+    DEPLOYMENT_METRIC_UNKNOWN = "deployment.metric_unknown"
     CAPACITY_LOW = "capacity.low"
     RESILIENCE_LOST = "resilience.lost"
     PROBLEM_RESOLVED = "problem.resolved"

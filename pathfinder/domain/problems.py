@@ -25,6 +25,7 @@ class ProblemKind(StrEnum):
     CONTAINER_UNPLACEABLE = "container.unplaceable"
     CONTAINER_LOST = "container.lost"
     CONTAINER_STUCK = "container.stuck"
+    DEPLOYMENT_METRIC_UNKNOWN = "deployment.metric_unknown"
     CAPACITY_LOW = "capacity.low"
     RESILIENCE_LOST = "resilience.lost"
     POLICY_PLUGIN_FAILED = "policy.plugin_failed"

@@ -12,6 +12,7 @@ import workers.sources
 from pathfinder.controllers.wishes import Level, Total, Unknown
 from pathfinder.domain.autoscaling import HttpMetric, PrometheusMetric
 from pathfinder.embedded.ports import free_port
+from pathfinder.telemetry import METRIC_READS_FAILED
 from workers.sources import Rubbish, Sources, number
 
 
@@ -118,6 +119,7 @@ async def test_each_source_is_read_and_those_that_fail_are_named(monkeypatch: py
     """One that is down, slow, moved, too large or refused by the settings holds up none of the others."""
     monkeypatch.setattr(workers.sources, "WHOLE_SECONDS", 1.0)
     sources = Sources("127.0.0.1")
+    failed = METRIC_READS_FAILED.labels("http")._value.get()
     async with (
         serving("200 OK", orjson.dumps(vector("12"))) as (good, asked),
         serving("200 OK", b"", slow=True) as (slow, _),
@@ -146,6 +148,7 @@ async def test_each_source_is_read_and_those_that_fail_are_named(monkeypatch: py
         "large": "answered more than 1 MiB",
         "foreign": "169.254.169.254 is not among PATHFINDER_METRIC_HOSTS of the controller",
     }
+    assert METRIC_READS_FAILED.labels("http")._value.get() - failed == 5
 
 
 async def test_a_value_that_is_to_be_held_is_a_level() -> None:

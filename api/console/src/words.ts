@@ -77,6 +77,7 @@ const KINDS: Record<string, readonly [Tone, string]> = {
   "deployment.resumed": ["busy", "rollout goes on"],
   "deployment.promoted": ["busy", "canaries promoted"],
   "deployment.restarted": ["busy", "every replica is made anew"],
+  "deployment.metric_unknown": ["bad", "a metric cannot be told"],
   "deployment.deletion_scheduled": ["idle", "to be deleted"],
   "deployment.deleted": ["idle", "deleted"],
   "node.registered": ["busy", "joined"],

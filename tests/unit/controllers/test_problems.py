@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pathfinder.controllers import marks
 from pathfinder.controllers.container_problems import EACH
+from pathfinder.controllers.deployment_problems import metrics_unknown
 from pathfinder.controllers.noticing import PATIENCE, USUAL, Known, Noticing, words
 from pathfinder.controllers.problems import Verdict, judge
 from pathfinder.controllers.situation import (
@@ -25,6 +26,7 @@ from pathfinder.controllers.situation import (
     Survival,
     Waiting,
 )
+from pathfinder.controllers.wishes import Unknown
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.problems import TOLD_ELSEWHERE, Problem, ProblemKind, Severity, event_of
 
@@ -92,6 +94,33 @@ def test_what_is_wrong_is_said_with_what_to_do(changes: dict[str, object], key: 
     assert (problem.key, problem.severity) == (key, severity)
     assert len(problem.summary) > 20
     assert len(problem.advice) > 20
+
+
+def test_metrics_that_cannot_be_told_are_one_problem_of_their_deployment() -> None:
+    """The first with their reasons, the others counted; what to do names the deployment in its cluster."""
+    failing = [Unknown(f"queue-{number}", "answered 503") for number in range(5)]
+
+    problem = metrics_unknown(HERE, ID, "web", failing)
+
+    assert (problem.key, problem.severity) == ("deployment.metric_unknown:default/web", "warning")
+    assert problem.summary.endswith(
+        "told: queue-0 (answered 503), queue-1 (answered 503), queue-2 (answered 503), and 2 more."
+    )
+    assert "`pfi --cluster default explain autoscaling web`" in problem.advice
+    assert metrics_unknown(HERE, ID, "web", failing[:1]).summary.endswith("told: queue-0 (answered 503).")
+
+
+def test_whoever_does_not_ask_the_sources_says_nothing_of_them() -> None:
+    """What the general look would not find stays open, for as long as whoever asks has not said that it is over."""
+    kind = ProblemKind.DEPLOYMENT_METRIC_UNKNOWN
+    open_ = {"deployment.metric_unknown:default/web": Known(kind, ("warning", "a", "b"))}
+    noticing = Noticing()
+
+    assert not noticing.news(judge(WELL, open_), open_, 0.0)
+    assert not noticing.news(judge(WELL, open_), open_, 1000.0)
+    noticing.news(Verdict((), frozenset()), open_, 1000.0)
+    ended = 1000.0 + PATIENCE[kind].ends
+    assert noticing.news(Verdict((), frozenset()), open_, ended).ended == tuple(open_)
 
 
 @pytest.mark.parametrize(
