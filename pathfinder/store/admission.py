@@ -88,7 +88,7 @@ async def check(
         raise _within(error, "template.") from error
     await _free(tx, cluster.id, [replica_name(name, one) for one in range(1, replicas + 1)], id_)
     if grows and cluster.quota is not None:
-        await quotas.admit(tx, cluster.id, cluster.name, [first] * replicas, without=id_)
+        await quotas.admit(tx, cluster.id, cluster.name, [first] * replicas, without=[id_] if id_ else ())
 
 
 async def readers(tx: AsyncConnection, cluster_id: UUID, name: str) -> list[str]:

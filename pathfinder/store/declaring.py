@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import orjson
 from sqlalchemy import text
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain import deployment_views as views
 from pathfinder.domain import meta
-from pathfinder.domain.deployed import Deployment, replica_spec
+from pathfinder.domain.deployed import Deployment, check_template, replica_spec
 from pathfinder.domain.deployments import DeploymentSpec, replica_name
 from pathfinder.domain.differences import differences
 from pathfinder.domain.errors import FieldProblem, Invalid
@@ -17,7 +18,7 @@ from pathfinder.domain.fields import field_path
 from pathfinder.domain.policies import Change
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.scheduling.policy import BUILT_IN, Rules
-from pathfinder.store import deployments, plans
+from pathfinder.store import deployments, plans, quotas
 from pathfinder.store.clusters import Cluster
 from pathfinder.store.deployments import Applied
 from pathfinder.store.requests import Asker
@@ -50,8 +51,17 @@ async def apply(
             applied[index] = await deployments.apply(tx, cluster, specs[index], asker, cause=cause, rules=rules)
         except Invalid as error:
             raise _within(error, index) from error
+    await _admit_all(tx, cluster, [one.deployment for one in applied.values() if one.grew])
     pruned = await _prune(tx, cluster, {one.name for one in specs}, prune, asker) if prune else []
     return Declared([applied[index] for index in range(len(specs))], pruned)
+
+
+async def _admit_all(tx: AsyncConnection, cluster: Cluster, grown: Sequence[Deployment]) -> None:
+    """See that the quota leaves room for them together, as there is for each. Raises QuotaExceeded."""
+    if cluster.quota is not None and len(grown) > 1:
+        asked = [[check_template(one.name, one.template, one.replicas)] * one.replicas for one in grown]
+        specs = list(chain.from_iterable(asked))
+        await quotas.admit(tx, cluster.id, cluster.name, specs, without=[one.id for one in grown])
 
 
 async def plan(

@@ -81,6 +81,12 @@ class Applied:
     before: Deployment | None
     deployment: Deployment
 
+    @property
+    def grew(self) -> bool:
+        """Whether it may ask for more than before."""
+        before, after = self.before, self.deployment
+        return before is None or before.template != after.template or before.replicas < after.replicas
+
 
 async def apply(
     tx: AsyncConnection,

@@ -1,6 +1,6 @@
 """Quotas: the most that the living containers of a cluster may ask for together."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import text
@@ -17,7 +17,7 @@ _USED = text("""
            COALESCE(sum(memory_bytes), 0)::bigint AS memory_bytes,
            COALESCE(sum(disk_bytes), 0)::bigint AS disk_bytes, count(*) AS containers
     FROM containers WHERE cluster_id = :id AND status <> 'DELETED'
-      AND (CAST(:without AS uuid) IS NULL OR deployment_id IS DISTINCT FROM :without)
+      AND (deployment_id IS NULL OR deployment_id <> ALL(CAST(:without AS uuid[])))
 """)
 _PARTS: Mapping[str, tuple[str, Callable[[int], str]]] = {
     "cpu_millicores": ("cpu", format_cpu),
@@ -27,18 +27,23 @@ _PARTS: Mapping[str, tuple[str, Callable[[int], str]]] = {
 }
 
 
-async def used(tx: AsyncConnection, cluster_id: UUID, without: UUID | None = None) -> Mapping[str, int]:
-    """What the living containers of a cluster ask for, by the names of a quota's parts; those of the deployment
+async def used(tx: AsyncConnection, cluster_id: UUID, without: Collection[UUID] = ()) -> Mapping[str, int]:
+    """What the living containers of a cluster ask for, by the names of a quota's parts; those of the deployments
     `without` left out.
     """
-    return dict((await tx.execute(_USED, {"id": cluster_id, "without": without})).one()._mapping)
+    return dict((await tx.execute(_USED, {"id": cluster_id, "without": list(without)})).one()._mapping)
 
 
 async def admit(
-    tx: AsyncConnection, cluster_id: UUID, name: str, specs: Sequence[ContainerSpec], *, without: UUID | None = None
+    tx: AsyncConnection,
+    cluster_id: UUID,
+    name: str,
+    specs: Sequence[ContainerSpec],
+    *,
+    without: Collection[UUID] = (),
 ) -> None:
-    """Hold the cluster until the transaction ends, and see that its quota leaves room; for all of a deployment's
-    replicas `without` is that deployment. Raises QuotaExceeded.
+    """Hold the cluster until the transaction ends, and see that its quota leaves room; for all replicas of some
+    deployments `without` are those deployments. Raises QuotaExceeded.
     """
     quota: Mapping[str, int] = (await tx.execute(_LOCK, {"id": cluster_id})).scalar_one() or {}
     there = await used(tx, cluster_id, without)

@@ -163,6 +163,7 @@ async def test_old_revisions_are_forgotten_unless_a_replica_is_of_one(api: httpx
         ({"name": "a" * 60, "replicas": 100}, "name"),
         ({"min_available_replicas": 4}, "replicas"),
         ({"replicas": -1}, "replicas"),
+        ({"autoscaling": {"min": 5, "max": 2, "metrics": [{"type": "load", "target": 1}]}}, "autoscaling"),
         ({"template": {"config": {"user.x": "\0"}}}, "template"),
         ({"template": {"priority": 1 << 64}}, "template"),
         ({"template": {"files": functools.reduce(lambda inner, _: [inner], range(99), [])}}, "template"),
@@ -212,6 +213,19 @@ async def test_replicas_beyond_the_quota_are_refused(api: httpx2.AsyncClient, fl
     await api.patch("/clusters/default", json={"quota": {"memory": "64MiB"}})
     assert (await api.post("/deployments/web/scale", json={"replicas": 2})).status_code == 200
     assert (await fleet.rows("SELECT replicas, revision FROM deployments")) == [(2, 1)]
+
+
+async def test_deployments_that_together_are_beyond_the_quota_are_refused_whole(
+    api: httpx2.AsyncClient, fleet: Fleet
+) -> None:
+    """Though each of them alone would not be; what only one of several asks for anew is counted once."""
+    await api.patch("/clusters/default", json={"quota": {"containers": 4}})
+
+    refused = await batch(api, web(replicas=3), web(name="db", replicas=3))
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/quota-exceeded")
+    assert await fleet.rows("SELECT name FROM deployments") == []
+    assert (await batch(api, web(replicas=3), web(name="db", replicas=1))).is_success
+    assert (await batch(api, web(replicas=2), web(name="db", replicas=2))).is_success
 
 
 async def test_names_that_others_have_are_not_taken(api: httpx2.AsyncClient, fleet: Fleet) -> None:
