@@ -1,5 +1,6 @@
 """Deployments with everything at work: relay, scheduler, recorder, agents of simulated nodes, and who rolls out."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,8 +12,11 @@ from workbench import Fleet, eventually
 import workers.scheduler
 from pathfinder.bootstrap import Process
 from pathfinder.domain.deployments import DeploymentSpec
-from pathfinder.domain.messages import decode
-from pathfinder.store import clusters, deployments, requests, rollouts
+from pathfinder.domain.messages import Command, Envelope, decode
+from pathfinder.store import clusters, containers, deployments, requests, rollouts
+from workers.agent.listing import Lister
+from workers.agent.reporting import Reporter
+from workers.agent.worklist import Worklist
 from workers.deployments import Deployments
 
 STRATEGY: dict[str, Any] = {"min_healthy_seconds": 0.2}
@@ -232,6 +236,47 @@ async def test_limits_and_checks_change_while_replicas_run(service: Service) -> 
     await service.site.happens("container.updated", 3)
 
     assert await service.fleet.rows("SELECT id, generation FROM containers ORDER BY id") == before
+
+
+async def test_a_change_that_was_lost_on_its_way_is_made_by_the_next_inventory(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node's list tells by its digest that the instance is as it was; it is told again, and has it so then."""
+    lost: list[Worklist] = []
+    carry_out = Worklist._carry_out
+
+    async def losing(worklist: Worklist, reporter: Reporter, envelope: Envelope) -> None:
+        if envelope.kind == Command.UPDATE and not lost:
+            lost.append(worklist)
+        else:
+            await carry_out(worklist, reporter, envelope)
+
+    monkeypatch.setattr(Worklist, "_carry_out", losing)
+    machine = await site.node(NODES[0])
+    await site.start(workers.scheduler.run, rolling_out)
+    service = Service(site)
+    await service.apply(replicas=1)
+    await service.becomes(1, "web-01")
+    await service.apply(replicas=1, template={"memory": "64MiB", "limits": {"memory": "96MiB"}})
+    await service.becomes(2, "web-01")
+    await eventually(lambda: asyncio.sleep(0, bool(lost)), SECONDS)
+    # What changed within the grace may be under way yet.
+    ((id_,),) = await site.fleet.rows("UPDATE containers SET status_at = status_at - interval '1 hour' RETURNING id")
+    before = await machine.instance("web-01")
+
+    (worklist,) = lost
+    assert worklist.checking.reporter is not None
+    listing = asyncio.create_task(Lister(worklist, worklist._membership, 3600).run(worklist.checking.reporter))
+    await site.happens("container.updated")
+    listing.cancel()
+
+    after = await machine.instance("web-01")
+    assert before is not None
+    assert after is not None
+    async with site.fleet.process.database.begin() as tx:
+        (wanted,) = (await containers.lock(tx, {UUID(str(id_))})).values()
+    assert before.digest != after.digest == wanted.digest
+    assert (after.container_id, after.generation) == (before.container_id, before.generation)
 
 
 async def test_a_deployment_that_cannot_be_looked_at_keeps_nobody_from_the_others(service: Service) -> None:
