@@ -19,8 +19,13 @@ ACTOR = "controller"
 
 
 async def known(tx: AsyncConnection) -> dict[str, Known]:
-    """The open problems, by key."""
-    rows = await tx.execute(text("SELECT key, kind, severity, summary, advice FROM problems WHERE closed_at IS NULL"))
+    """The open problems, by key; those of kinds that only a newer version knows are its own to end."""
+    rows = await tx.execute(
+        text("""
+            SELECT key, kind, severity, summary, advice FROM problems WHERE closed_at IS NULL AND kind = ANY(:kinds)
+        """),
+        {"kinds": list(ProblemKind)},
+    )
     return {row.key: Known(ProblemKind(row.kind), (row.severity, row.summary, row.advice)) for row in rows}
 
 

@@ -89,6 +89,23 @@ async def test_a_problem_is_a_row_and_an_event_until_it_is_over(fleet: Fleet, le
     assert len(await rows(fleet)) == 2
 
 
+async def test_what_only_a_newer_version_knows_is_left_to_it(
+    process: Process, fleet: Fleet, lead: Leadership, queues: Queues
+) -> None:
+    """A controller of before may lead again for a while: it does its work, and ends nothing that it cannot judge."""
+    async with process.database.begin() as tx:
+        await tx.execute(
+            text("""
+                INSERT INTO problems (id, key, kind, severity, subject, summary, advice, opened_at)
+                VALUES (gen_random_uuid(), 'moon.full', 'moon.full', 'warning', 'moon', 'It is.', 'Wait.', now())
+            """)
+        )
+
+    await look(lead, queues, Noticing(), ())
+
+    assert await rows(fleet) == [("moon.full", True)]
+
+
 async def test_a_node_that_is_down_is_a_problem_but_no_second_event(
     fleet: Fleet, lead: Leadership, queues: Queues
 ) -> None:

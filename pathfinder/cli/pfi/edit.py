@@ -3,6 +3,7 @@
 import os
 import shlex
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -72,7 +73,11 @@ def _file(text: str) -> Path:
 
 
 def _open(file: Path) -> None:
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if editor is None and not sys.stdin.isatty():
+        file.unlink()
+        raise Failed("there is no terminal to edit on", "set $EDITOR to what edits by itself, or use pfi apply -f")
+    editor = editor or "vi"
     try:
         subprocess.run([*shlex.split(editor), str(file)], check=True)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
