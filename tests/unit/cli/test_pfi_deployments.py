@@ -293,6 +293,20 @@ def test_what_is_saved_in_an_editor_is_applied(
     assert "the editor 'false' did not work" in pfi("edit", "deployment", "web").err
 
 
+def test_without_a_terminal_no_editor_is_opened_that_would_want_one(
+    api: FakeApi, pfi: Pfi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script that forgot to say which would wait for ever."""
+    api.on("GET", "/deployments/web", found(stored()))
+    editor(tmp_path, monkeypatch, "")
+    for name in ("VISUAL", "EDITOR"):
+        monkeypatch.delenv(name, raising=False)
+
+    refused = pfi("edit", "deployment", "web")
+
+    assert (refused.code, "no terminal to edit on" in refused.err, list(tmp_path.glob("pfi-*"))) == (1, True, [])
+
+
 def test_the_schema_for_editors_is_printed(pfi: Pfi) -> None:
     """As JSON."""
     assert json.loads(pfi("schema").out)["title"] == "Pathfinder"
