@@ -11,7 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from api.app import create_app
 from api.tail import Tail
 from pathfinder import telemetry
-from pathfinder.bootstrap import process
+from pathfinder.bootstrap import Process
 from pathfinder.broker.topology import SHARED
 from pathfinder.domain.lifecycle import Status
 from pathfinder.domain.messages import Command, Exchange, Kind, Report
@@ -85,7 +85,7 @@ def test_every_word_of_the_protocol_is_documented(word: str) -> None:
 
 def test_every_route_is_in_the_reference() -> None:
     """docs/reference/api.md lists the routes of the OpenAPI document, and no others."""
-    shared = process(Settings())
+    shared = Process(Settings())
     routes = create_app(shared, Tail(shared)).openapi()["paths"].keys()
     rows = re.findall(r"^\| (`/.*?) \|", (ROOT / "docs/reference/api.md").read_text(), flags=re.MULTILINE)
 

@@ -5,13 +5,13 @@ import pytest
 
 from api.app import create_app
 from api.tail import Tail
-from pathfinder.bootstrap import process
+from pathfinder.bootstrap import Process
 from pathfinder.settings import Settings
 
 
 async def ask(path: str, scheme: str = "http", method: str = "GET") -> httpx2.Response:
     """An answer of an API without its services."""
-    made = process(Settings())
+    made = Process(Settings())
     transport = httpx2.ASGITransport(create_app(made, Tail(made)), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=f"{scheme}://pathfinder") as client:
         return await client.request(method, path)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api import web
 from api.app import create_app
 from api.tail import Tail
-from pathfinder.bootstrap import process
+from pathfinder.bootstrap import Process
 from pathfinder.settings import Settings
 
 PERSON = {"Accept": "text/html,*/*;q=0.8"}
@@ -30,7 +30,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 async def browser() -> AsyncIterator[httpx2.AsyncClient]:
     """Somebody who asks an API without a database; what is served from files needs none."""
-    shared = process(Settings())
+    shared = Process(Settings())
     transport = httpx2.ASGITransport(create_app(shared, Tail(shared)), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://pathfinder") as client:
         yield client
