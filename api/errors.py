@@ -71,10 +71,12 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that may answer with these, besides what every route may."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     every = {400, 401, 403, 405, 413, 422, 429, 500, 503}
-    return {
-        status: {"description": TITLES[status], "model": Problem, "content": content}
-        for status in sorted(every.union(statuses))
+    answers: dict[int | str, dict[str, Any]] = {
+        status: {"description": TITLES[status], "content": content} for status in sorted(every.union(statuses))
     }
+    # By this FastAPI has the schema among its components. Where every answer said it, the API took a tenth longer to start.
+    answers[500]["model"] = Problem
+    return answers
 
 
 def install(app: FastAPI) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import make_url, text
 from workbench import eventually
 from yarl import URL
 
-from pathfinder.bootstrap import Process, process
+from pathfinder.bootstrap import Process
 from pathfinder.broker import connection, topology
 from pathfinder.broker.connection import Broker
 from pathfinder.broker.consume import Delivery, consume
@@ -46,7 +46,7 @@ async def behind(database_url: str) -> AsyncIterator[tuple[Process, Proxy]]:
     url = make_url(database_url)
     async with proxying(str(url.host), int(url.port or 5432)) as proxy:
         there = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
-        made = process(Settings(database_url=there, database_pool_size=5))
+        made = Process(Settings(database_url=there, database_pool_size=5))
         try:
             yield made, proxy
         finally:
