@@ -11,6 +11,8 @@ FLEET ?= both
 SIMULATED = $(if $(filter file,$(origin NODES)),5000,$(NODES))
 # Most tests wait most of the time: for processes to start, for leases to end.
 WORKERS ?= 3
+# Where this is set, every command and role that the tests start would compile all of Pathfinder anew.
+unexport PYTHONDONTWRITEBYTECODE
 # Where nothing was ever installed, there is nothing to stop.
 STOP := [ ! -x $(BIN)/pathfinder ] || $(BIN)/pathfinder
 
