@@ -1,8 +1,6 @@
 """Bounded queues: a full one holds up nobody else, nothing is lost, and none stays behind."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from uuid import uuid4
 
@@ -11,7 +9,7 @@ import pytest
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from aio_pika.exceptions import ChannelNotFoundEntity
 from sqlalchemy import text
-from workbench import Fleet, OneByOne, eventually, member
+from workbench import Fleet, OneByOne, eventually, member, relaying
 
 import workers.agent.reporting
 import workers.relay
@@ -42,18 +40,6 @@ async def waiting(process: Process) -> list[str]:
     """The routing keys of the rows in the outbox, oldest first."""
     async with process.database.begin() as tx:
         return list((await tx.execute(text("SELECT routing_key FROM outbox ORDER BY id"))).scalars())
-
-
-@asynccontextmanager
-async def relaying(process: Process, broker_url: str) -> AsyncIterator[None]:
-    """A relay at work."""
-    process.settings.broker_url = broker_url
-    running = asyncio.create_task(workers.relay.run(process))
-    try:
-        yield
-    finally:
-        process.stopping.set()
-        await running
 
 
 async def fill(channel: AbstractChannel, exchange: str, key: str, body: bytes) -> int:

@@ -2,15 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import aio_pika
 import pytest
 from aio_pika import Message
 from aio_pika.abc import AbstractChannel
 from sqlalchemy import text
-from workbench import Fleet, OneByOne, eventually
+from workbench import Fleet, OneByOne, eventually, relaying
 
 import workers.relay
 from pathfinder.bootstrap import Process
@@ -132,23 +130,6 @@ async def test_joined_messages_stay_below_their_bound(monkeypatch: pytest.Monkey
 
     assert [len(decode(body)) for _, _, body in parcels] == [3, 3, 3, 1]
     assert [one.subject for _, _, body in parcels for one in decode(body)] == [str(number) for number in range(10)]
-
-
-@asynccontextmanager
-async def relaying(process: Process, broker_url: str) -> AsyncIterator[None]:
-    """A relay at work on a real RabbitMQ."""
-    process.settings.broker_url = broker_url
-    running = asyncio.create_task(workers.relay.run(process))
-
-    async def up() -> bool:
-        return process.broker("relay").up
-
-    await eventually(up)
-    try:
-        yield
-    finally:
-        process.stopping.set()
-        await running
 
 
 async def arrives(queue: aio_pika.abc.AbstractQueue) -> list[Envelope]:

@@ -2,16 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
 from sqlalchemy import text
-from workbench import Fleet, eventually
+from workbench import Fleet, eventually, relaying
 
-import workers.relay
 from pathfinder.bootstrap import Process
 from pathfinder.broker import publish, topology
 from pathfinder.broker.publish import Publisher, Silence
@@ -51,18 +49,6 @@ async def without_leader(rabbitmq: RabbitMQ, hostname: str) -> None:
     assert said.stdout.startswith("{follower"), said.stderr
 
 
-@asynccontextmanager
-async def relaying(process: Process, rabbitmq: RabbitMQ) -> AsyncIterator[None]:
-    """A relay at work."""
-    process.settings.broker_url = rabbitmq.url
-    running = asyncio.create_task(workers.relay.run(process))
-    try:
-        yield
-    finally:
-        process.stopping.set()
-        await running
-
-
 async def put(process: Process, hostname: str) -> Envelope:
     """A command into the outbox."""
     wanted = Envelope(Command.PROVISION, "c", hostname)
@@ -91,7 +77,7 @@ async def test_a_queue_that_never_answers_holds_up_nobody_and_is_made_anew(
         await tx.execute(text("DELETE FROM outbox"))  # what has their queues declared
     await without_leader(rabbitmq, stuck)
     to_stuck, to_free = await put(process, stuck), await put(process, free)
-    async with relaying(process, rabbitmq):
+    async with relaying(process, rabbitmq.url):
         found: list[Envelope] = []
 
         async def flows() -> bool:

@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ import asyncpg
 import httpx2
 from sqlalchemy import make_url, text
 
+import workers.relay
 from pathfinder import tls
 from pathfinder.bootstrap import Process
 from pathfinder.broker.publish import Parcel, Publisher, QueueFull, Refusal, Unroutable
@@ -70,6 +71,23 @@ class OneByOne(Publisher):
             return None
 
         return await asyncio.gather(*(one(*parcel) for parcel in parcels))
+
+
+@asynccontextmanager
+async def relaying(process: Process, broker_url: str) -> AsyncIterator[None]:
+    """A relay at work on a real RabbitMQ."""
+    process.settings.broker_url = broker_url
+    running = asyncio.create_task(workers.relay.run(process))
+
+    async def up() -> bool:
+        return process.broker("relay").up
+
+    await eventually(up)
+    try:
+        yield
+    finally:
+        process.stopping.set()
+        await running
 
 
 class Fleet:
