@@ -3,6 +3,7 @@
 With `-n 3`, as in `make test`, tests run in three processes; what shares a service stays in one of them.
 """
 
+import gc
 import os
 import shutil
 import tempfile
@@ -34,6 +35,16 @@ FIRST = (
 
 #: Why tests were left out, and how many.
 _left_out: dict[str, int] = {}
+
+
+# What is collected stays until the end: to look for cycles among it, now and again, would only take time.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on there is what goes away again."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_sessionstart() -> None:

@@ -43,6 +43,7 @@ async def _run(roles: Mapping[str, Role], settings: Settings) -> int:
     # is there already stays.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    gc.enable()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, shared.stopping.set)

@@ -1,5 +1,6 @@
 """`pathfinder run ROLE…`: one or several roles in one process."""
 
+import gc
 from importlib import import_module
 from typing import Annotated
 
@@ -22,11 +23,12 @@ ROLES = {
 
 def run(roles: Annotated[list[str], typer.Argument(help=", ".join(ROLES))]) -> None:
     """Run one or several roles until SIGTERM; settings come from PATHFINDER_… variables."""
-    from workers import runner
-
     unknown = sorted(set(roles) - ROLES.keys())
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)}: not a role; the roles are {', '.join(ROLES)}")
+    gc.disable()  # nothing of what is loaded goes away again, and to look for that would take a tenth of a start
+    from workers import runner
+
     raise typer.Exit(runner.run({name: import_module(ROLES[name]).run for name in roles}, settings()))
 
 
