@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 from browsing import CHROMIUM, FLAGS, PATIENCE_MS, Console, Open, console_up, require_console
-from playwright.sync_api import Browser, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, ViewportSize, sync_playwright
 
 #: As wide and high as the console has to be readable on.
-SCREEN = {"width": 1280, "height": 720}
+SCREEN: ViewportSize = {"width": 1280, "height": 720}
 
 PASSWORDS = {"admin": "pathfinder", "viewer": "look-but-do-not-touch"}
 
@@ -50,9 +50,9 @@ def open_page(browser: Browser, console: Console, states: dict[str, StorageState
     contexts = []
     wrong: list[str] = []
 
-    def go(path: str, user: str | None = "admin", theme: str = "light") -> Page:
+    def go(path: str, user: str | None = "admin", theme: str = "light", size: ViewportSize = SCREEN) -> Page:
         state = {"storage_state": states[user]} if user else {}
-        context = browser.new_context(base_url=console.url, viewport=SCREEN, color_scheme=theme, **state)  # type: ignore[arg-type]
+        context = browser.new_context(base_url=console.url, viewport=size, color_scheme=theme, **state)  # type: ignore[arg-type]
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()

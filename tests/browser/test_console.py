@@ -218,6 +218,18 @@ def test_a_deployment_that_is_scaled_is_followed(open_page: Open, console: Conso
     expect(page.get_by_role("img", name="3 of 3 running")).to_be_visible()
 
 
+def test_what_is_simulated_says_so_on_a_phone_too(open_page: Open) -> None:
+    """However little room there is for the name of the node."""
+    page = live(open_page("/nodes", size={"width": 390, "height": 780}))
+    tag = page.get_by_role("table", name="Nodes").get_by_text("SIMULATED")
+    cell = tag.locator("xpath=ancestor::td")
+
+    expect(tag).to_be_visible()
+    inner, outer = tag.bounding_box(), cell.bounding_box()
+    assert inner is not None and outer is not None
+    assert outer["x"] <= inner["x"] and inner["x"] + inner["width"] <= outer["x"] + outer["width"] <= 390
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_serious_on_any_page(open_page: Open, theme: str) -> None:
     """Contrast, names and roles are as WCAG AA wants them, in both colours."""

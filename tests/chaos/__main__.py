@@ -5,6 +5,7 @@ import asyncio
 import json
 import logging
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -20,6 +21,7 @@ from chaos.simulated import Simulated
 from chaos.stage import Stage
 from pathfinder.embedded.errors import EmbeddedError
 from pathfinder.embedded.lab import Lab
+from pathfinder.embedded.postgres import binary
 
 RESULTS = Path(__file__).parent / "results"
 #: Violations that are told in words; the rest is in the file.
@@ -62,7 +64,7 @@ def run_simulated(settings: Settings, record: Path, nodes: int, hosts: int) -> V
     stage = Stage(record / "stage", nodes, hosts)
     try:
         stage.up()
-        return asyncio.run(conduct(Simulated(stage, record), settings, record))
+        return _traced(asyncio.run(conduct(Simulated(stage, record), settings, record)), stage.database_url, record)
     finally:
         stage.down()
 
@@ -72,9 +74,21 @@ def run_lab(settings: Settings, record: Path) -> Verdict:
     lab = Lab(record / "lab", SETTINGS)
     try:
         _up(lab)
-        return asyncio.run(conduct(Real(lab, record), settings, record))
+        verdict = asyncio.run(conduct(Real(lab, record), settings, record))
+        if verdict.violations:
+            shutil.copytree(lab.home.logs, record / "logs")  # the lab leaves nothing
+        return _traced(verdict, lab.database_url, record)
     finally:
         lab.down()
+
+
+def _traced(verdict: Verdict, database_url: str, record: Path) -> Verdict:
+    """Where something is wrong, keep what the store says."""
+    if verdict.violations:
+        url = database_url.replace("+asyncpg", "").split("?")[0]
+        with (record / "database.sql").open("wb") as file:
+            subprocess.run([binary("pg_dump"), "--dbname", url], stdout=file, check=False)
+    return verdict
 
 
 def _up(lab: Lab) -> None:

@@ -9,7 +9,7 @@ import { query } from "../router";
 import { askRemove, askReschedule } from "../ui/asking";
 import { SearchBox, ToneChoice, fits } from "../ui/filters";
 import { Icon } from "../ui/icon";
-import { Head, Labels, Simulated, Skeleton, State, StatusBadge } from "../ui/parts";
+import { Head, Labels, Skeleton, State, StatusBadge, Tagged } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 import { RESCHEDULABLE, type Tone, toneOf } from "../words";
 
@@ -22,7 +22,7 @@ const COLUMNS: readonly Column<LiveContainer>[] = [
   {
     name: "Node", by: (one) => one.node ?? "", wide: true, width: "12rem",
     cell: (one) => one.node && (
-      <span class="ellipsis"><a class="mono hoverlink" href={`/nodes/${encodeURIComponent(one.node)}`}>{one.node}</a> <Simulated when={one.simulated} /></span>
+      <Tagged simulated={one.simulated}><a class="mono hoverlink" href={`/nodes/${encodeURIComponent(one.node)}`}>{one.node}</a></Tagged>
     ),
   },
   { name: "Image", by: (one) => one.image, wide: true, width: "9rem", cell: (one) => <span class="mono ellipsis">{one.image}</span> },

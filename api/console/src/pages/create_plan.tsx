@@ -7,7 +7,7 @@ import type { Candidate, Plan } from "../api/types";
 import { percent, plural } from "../format";
 import { cluster } from "../live/live";
 import type { Loaded } from "../live/use_loaded";
-import { Bar, Card, Simulated, State } from "../ui/parts";
+import { Bar, Card, State, Tagged } from "../ui/parts";
 import { Rejected, Scores } from "../ui/placement";
 import { reasonOf } from "../ui/toast";
 import { type Draft, batchOf } from "./create_draft";
@@ -52,7 +52,7 @@ function Planned({ of }: { of: Plan }): JSX.Element {
         <ul class="fillings">
           {of.nodes.slice(0, 8).map((one) => (
             <li key={one.hostname}>
-              <span class="ellipsis"><span class="mono">{one.hostname}</span> <Simulated when={(of.simulated ?? []).includes(one.hostname)} /></span>
+              <Tagged simulated={(of.simulated ?? []).includes(one.hostname)}><span class="mono">{one.hostname}</span></Tagged>
               <span class="muted tiny">cpu</span>
               <Bar thin share={one.cpu_before} ghost={one.cpu_after} tone="busy" label={`cpu from ${percent(one.cpu_before)} to ${percent(one.cpu_after)}`} />
               <span class="muted tiny">memory</span>

@@ -9,7 +9,7 @@ import { ask, query } from "../router";
 import { askCordon, askUncordon } from "../ui/asking";
 import { SearchBox, fits } from "../ui/filters";
 import { Icon } from "../ui/icon";
-import { Bar, Head, Labels, NodeBadge, Simulated, Skeleton, State } from "../ui/parts";
+import { Bar, Head, Labels, NodeBadge, Skeleton, State, Tagged } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 import { type Tone, nodeTone, nodeWord } from "../words";
 
@@ -32,7 +32,7 @@ const COLUMNS: readonly Column<LiveNode>[] = [
   {
     name: "Name", by: (one) => one.hostname, width: "20%",
     cell: (one) => (
-      <span class="ellipsis"><a class="name mono" href={`/nodes/${encodeURIComponent(one.hostname)}`}>{one.hostname}</a> <Simulated when={one.simulated} /></span>
+      <Tagged simulated={one.simulated}><a class="name mono" href={`/nodes/${encodeURIComponent(one.hostname)}`}>{one.hostname}</a></Tagged>
     ),
   },
   { name: "Status", by: nodeWord, width: "8.5rem", cell: (one) => <NodeBadge node={one} /> },

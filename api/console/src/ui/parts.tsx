@@ -27,6 +27,11 @@ export function Simulated({ when }: { when: boolean }): JSX.Element | null {
   return when ? <span class="simulated">SIMULATED</span> : null;
 }
 
+/** A name that gives way where there is little room, and below it, or beside it, that nothing real runs there. */
+export function Tagged({ simulated, children }: { simulated: boolean; children: ComponentChildren }): JSX.Element {
+  return <span class="tagged"><span class="ellipsis">{children}</span> <Simulated when={simulated} /></span>;
+}
+
 export function Card({ title, aside, children, flush, class: name = "" }: {
   title?: ComponentChildren; aside?: ComponentChildren; children: ComponentChildren; flush?: boolean; class?: string;
 }): JSX.Element {
