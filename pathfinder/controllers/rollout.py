@@ -229,6 +229,8 @@ class _Look:
         by_hand = self._has_canaries and self.strategy.promote_after_seconds is None
         if by_hand and not self.deployment.paused and self._are_ready(self._canaries):
             return f"Its canaries are well; `pfi rollout promote {self.deployment.name}` goes on to the rest."
+        if waiting := next((one for one in self.present if one.waits), None):
+            return f"{waiting.hostname} waits: {waiting.waits}"
         if self._halted or not any(map(self._is_outdated, self.present)):
             return None
         if self.deployment.min_available_replicas >= self.deployment.replicas:

@@ -38,6 +38,7 @@ class Replica:
     """What is looked at of a living replica. `change` is what it takes to make it one of the wanted revision.
 
     `well_since`: from when on it was fit to serve; None while it is not. `since`: when its status last changed.
+    `waits`: why no node can take it; None where one has, or may.
     """
 
     id: UUID
@@ -52,6 +53,7 @@ class Replica:
     created_at: datetime
     node: str | None = None
     zone: str | None = None
+    waits: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

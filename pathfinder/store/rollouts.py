@@ -48,7 +48,8 @@ _BEGIN = text("WITH seen AS (DELETE FROM touches WHERE deployment_id = :id) SELE
 # Well is what `deployment_listing` counts as available.
 _REPLICAS = text("""
     SELECT c.id, c.hostname, c.status, c.health, c.revision, c.status_at, c.health_at, c.created_at, c.ipaddress,
-           c.spec ? 'bootstrappers' AS bootstraps, c.spec ? 'checks' AS checked, c.node_id
+           c.spec ? 'bootstrappers' AS bootstraps, c.spec ? 'checks' AS checked, c.node_id,
+           CASE WHEN c.status = 'PENDING' AND c.waiting THEN c.message END AS waits
     FROM containers AS c WHERE c.deployment_id = :id AND c.status <> 'DELETED'
 """)
 _ZONES = text("""
@@ -271,6 +272,7 @@ def _replica(deployment: Deployment, row: Any, change: Change, zone: str | None)
         created_at=row.created_at,
         node=row.node_id and str(row.node_id),
         zone=zone,
+        waits=row.waits,
     )
 
 

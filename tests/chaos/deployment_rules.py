@@ -140,9 +140,12 @@ def every_deployment_has_its_replicas(evidence: Evidence) -> Found:
             yield one.name, f"counts its replicas, and a number is missing: {', '.join(sorted(names))}"
         for replica in living[one.id]:
             template = templates.get((one.id, replica.revision), {})
-            waits = replica.status == "PENDING" and replica.waiting and not has_room(evidence, replica)
-            if replica.status != _status(template) and not waits:
+            if replica.status != _status(template) and not _waits(evidence, replica):
                 yield replica.hostname, f"is {replica.status}: {replica.message or 'without a reason'}"
+
+
+def _waits(evidence: Evidence, replica: Container) -> bool:
+    return replica.status == "PENDING" and replica.waiting and not has_room(evidence, replica)
 
 
 def _status(template: Mapping[str, Any]) -> str:
@@ -159,8 +162,8 @@ def _counts(template: Any) -> bool:
 
 
 def every_rollout_ended(evidence: Evidence) -> Found:
-    """All replicas are of the wanted revision, unless the deployment is paused or its rollout is told as failed, and
-    why; and their machines have them so.
+    """All replicas are of the wanted revision, unless the deployment is paused, or its rollout is told as failed or as
+    waiting for room that is not there, and why; and their machines have them so.
     """
     living, templates = _living(evidence), _templates(evidence)
     held = {one.container_id: one.digest for one in evidence.instances}
@@ -169,6 +172,8 @@ def every_rollout_ended(evidence: Evidence) -> Found:
         if one.leaving or one.paused:
             continue
         if one.rolls != one.revision or one.phase not in ("done", "failed"):
+            if one.rolls == one.revision and one.message and any(_waits(evidence, each) for each in living[one.id]):
+                continue
             why = one.message or "without a reason"
             yield one.name, f"wants revision {one.revision}; the rollout of {one.rolls} is {one.phase or 'new'}: {why}"
             continue

@@ -184,6 +184,10 @@ PLANTED: dict[str, tuple[str, Plant]] = {
     "a replica that is stuck": (REPLICAS, replica("c2", status="SCHEDULED")),
     "a replica of a former revision": (ROLLOUT, replica("c2", revision=2)),
     "a rollout that never ended": (ROLLOUT, row(phase="rolling")),
+    "a rollout that waits for room and does not say so": (
+        ROLLOUT,
+        both(row(phase="rolling"), replica("c2", status="PENDING", waiting=True, node=None, size=Amount(9000, 0, 0))),
+    ),
     "a rollout that never began": (ROLLOUT, row(rolls=1)),
     "a failure without a reason": (ROLLOUT, row(phase="failed")),
     "a machine that was not told": (
@@ -271,8 +275,15 @@ LATE = both(
             asked(8, template={**THIRD, "image": DOOMED_IMAGE}),
             told(8, template={**THIRD, "image": DOOMED_IMAGE}),
         ),
+        both(
+            row(phase="rolling", message="shop-02 waits: No node can take it now."),
+            replica("c2", status="PENDING", waiting=True, node=None, size=Amount(9000, 0, 0)),
+        ),
     ],
-    ids=["a late try", "a delete whose answer was lost", "a late pause", "a rollout that cannot succeed"],
+    ids=[
+        *("a late try", "a delete whose answer was lost", "a late pause", "a rollout that cannot succeed"),
+        "a rollout that waits for room",
+    ],
 )
 def test_what_has_a_good_reason_is_no_broken_promise_of_a_deployment(plant: Plant) -> None:
     """Tries without an answer may be carried out late, and an image that is nowhere fails its rollout."""

@@ -303,6 +303,17 @@ async def test_who_has_a_name_that_a_replica_needs_is_told_of(service: Service) 
     await service.site.passes("SELECT count(*) = 5 FROM containers WHERE hostname <> 'web-04' OR deployment_id IS NULL")
 
 
+async def test_what_a_replica_waits_for_is_said_of_its_deployment(service: Service) -> None:
+    """Until there is room."""
+    await service.apply(replicas=2, template={"memory": "5GiB"})
+    await service.becomes(1, "web-01 web-02")
+    await service.ask(deployments.scale, 4)
+    await service.site.passes("SELECT message LIKE 'web-0_ waits: No node of 3 can take it now: %' FROM deployments")
+    await service.ask(deployments.scale, 3)
+    await service.site.passes("SELECT message IS NULL FROM deployments")
+    await service.site.passes("SELECT count(*) = 3 FROM containers WHERE status = 'PROVISIONED'")
+
+
 async def touch(service: Service) -> None:
     """Have everything looked at."""
     async with service.fleet.process.database.begin() as tx:

@@ -113,7 +113,7 @@ class World:
     def become(self, one: Replica, status: Status, health: Health = Health.HEALTHY) -> None:
         """Something happens to a replica."""
         well = self.now if status is Status.BOOTSTRAPPED and health is Health.HEALTHY else None
-        self.replicas[one.id] = replace(one, status=status, health=health, well_since=well, since=self.now)
+        self.replicas[one.id] = replace(one, status=status, health=health, well_since=well, since=self.now, waits=None)
 
     def happen(self, index: int, event: str) -> None:
         """One thing, to one replica or to all of it."""

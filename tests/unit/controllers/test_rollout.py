@@ -85,6 +85,23 @@ def test_sick_replicas_are_rebuilt_first() -> None:
     assert list(world.look().delete) == [numbered(world, 2).id]
 
 
+def test_a_rollout_says_what_waits_for_room() -> None:
+    """Until then it goes on with the others as far as it may."""
+    world = settled()
+    want(world, revision=2)
+    world.add(4, 2)
+    full = "No node of 3 can take it now: 3 × cpu 1 wanted, at most 0.5 free."
+    one = numbered(world, 4)
+    world.replicas[one.id] = replace(one, waits=full)
+    world.deployment = replace(world.deployment, replicas=4)
+
+    plan = world.look()
+
+    assert (plan.message, plan.rollout.phase) == (f"web-04 waits: {full}", Phase.ROLLING)
+    world.heal()
+    assert world.look().message is None
+
+
 def test_no_rollout_goes_below_the_least_that_shall_serve() -> None:
     """It says what is in its way, and fails at its deadline."""
     world = settled(min_available_replicas=3)
