@@ -23,7 +23,11 @@ from pathfinder.embedded.program import Program, render, render_daemon
 #: RabbitMQ counts file descriptors and complains below this.
 OPEN_FILES = 65536
 START_SECONDS = 10.0
-POLL_SECONDS = 0.05
+#: How soon it is looked again whether something is so; the longer it is not, the later, for looking has its price, and
+#: what is waited for wants the processors, too.
+POLL_SECONDS, MOST_POLL_SECONDS, SLOWER = 0.05, 0.2, 1.1
+#: How often supervisord is asked meanwhile whether a program has died.
+ASK_SECONDS = 0.5
 #: States of a program that did not start. It may be tried again (BACKOFF), but nobody should wait to be told.
 _DIED = {"BACKOFF", "FATAL", "EXITED", "STOPPED", "UNKNOWN"}
 _RELOADING = threading.Lock()
@@ -148,9 +152,15 @@ class Supervisor:
     def wait(self, name: str, ready: Callable[[], bool], seconds: float) -> None:
         """Wait until `ready()`. Raises NotReady, with the end of the program's log, when it died or time is up."""
 
+        asked = -ASK_SECONDS
+
         def check() -> bool:
+            nonlocal asked
             if ready():
                 return True
+            if (now := time.monotonic()) - asked < ASK_SECONDS:
+                return False
+            asked = now
             if self._call("getProcessInfo", name)["statename"] in _DIED:
                 raise NotReady(f"{name} ended while it was starting. {self._log_end(name)}")
             return False
@@ -198,11 +208,12 @@ class Supervisor:
 
 def wait_until(what: str, check: Callable[[], bool], seconds: float) -> None:
     """Return when `check()` is true. Raises TimedOut after `seconds`."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, POLL_SECONDS
     while not check():
         if time.monotonic() > deadline:
             raise TimedOut(f"Waited for {what}, but not longer than {seconds:.0f} s.")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(pause * SLOWER, MOST_POLL_SECONDS)
 
 
 def _clean(environment: Mapping[str, str]) -> dict[str, str]:

@@ -39,10 +39,12 @@ EMPTY = text(
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
-    """Wait until an async condition holds; TimeoutError after `seconds`."""
+    """Wait until an async condition holds; TimeoutError after `seconds`. It is asked ever less often."""
+    pause = 0.01
     async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - what is waited for is in another process
-            await asyncio.sleep(0.01)
+        while not await condition():
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.1, 0.1)
 
 
 async def administer(url: str, *statements: str) -> None:

@@ -40,7 +40,7 @@ SETTINGS = {
 
 #: Far more than anything takes here, even on a busy machine.
 DEADLINE_SECONDS = 60.0
-POLL_SECONDS = 0.1
+POLL_SECONDS, MOST_POLL_SECONDS = 0.1, 0.25
 
 Found = TypeVar("Found")
 Json = dict[str, Any]
@@ -114,6 +114,7 @@ class Harness:
     async def until(self, what: str, check: Callable[[], Awaitable[Found]]) -> Found:
         """The first true answer of `check`; an API that is just restarting, or has no database, counts as "not yet"."""
         last: object = None
+        pause = POLL_SECONDS
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 while True:
@@ -128,7 +129,8 @@ class Harness:
                         if refusal.status != 503:
                             raise
                         last = refusal
-                    await asyncio.sleep(POLL_SECONDS)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 1.1, MOST_POLL_SECONDS)
         except TimeoutError:
             raise AssertionError(f"waited {DEADLINE_SECONDS:.0f} s for {what}; last: {last!r}") from None
 
