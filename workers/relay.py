@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 
 import structlog
 from aio_pika.abc import AbstractConnection
@@ -33,6 +34,9 @@ MAX_REST_SECONDS = 5.0
 
 #: How long RabbitMQ may take to have a node's queue ready, or to remove it: up to 5 s where that has no leader.
 QUEUE_SECONDS = 10
+
+#: So many queues that never answer are made anew between two batches: others do not wait for all of them.
+RENEWED_AT_ONCE = 3
 
 
 async def run(process: Process) -> None:
@@ -114,7 +118,8 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
         if rows:
             point("relay.taken")
         changed = {row.routing_key for row in rows if row.exchange == outbox.QUEUES}
-        hopeless = {key for exchange, key in {*holding.hopeless()} - {*held} if exchange == Exchange.COMMANDS}
+        lost = (key for exchange, key in holding.hopeless() if exchange == Exchange.COMMANDS)
+        hopeless = set(islice((key for key in lost if (Exchange.COMMANDS, key) not in held), RENEWED_AT_ONCE))
         hopeless |= {key for key in changed if (outbox.QUEUES, key) in holding.suspects}
         known = await nodes.known(tx, changed | hopeless) if changed | hopeless else set()
         silent = {(outbox.QUEUES, key) for key in known & hopeless if not await _renew(publisher, key)}

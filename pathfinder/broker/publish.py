@@ -171,6 +171,7 @@ class Publisher:
         """As `publish_all`, but where nothing is said of a message that is its result: a Silence.
 
         The ways are spread over `CHANNELS`: what a queue that does not answer keeps waiting is what shares its channel.
+        Raises BrokerLost where the broker answers nothing else either, as while its memory or disk is full.
         """
         ways = {way: number for number, way in enumerate(dict.fromkeys(parcel[:2] for parcel in parcels))}
         groups: dict[int, list[int]] = defaultdict(list)
@@ -191,7 +192,17 @@ class Publisher:
                 results[index] = result
 
         await asyncio.gather(*map(one, groups.values()))
+        if any(isinstance(result, Silence) for result in results):
+            await self._probe()
         return results
+
+    async def _probe(self) -> None:
+        """Raise BrokerLost unless the broker answers over this connection."""
+        try:
+            async with asyncio.timeout(SILENT_SECONDS):
+                await (await self.another()).channel.close()
+        except BROKEN as error:
+            raise BrokerLost("it answers nothing") from error
 
     async def _write(self, parcels: Sequence[Parcel], mandatory: Collection[str]) -> list[asyncio.Future[Any]]:
         """Put messages on the wire; their confirms.

@@ -11,7 +11,7 @@ FIRST_SECONDS = 0.25
 MOST_SECONDS = 5.0
 
 #: A queue that so often in a row did not answer never will.
-HOPELESS = 3
+HOPELESS = 5
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from workbench import Fleet, eventually, relaying
 
 from pathfinder.bootstrap import Process
 from pathfinder.broker import publish, topology
+from pathfinder.broker.connection import BrokerLost
 from pathfinder.broker.publish import Publisher, Silence
 from pathfinder.domain.messages import Command, Envelope, Exchange, decode, encode
 from pathfinder.embedded.rabbitmq import NAME, RabbitMQ
@@ -118,4 +119,24 @@ async def test_among_many_the_way_to_it_is_found(
     assert not any(results[number] for number in (1, 2, 4, 5))
     assert publisher.stuck
     for hostname in hostnames:
+        await channel.queue_delete(topology.node_queue(hostname).name)
+
+
+async def test_a_broker_that_answers_nothing_is_lost_and_no_queue_of_it_is_to_blame(
+    rabbitmq: RabbitMQ, channel: AbstractChannel
+) -> None:
+    """While its memory is full it takes nothing from whoever publishes, and says nothing either."""
+    hostname = f"alarm-{uuid4().hex[:6]}"
+    await topology.declare(channel, topology.node_queue(hostname))
+    parcels = [(Exchange.COMMANDS, hostname, encode([Envelope(Command.PROVISION, "c", "s")]))]
+    connection = await aio_pika.connect(rabbitmq.url)
+    publisher = await Publisher.open(connection)
+    limit = await asyncio.to_thread(rabbitmq.control, "set_vm_memory_high_watermark", "0")
+    assert limit.returncode == 0, limit.stderr
+    try:
+        with pytest.raises(BrokerLost, match="answers nothing"):
+            await publisher.publish_apart(parcels)
+    finally:
+        await asyncio.to_thread(rabbitmq.control, "set_vm_memory_high_watermark", "0.4")
+        await connection.close()
         await channel.queue_delete(topology.node_queue(hostname).name)
