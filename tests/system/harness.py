@@ -29,13 +29,13 @@ from pathfinder.store.servers import Servers
 
 #: What takes a minute in production takes seconds here, so that tests see it happen.
 SETTINGS = {
-    "PATHFINDER_INVENTORY_SECONDS": "2",
+    "PATHFINDER_INVENTORY_SECONDS": "3",
     "PATHFINDER_GRACE_SECONDS": "3",
     "PATHFINDER_HEARTBEAT_SECONDS": "2",
     "PATHFINDER_LEASE_SECONDS": "10",
     "PATHFINDER_ADDRESS_TIMEOUT_SECONDS": "30",
     "PATHFINDER_AUTOSCALE_SECONDS": "1",
-    "PATHFINDER_USAGE_SECONDS": "2",
+    "PATHFINDER_USAGE_SECONDS": "3",
 }
 
 #: Far more than anything takes here, even on a busy machine.

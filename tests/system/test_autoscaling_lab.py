@@ -11,7 +11,7 @@ TARGET = 40
 WEB = {
     "name": "busy",
     "replicas": 2,
-    "template": {"cpu": "200m", "memory": "64MiB"},
+    "template": {"cpu": "100m", "memory": "64MiB"},
     "autoscaling": {
         "min": 2,
         "max": 6,
