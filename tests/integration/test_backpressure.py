@@ -14,8 +14,9 @@ from sqlalchemy import text
 from workbench import Fleet, eventually, serving
 
 from api.app import create_app
-from api.gauge import Gauge
+from api.gauge import QUEUES, Gauge
 from api.tail import Tail
+from pathfinder import telemetry
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.broker.connection import Broker
@@ -188,3 +189,27 @@ async def test_a_client_waits_for_an_overloaded_server_and_is_served_once(
     assert container.hostname == "web-01"
     assert waits[0] == "/problems/overloaded"
     assert (await fleet.statuses())["web-01"] == "PENDING"
+
+
+async def test_queues_that_nobody_has_made_yet_hold_nothing(gauge: Gauge, channel: AbstractChannel) -> None:
+    """An api may be the first role of all at a new RabbitMQ: it waits for no other, and counts once they are there."""
+    first = QUEUES[0]
+    for queue in QUEUES:
+        await channel.queue_delete(queue.name)
+        telemetry.BACKLOG.labels(queue.name).set(-1)
+    watching = asyncio.create_task(gauge.watch(channel._connection))  # type: ignore[attr-defined]
+
+    async def measured() -> bool:
+        return {telemetry.BACKLOG.labels(queue.name)._value.get() for queue in QUEUES} == {0}
+
+    await eventually(measured)
+    await topology.declare(channel, first)
+    await channel.default_exchange.publish(Message(b"[]"), first.name)
+
+    async def counted() -> bool:
+        return bool(telemetry.BACKLOG.labels(first.name)._value.get() == 1)
+
+    await eventually(counted)
+    watching.cancel()
+    await channel.queue_delete(first.name)
+    await topology.declare_all(channel)
