@@ -2,7 +2,6 @@
 
 import structlog
 from aio_pika.abc import AbstractConnection
-from aio_pika.exceptions import ChannelNotFoundEntity
 
 from pathfinder import telemetry
 from pathfinder.bootstrap import Process
@@ -58,12 +57,7 @@ class Gauge:
         try:
             while not self._process.stopping.is_set():
                 for queue in QUEUES:
-                    try:
-                        depth = await messages(channel, queue.name)
-                    except ChannelNotFoundEntity:  # whoever takes from it was never here, and has it made at its start
-                        await channel.reopen()
-                        depth = 0
-                    self._note(queue.name, depth)
+                    self._note(queue.name, await messages(channel, queue.name))
                 await pause(self._process.stopping, REFRESH_SECONDS)
         finally:
             for queue in QUEUES:  # nothing is known of them any more

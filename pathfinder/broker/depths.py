@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.exceptions import ChannelClosed
+from aio_pika.exceptions import ChannelClosed, ChannelNotFoundEntity
 
 from pathfinder.broker.connection import BROKEN, as_lost
 from pathfinder.domain.status import QueueStatus
@@ -15,9 +15,13 @@ CHANNELS = 8
 
 
 async def messages(channel: AbstractChannel, queue: str) -> int:
-    """How many messages wait in a queue that is there."""
-    with as_lost():
-        found = await channel.declare_queue(queue, passive=True)
+    """How many messages wait in a queue: none in one that nobody has made yet."""
+    try:
+        with as_lost():
+            found = await channel.declare_queue(queue, passive=True)
+    except ChannelNotFoundEntity:
+        await channel.reopen()  # the answer closed it
+        return 0
     return found.declaration_result.message_count or 0
 
 

@@ -17,6 +17,7 @@ from pamqp.header import ContentHeader
 
 from pathfinder import telemetry
 from pathfinder.broker.connection import BROKEN, BrokerLost, as_lost
+from pathfinder.controllers.holding import Way
 from pathfinder.domain.errors import PathfinderError
 
 #: How long the broker may take to confirm a message, and to take many off our hands.
@@ -35,9 +36,6 @@ AT_ONCE = 500
 
 #: An exchange, a routing key and a body.
 Parcel = tuple[str, str, bytes]
-
-#: An exchange and a routing key.
-Way = tuple[str, str]
 
 
 class Unroutable(PathfinderError):
@@ -78,9 +76,7 @@ class Publisher:
     @classmethod
     async def open(cls, connection: AbstractConnection) -> "Publisher":
         """A publisher on a channel of its own."""
-        made = await cls.on(await connection.channel(publisher_confirms=True, on_return_raises=True))
-        made._connection = connection
-        return made
+        return await cls.on(await connection.channel(publisher_confirms=True, on_return_raises=True), connection)
 
     async def another(self) -> "Publisher":
         """One beside it, on the same connection."""
@@ -89,9 +85,9 @@ class Publisher:
         return await Publisher.open(self._connection)
 
     @classmethod
-    async def on(cls, channel: AbstractChannel) -> "Publisher":
+    async def on(cls, channel: AbstractChannel, connection: AbstractConnection | None = None) -> "Publisher":
         """A publisher on a channel that confirms."""
-        return cls(channel, cast(Wire, await channel.get_underlay_channel()))
+        return cls(channel, cast(Wire, await channel.get_underlay_channel()), connection)
 
     async def resume(self) -> None:
         """Go on over the channel, which a refusal of the broker closed and `topology.declare` opened again."""
@@ -155,10 +151,9 @@ class Publisher:
         if unsaid:
             telemetry.PUBLISH_FAILED.labels("the broker").inc()
             raise Silence(set(unsaid))
-        results = await asyncio.gather(*confirms, return_exceptions=True)
         refusals = [
-            _failure(result, exchange, key) if isinstance(result, BaseException) else None
-            for (exchange, key, _), result in zip(parcels, results, strict=True)
+            _failure(why, exchange, key) if (why := _error(confirm)) else None
+            for (exchange, key, _), confirm in zip(parcels, confirms, strict=True)
         ]
         if lost := next((one for one in refusals if isinstance(one, BrokerLost)), None):
             raise lost
@@ -247,6 +242,11 @@ async def _end_of_words(confirms: Collection["asyncio.Future[Any]"], patience: f
     while waiting and len(waiting) < before:
         before = len(waiting)
         _, waiting = await asyncio.wait(waiting, timeout=patience)
+
+
+def _error(confirm: "asyncio.Future[Any]") -> BaseException | None:
+    """Why a message was not confirmed; a connection that ends cancels whoever waits."""
+    return asyncio.CancelledError() if confirm.cancelled() else confirm.exception()
 
 
 def _forget(wire: Wire, message_id: str, _: "asyncio.Future[Any]") -> None:
