@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import islice
 
@@ -12,7 +11,6 @@ from aio_pika.abc import AbstractConnection
 
 from pathfinder import telemetry
 from pathfinder.bootstrap import Process
-from pathfinder.broker import topology
 from pathfinder.broker.connection import BrokerLost, backoff, pause
 from pathfinder.broker.publish import Parcel, Publisher, QueueFull, Refusal, Silence, Unroutable
 from pathfinder.controllers.holding import Holding, Way
@@ -21,6 +19,7 @@ from pathfinder.domain.messages import Exchange, join
 from pathfinder.failpoints import point
 from pathfinder.store import nodes, outbox
 from pathfinder.store.journal import CHANNEL
+from workers import node_queues
 
 log = structlog.get_logger()
 
@@ -31,9 +30,6 @@ MAX_BODY_BYTES = 1 << 20
 #: goes the same way travels as one message, and a message costs more than a placement.
 MANY = 1_000
 MAX_REST_SECONDS = 5.0
-
-#: How long RabbitMQ may take to have a node's queue ready, or to remove it: up to 5 s where that has no leader.
-QUEUE_SECONDS = 10
 
 #: So many queues that never answer are made anew between two batches: others do not wait for all of them.
 RENEWED_AT_ONCE = 3
@@ -122,8 +118,8 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
         hopeless = set(islice((key for key in lost if (Exchange.COMMANDS, key) not in held), RENEWED_AT_ONCE))
         hopeless |= {key for key in changed if (outbox.QUEUES, key) in holding.suspects}
         known = await nodes.known(tx, changed | hopeless) if changed | hopeless else set()
-        silent = {(outbox.QUEUES, key) for key in known & hopeless if not await _renew(publisher, key)}
-        await _declare(publisher, known & (changed - hopeless))
+        silent = {(outbox.QUEUES, key) for key in known & hopeless if not await node_queues.renew(publisher, key)}
+        await node_queues.declare(publisher, known & (changed - hopeless))
         parcels = _joined([row for row in rows if row.exchange != outbox.QUEUES])
         results = await _publish(publisher, parcels, holding.suspects)
         homeless = [parcel for parcel, result in zip(parcels, results, strict=True) if isinstance(result, Unroutable)]
@@ -131,7 +127,7 @@ async def publish_some(process: Process, publisher: Publisher, holding: Holding 
         silent |= {parcel[:2] for parcel, result in zip(parcels, results, strict=True) if isinstance(result, Silence)}
         if homeless:
             full |= await _house(publisher, homeless, await nodes.known(tx, {key for _, key, _ in homeless}))
-        await _retire(publisher, changed - known)
+        await node_queues.retire(publisher, changed - known)
         holding.only({*held, *full, *silent})
         for way in full:
             log.warning("queue full; its messages wait in the outbox", exchange=way[0], key=way[1])
@@ -176,56 +172,9 @@ async def _house(publisher: Publisher, homeless: Sequence[Parcel], known: set[st
             log.info("commands to a node that was deleted are dropped", node=parcel[1])
             continue
         housed.append(parcel)
-    await _declare(publisher, {key for _, key, _ in housed})
+    await node_queues.declare(publisher, {key for _, key, _ in housed})
     results = await publisher.publish_all(housed, mandatory=(Exchange.COMMANDS,))
     return {parcel[:2] for parcel, result in zip(housed, results, strict=True) if result is not None}
-
-
-async def _declare(publisher: Publisher, hostnames: set[str]) -> None:
-    """Have the queues of nodes ready. One that another version made stays while it is used: its node can work so."""
-    for hostname in hostnames:
-        try:
-            async with asyncio.timeout(QUEUE_SECONDS):
-                await _declare_one(publisher, hostname)
-        except TimeoutError as error:
-            raise Silence({(outbox.QUEUES, hostname)}) from error
-
-
-async def _declare_one(publisher: Publisher, hostname: str) -> None:
-    queue = topology.node_queue(hostname)
-    try:
-        await topology.declare(publisher.channel, queue)
-    except topology.QueueDiffers as differs:
-        log.warning("a node's queue is another", node=hostname, reason=str(differs))
-        with suppress(topology.QueueDiffers):  # unused, it was removed
-            await topology.declare(publisher.channel, queue)
-        await publisher.resume()
-
-
-async def _renew(publisher: Publisher, hostname: str) -> bool:
-    """Whether a node's queue that does not answer could be removed and made anew.
-
-    What it held, the node's next inventory brings again. A healthy one that is hit, because RabbitMQ was slow for
-    long, costs no more than that.
-    """
-    queue, other = topology.node_queue(hostname), await publisher.another()
-    try:
-        async with asyncio.timeout(QUEUE_SECONDS):
-            await other.channel.queue_delete(queue.name)
-            await topology.declare(other.channel, queue)
-            await other.channel.close()
-    except TimeoutError:
-        publisher.stuck = True
-        return False
-    log.warning("a node's queue did not answer and was made anew", node=hostname)
-    return True
-
-
-async def _retire(publisher: Publisher, hostnames: set[str]) -> None:
-    """Remove the queues of deleted nodes; one that is gone already is fine."""
-    for hostname in hostnames:
-        await publisher.channel.queue_delete(topology.node_queue(hostname).name)
-        log.info("queue of a deleted node removed", node=hostname)
 
 
 def _joined(rows: Sequence[outbox.Message]) -> list[Parcel]:
