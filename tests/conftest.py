@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
@@ -36,6 +37,10 @@ FIRST = (
 #: Why tests were left out, and how many.
 _left_out: dict[str, int] = {}
 
+
+# How long an example takes is the machine's business.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # What is collected stays until the end: to look for cycles among it, now and again, would only take time.
 gc.disable()

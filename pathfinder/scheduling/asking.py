@@ -60,6 +60,7 @@ def requests(
             of(one, keys),
             failed.get(one.id, ()),
             None if one.gang is None else Gang(str(one.gang), sizes[one.gang]),
+            one.waiting,
         )
         for one in containers
     ]

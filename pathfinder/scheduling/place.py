@@ -1,12 +1,12 @@
 """The decision itself: `place(fleet, requests, policy, seed)`.
 
-Requests are placed by priority, and those of equal asks one after the other: the first of each kind says where in line
-its kind is. So a kind is evaluated once for the whole fleet, and every further container costs a few operations on one
-node. The result is what placing them one by one, each on the whole fleet, gives in that order.
+Requests of equal asks are placed one after the other, so a kind is evaluated once for the whole fleet, and every
+further container costs a few operations on one node. The result is what placing them one by one, each on the whole
+fleet, gives in the order of `turns`.
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ from pathfinder.scheduling.plugins import Tried, without_failing
 from pathfinder.scheduling.policy import Policy
 from pathfinder.scheduling.relations import Relations, remember
 from pathfinder.scheduling.request import Ask, Gang, Request
+from pathfinder.scheduling.turns import in_line
 
 #: What may let anything be placed: another node, other rules.
 ALWAYS = frozenset({Kind.NODE_REGISTERED, Kind.CLUSTER_UPDATED, Kind.POLICY_APPLIED})
@@ -89,7 +90,7 @@ def decide(
 def _decided(fleet: Fleet, requests: Sequence[Request], policy: Policy, seed: int, explain: bool) -> list[Decision]:
     board = _Board(fleet, policy, seed, explain)
     found: dict[int, Decision] = {}
-    for gang, kinds in _in_line(requests):
+    for gang, kinds in in_line(requests, fleet):
         before = board.state() if gang else None
         part = [board.place(requests[kind[0]].ask, [requests[position] for position in kind]) for kind in kinds]
         decided = {
@@ -104,26 +105,6 @@ def _decided(fleet: Fleet, requests: Sequence[Request], policy: Policy, seed: in
                 decided = {position: _not_alone(one, gang, missing) for position, one in decided.items()}
         found |= decided
     return [found[position] for position in range(len(requests))]
-
-
-def order(requests: Sequence[Request]) -> list[int]:
-    """The positions of the requests in the order in which `place` decides on them."""
-    return [position for _, kinds in _in_line(requests) for kind in kinds for position in kind]
-
-
-def _in_line(requests: Sequence[Request]) -> Iterable[tuple[Gang | None, list[list[int]]]]:
-    """The positions of requests that are placed together, in the order in which that is done.
-
-    Those of one kind make a unit; those of one gang make one unit of several kinds.
-    """
-    units: dict[object, dict[object, list[int]]] = {}
-    for position, request in enumerate(requests):
-        kind = request.ask, bool(request.avoid)
-        units.setdefault(request.gang or kind, {}).setdefault(kind, []).append(position)
-    first = {key: min(kind[0] for kind in kinds.values()) for key, kinds in units.items()}
-    urgent = {key: max(requests[kind[0]].ask.priority for kind in kinds.values()) for key, kinds in units.items()}
-    for key in sorted(units, key=lambda key: (-urgent[key], first[key])):
-        yield key if isinstance(key, Gang) else None, list(units[key].values())
 
 
 def _not_alone(decision: Decision, gang: Gang, missing: int) -> Decision:

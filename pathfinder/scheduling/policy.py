@@ -122,7 +122,7 @@ POLICIES: Mapping[str, Policy] = {
         ),
         _built_in(
             "binpack",
-            "Nodes that are used already are filled first: the fewest nodes are needed.",
+            "Nodes that are used already are filled first: the others stay empty.",
             {"used-share": 1.0, "few-containers": -0.1},
         ),
         _built_in(

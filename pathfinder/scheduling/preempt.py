@@ -16,11 +16,11 @@ from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling.fleet import Fleet, Mask, amounts
 from pathfinder.scheduling.freeable import Labels, Lot, Lots, Size, short, size
 from pathfinder.scheduling.ladder import possible
-from pathfinder.scheduling.place import order
 from pathfinder.scheduling.plugins import without_failing
 from pathfinder.scheduling.policy import Policy
 from pathfinder.scheduling.relations import Relations, matters, remember
 from pathfinder.scheduling.request import Ask, Request
+from pathfinder.scheduling.turns import order
 
 #: For how many requests room is made at a time.
 MOST_WAITING = 200
@@ -81,9 +81,10 @@ def preempt(
     if not policy.preemption:
         return []
     given = dict(budgets or {})
+    line = [requests[position] for position in order(requests, fleet)]
 
     def found(tried: Policy) -> list[Eviction]:
-        return _found(_Rows(fleet, lots(tenants, given), tried, leaving, given, tenants), requests)
+        return _found(_Rows(fleet, lots(tenants, given), tried, leaving, given, tenants), line)
 
     return without_failing(policy, found)[0]
 
@@ -132,8 +133,7 @@ def _told(ask: Ask, keys: set[str]) -> Labels:
 def _found(rows: "_Rows", requests: Sequence[Request]) -> list[Eviction]:
     found: list[Eviction] = []
     failed: set[str] = set()
-    for position in order(requests):
-        request = requests[position]
+    for request in requests:
         if request.gang is not None and request.gang.id in failed:
             continue
         eviction = rows.make_room(request)

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling.compaction import TRIALS, Needed, nodes_needed
 from pathfinder.scheduling.fleet import CPU, MEMORY, Fleet, amounts
-from pathfinder.scheduling.place import order, place
+from pathfinder.scheduling.place import place
 from pathfinder.scheduling.policy import Policy
 from pathfinder.scheduling.preempt import MOST_WAITING, Tenant, preempt
 from pathfinder.scheduling.relations import remember, selectors
 from pathfinder.scheduling.request import Request
+from pathfinder.scheduling.turns import order
 from pathfinder.scheduling.workload import Change, Item, Workload
 
 #: Containers that came within so many seconds of each other are placed as one batch.
@@ -120,6 +121,8 @@ class _Run:
     deciding: float = 0.0
     _samples: list[tuple[float, tuple[float, ...]]] = field(default_factory=list)
     _placed: set[str] = field(default_factory=set)
+    #: Those of the waiting for whom there was no place.
+    _tried: set[str] = field(default_factory=set)
     _usual: NDArray[np.float64] = field(init=False)
     _budgets: dict[Selector, int] = field(init=False)
 
@@ -183,7 +186,10 @@ class _Run:
         """The new ones; or, after something changed that may help, all who wait. Then those for whom others go."""
         items = new if new is not None else [item for item, _ in self.waiting.values()]
         # Once placed, those of a gang are containers like any other.
-        requests = [Request(one.id, one.ask, gang=None if one.id in self._placed else one.gang) for one in items]
+        requests = [
+            Request(one.id, one.ask, (), None if one.id in self._placed else one.gang, one.id in self._tried)
+            for one in items
+        ]
         before = self.clock()
         decisions = place(self.fleet, requests, self.policy, self.seed + len(self._samples), explain=False)
         self.deciding += self.clock() - before
@@ -197,12 +203,13 @@ class _Run:
                 self.there[item.id] = item, decision.index
                 self._placed.add(item.id)
         left = [one.request for one in decisions if one.index is None]
+        self._tried = (self._tried | {one.id for one in left}) & self.waiting.keys()
         if makes_room and left and self.policy.preemption and self._evict(at, left):
             self._place(at, None, makes_room=False)
 
     def _evict(self, at: float, requests: Sequence[Request]) -> bool:
         """Have others go for the most urgent of these, as many as a scheduler looks at; whether somebody did."""
-        line = [requests[position] for position in order(requests)]
+        line = [requests[position] for position in order(requests, self.fleet)]
         cut = {one.gang for one in line[MOST_WAITING:] if one.gang is not None}
         line = [one for one in line[:MOST_WAITING] if one.gang not in cut]
         below = max((one.ask.priority for one in line), default=0)

@@ -55,10 +55,11 @@ class Request:
     """One container waiting for a placement.
 
     `avoid` are the hostnames of nodes where it failed, the latest last: other nodes are preferred to them, and the
-    earlier ones to the later.
+    earlier ones to the later. It `waited` if there was no place for it before.
     """
 
     id: str
     ask: Ask = field(default_factory=Ask)
     avoid: tuple[str, ...] = ()
     gang: Gang | None = None
+    waited: bool = False

@@ -1,10 +1,54 @@
-"""Who is placed before whom where containers of one batch are placed by different policies."""
+"""Who is placed before whom in one batch.
 
-from collections.abc import Callable, Hashable, Sequence
+By priority. Of those equally urgent, whoever waited before goes first, in the order given; then the largest: what is
+small finds room in what the large leave, but not the other way round.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import groupby
 from typing import TypeVar
 
+import numpy as np
+
+from pathfinder.scheduling.fleet import Fleet, amounts
+from pathfinder.scheduling.request import Ask, Gang, Request
+
 Item = TypeVar("Item")
+#: The positions of requests by their kind: equal asks, and whether they avoid nodes.
+_Kinds = dict[tuple[Ask, bool], list[int]]
+
+
+def order(requests: Sequence[Request], fleet: Fleet) -> list[int]:
+    """The positions of the requests in the order in which they are decided on."""
+    return [position for _, kinds in in_line(requests, fleet) for kind in kinds for position in kind]
+
+
+def in_line(requests: Sequence[Request], fleet: Fleet) -> Iterable[tuple[Gang | None, list[list[int]]]]:
+    """The positions of requests that are placed together, in the order in which that is done.
+
+    Those of one kind make a unit, and the first of them says where in line it is; those of one gang make one unit of
+    several kinds, which is as large as all of them.
+    """
+    units: dict[Gang | tuple[Ask, bool], _Kinds] = {}
+    for position, request in enumerate(requests):
+        kind = request.ask, bool(request.avoid)
+        units.setdefault(request.gang or kind, {}).setdefault(kind, []).append(position)
+    whole = np.maximum(fleet.capacity.sum(axis=0), 1)
+
+    def turn(unit: tuple[Gang | tuple[Ask, bool], _Kinds]) -> tuple[int, bool, float, int]:
+        key, kinds = unit
+        firsts = [requests[positions[0]] for positions in kinds.values()]
+        urgency, waited = max(one.ask.priority for one in firsts), any(one.waited for one in firsts)
+        asked = sum(
+            amounts(ask.resources) * (len(positions) if isinstance(key, Gang) else 1)
+            for (ask, _), positions in kinds.items()
+        )
+        # Of different resources it is the shares of what the fleet has that can be added.
+        size = 0.0 if waited else float((asked / whole).sum())
+        return -urgency, not waited, -size, min(positions[0] for positions in kinds.values())
+
+    for key, kinds in sorted(units.items(), key=turn):
+        yield key if isinstance(key, Gang) else None, list(kinds.values())
 
 
 def by_policy(

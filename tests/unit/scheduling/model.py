@@ -11,10 +11,11 @@ from pathfinder.domain.policies import Overcommit
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.selectors import Operator, Requirement, Selector
 from pathfinder.scheduling.fleet import UNLIMITED, Fleet, NodeState
-from pathfinder.scheduling.place import Decision, order
+from pathfinder.scheduling.place import Decision
 from pathfinder.scheduling.policy import POLICIES, Policy, compiled
 from pathfinder.scheduling.relations import selectors
 from pathfinder.scheduling.request import Ask, Request
+from pathfinder.scheduling.turns import order
 
 SMALL = st.integers(0, 6)
 AMOUNTS = st.builds(Resources, SMALL, SMALL, SMALL)
@@ -270,7 +271,7 @@ class Model:
 def steps(model: Model, requests: Sequence[Request], decisions: Sequence[Decision]) -> Iterable[tuple[Model, Decision]]:
     """Each decision with everything as it was before it, in the order in which they were made."""
     now = model.copy()
-    for position in order(requests):
+    for position in order(requests, model.fleet(requests)):
         yield now.copy(), decisions[position]
         if (index := decisions[position].index) is not None:
             now.put(index, requests[position].ask)

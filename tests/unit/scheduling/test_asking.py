@@ -1,5 +1,6 @@
 """Containers as requests."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -107,6 +108,13 @@ def test_a_request_knows_where_it_failed_and_what_its_gang_is() -> None:
     assert [one.gang for one in requests] == [Gang(str(gang), 2), Gang(str(gang), 2), None]
     assert [one.avoid for one in requests] == [(), ("node-01",), ()]
     assert [one.id for one in requests] == [str(first.id), str(second.id), str(third.id)]
+
+
+def test_a_request_knows_whether_it_waited() -> None:
+    """So that others do not overtake it."""
+    new = container()
+
+    assert [one.waited for one in asking.requests([new, replace(new, waiting=True)], {})] == [False, True]
 
 
 def test_a_row_of_before_is_read_as_one_that_asks_for_nothing_more() -> None:

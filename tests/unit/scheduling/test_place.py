@@ -13,7 +13,7 @@ from pathfinder.domain.resources import Resources
 from pathfinder.scheduling import explain
 from pathfinder.scheduling.fleet import Fleet, NodeState
 from pathfinder.scheduling.ladder import scored, weighted
-from pathfinder.scheduling.place import GANG, order, place
+from pathfinder.scheduling.place import GANG, place
 from pathfinder.scheduling.policy import POLICIES, Policy
 from pathfinder.scheduling.relations import Relations
 from pathfinder.scheduling.request import Ask, Gang, Request
@@ -132,16 +132,6 @@ def test_a_batch_is_placed_as_if_one_by_one_each_on_the_whole_fleet(
             assert decision.index == best[0]
             assert chosen.turn == turn[decision.index]
         assert [one.score for one in decision.candidates] == [scores[i] for i in best[:3]]
-
-
-@given(MODELS, batches(company=False), POLICY, SEEDS)
-def test_the_more_urgent_are_placed_first(model: Model, requests: list[Request], policy: Policy, seed: int) -> None:
-    """Equal ones in the order they were given in, one kind after the other."""
-    line = order(requests)
-
-    assert sorted(line) == list(range(len(requests)))
-    priorities = [requests[position].ask.priority for position in line]
-    assert priorities == sorted(priorities, reverse=True)
 
 
 @given(MODELS, st.lists(st.tuples(asks(), st.sampled_from([None, "one", "two"])), max_size=8), POLICY, SEEDS)

@@ -14,10 +14,10 @@ from pathfinder.domain.asking import NODE, Affinity
 from pathfinder.domain.resources import Resources
 from pathfinder.domain.selectors import Selector
 from pathfinder.scheduling.fleet import UNLIMITED, Fleet, NodeState
-from pathfinder.scheduling.place import order
 from pathfinder.scheduling.policy import POLICIES
 from pathfinder.scheduling.preempt import MOST_ROWS, Eviction, Leaving, Tenant, lots, preempt, worth_a_look
 from pathfinder.scheduling.request import Ask, Gang, Request
+from pathfinder.scheduling.turns import order
 
 POLICY = replace(POLICIES["spread"], preemption=True)
 GROUPS = st.sampled_from([plain({"app": "a"}), plain({"app": "b"}), Selector.parse("app"), Selector.parse("app!=a")])
@@ -141,7 +141,7 @@ def test_whoever_evicts_for_a_gang_evicts_for_all_of_it(
 
     if evictions:
         after = there.model({victim.id for one in evictions for victim in one.victims})
-        line = [gang[position].ask for position in order(gang)]
+        line = [gang[position].ask for position in order(gang, there.model().fleet(gang))]
         assert any(fit(after, line, rows) for rows in product(range(len(there.nodes)), repeat=len(line)))
 
 
