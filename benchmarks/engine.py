@@ -27,8 +27,11 @@ LARGE, SMALL = 10_000, 100
 REACH = 1_500
 #: Most more machines than the best packing that is known, and by whom.
 MORE = 0.03
+POLICIES = ("binpack", "balanced", "spread")
 JUDGED = ("binpack", "balanced")
 SEEDS = (1, 2, 3)
+#: Times as many machines as the lower bound: a fleet that is not full.
+WIDE = 3
 
 
 def main() -> int:
@@ -129,12 +132,10 @@ def quality(count: int) -> Result:
     """Machines needed for everything, by policy and by others, each as the mean over seeds."""
     rows = []
     online: dict[str, packing.Fits] = {
-        "binpack": packing.by_policy("binpack"),
-        "balanced": packing.by_policy("balanced"),
-        "spread": packing.by_policy("spread"),
-        "least count (LXD, Incus)": packing.least_count,
-        "random": packing.at_random,
-    }
+        f"{name}, {how}": packing.by_policy(name, batch)
+        for name in POLICIES
+        for how, batch in (("all at once", 0), (f"{packing.FEW} at a time", packing.FEW))
+    } | {"least count (LXD, Incus)": packing.least_count, "random": packing.at_random}
     known = {
         f"best-fit decreasing: {large}, {best}": packing.best_fit_decreasing(large, best)
         for large in packing.LARGE
@@ -151,15 +152,21 @@ def quality(count: int) -> Result:
         best = mean(min(ones) for ones in zip(*(needed[name] for name in known), strict=True))
         rows.append(Row("  best of all best-fit decreasing", _compared(best, least, best), best))
         for name, found in ((name, mean(ones)) for name, ones in needed.items()):
-            judged = (f"≤ {best * (1 + MORE):.1f}", found <= best * (1 + MORE)) if name in JUDGED else ()
+            judged = (f"≤ {best * (1 + MORE):.1f}", found <= best * (1 + MORE)) if name.startswith(JUDGED) else ()
             rows.append(Row(f"  {name}", _compared(found, least, best), found, *judged))
+        wide = [WIDE * packing.bound(mix) for mix in drawn]
+        for name in POLICIES:
+            used = mean(packing.in_use(mix, name, *rest) for mix, *rest in zip(drawn, wide, SEEDS, strict=True))
+            rows.append(Row(f"  {name}: in use of {mean(wide):.0f}", _compared(used, least, best), used))
     return Result(
         title=f"Machines needed for {count:,} containers, mean of {len(SEEDS)} seeds",
         columns=("machines", "to the bound", "to the best known"),
         rows=tuple(rows),
         notes=(
             "Found by halving: the fewest machines on which everything fits (cell compaction).",
-            f"Policies see {packing.BATCH} containers at a time, in the order in which they come, and know no others.",
+            "Policies see all containers at once, as after a large request; or some at a time, in the order in which "
+            "they come, and know no others.",
+            f"In use: on how many of {WIDE} times as many machines something is, when some come at a time.",
             "Best-fit decreasing knows all in advance. The largest first, by the greater of its shares, their sum or "
             "their product; each where it leaves the least, or the most even rest. For each seed the best counts.",
             "What least count and random do is given room to look for, which LXD and Incus do not do.",

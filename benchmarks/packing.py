@@ -11,7 +11,7 @@ from pathfinder.scheduling import policy
 from pathfinder.scheduling.request import Ask
 
 #: Containers that are asked for at the same moment, of those that come one after the other.
-BATCH = 100
+FEW = 100
 
 Shares = NDArray[np.float64]
 #: Whether everything fits on so many machines.
@@ -38,17 +38,24 @@ def bound(mix: Mix) -> int:
     return int(np.ceil(mix.sizes.sum(axis=0) / mix.capacity).max())
 
 
-def by_policy(name: str) -> Fits:
-    """As the scheduler places them, batch by batch in the order in which they come."""
+def by_policy(name: str, batch: int = 0) -> Fits:
+    """As the scheduler places them: so many at once in the order in which they come, or all."""
+    return lambda mix, machines, seed: _placed(mix, name, batch, machines, seed) is not None
 
-    def fits(mix: Mix, machines: int, seed: int) -> bool:
-        pool, asks = Pool(machines, mix.machine), [Ask(one) for one in mix.asked()]
-        chosen = policy.named(name)
-        return all(
-            pool.place(asks[start : start + BATCH], chosen, seed + start) for start in range(0, len(asks), BATCH)
-        )
 
-    return fits
+def in_use(mix: Mix, name: str, machines: int, seed: int) -> int:
+    """On how many of more machines than are needed something is, when few come at a time."""
+    pool = _placed(mix, name, FEW, machines, seed)
+    assert pool is not None, "there is more room than that"
+    return int(np.count_nonzero(pool.fleet.containers))
+
+
+def _placed(mix: Mix, name: str, batch: int, machines: int, seed: int) -> Pool | None:
+    """The machines with everything on them; None where not everything fits."""
+    pool, asks = Pool(machines, mix.machine), [Ask(one) for one in mix.asked()]
+    chosen, step = policy.named(name), batch or len(asks)
+    starts = range(0, len(asks), step)
+    return pool if all(pool.place(asks[at : at + step], chosen, seed + at) for at in starts) else None
 
 
 #: Who is large, of shares of a machine: by the greater one, by their sum, or by their product.
