@@ -53,7 +53,7 @@ class Fleet:
             for number in range(1, (copies or {}).get(role, 1) + 1)
         }
         self._settings = {"PATHFINDER_DEFAULT_IMAGE": "local:tiny", **(settings or {})}
-        self._services = Services(self.supervisor, {})
+        self._services = Services(self.supervisor, {}, fleet=nodes)
         self.api_url = self.token = self.database_url = self.broker_url = ""
 
     @property

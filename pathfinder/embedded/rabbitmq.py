@@ -38,6 +38,8 @@ _MAPPER = Path("/usr/bin/epmd")
 #: How much of the log of quorum queues is kept in memory before it goes to their segments. By default that is 512 MiB,
 #: towards which the memory of a node that has little to do grows for days.
 LOG_BYTES = 32 << 20
+#: The same for each node, where they are many: whenever the log is full, each of their queues writes a segment.
+LOG_BYTES_A_NODE = 100 << 10
 #: Erlang's schedulers would spin for a while before they sleep, which other nodes of the same machine pay for.
 _IDLE = " +sbwt none +sbwtdcpu none +sbwtdio none"
 #: Each quorum queue looks after itself so often, in ms; every 5 s by default, which with 5,000 nodes took a fifth of a
@@ -68,6 +70,8 @@ class RabbitMQ:
     #: The authorities that it is trusted by over TLS.
     ca_file: Path = setup.SYSTEM_CA
     cache_seconds: float = setup.CACHE_SECONDS
+    #: How much of the log of quorum queues is kept in memory.
+    log_bytes: int = LOG_BYTES
 
     @property
     def name(self) -> str:
@@ -203,7 +207,7 @@ class RabbitMQ:
     def _files(self) -> dict[str, str]:
         addresses = enumerate((LOOPBACK, *self.extra_hosts), start=1)
         lines = [f"listeners.tcp.{number} = {host}:{self.port}" for number, host in addresses]
-        lines += [f"load_definitions = {self.own / 'definitions.json'}", f"raft.wal_max_size_bytes = {LOG_BYTES}"]
+        lines += [f"load_definitions = {self.own / 'definitions.json'}", f"raft.wal_max_size_bytes = {self.log_bytes}"]
         lines += [*self._clustering(), *self._tls()]
         lines += setup.configuration(self.api_url, self.secret, self.cache_seconds) if self.api_url else []
         definitions = setup.definitions(NAME, self.passwords)

@@ -20,7 +20,9 @@ BROKER_NODES = 3
 
 
 class Services:
-    """The two services every role needs. `ha`: a PostgreSQL with a standby, a RabbitMQ of three nodes."""
+    """The two services every role needs. `ha`: a PostgreSQL with a standby, a RabbitMQ of three nodes. `fleet`: for how
+    many nodes, where those may be many.
+    """
 
     def __init__(
         self,
@@ -30,6 +32,7 @@ class Services:
         *,
         ha: bool = False,
         api_urls: Sequence[str] = (),
+        fleet: int = 0,
     ) -> None:
         self._supervisor = supervisor
         self._home = supervisor.home
@@ -39,6 +42,7 @@ class Services:
         self._ha = ha
         #: Whom RabbitMQ asks about nodes: one after the other, its nodes have one of them each.
         self._api_urls = api_urls
+        self._fleet = fleet
 
     @property
     def owns_database(self) -> bool:
@@ -151,4 +155,5 @@ class Services:
             BROKER_NODES if self._ha else 1,
             api_url=self._api_urls[(number - 1) % len(self._api_urls)] if self._api_urls else "",
             ca_file=Path(self._given.get("PATHFINDER_CA_FILE") or setup.SYSTEM_CA),
+            log_bytes=max(rabbitmq.LOG_BYTES, self._fleet * rabbitmq.LOG_BYTES_A_NODE),
         )
