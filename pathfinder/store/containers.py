@@ -96,7 +96,9 @@ async def insert(
                    priority, policy, averse, revision, CAST(:gang AS uuid), CAST(:deployment_id AS uuid), :trace_id,
                    GREATEST((SELECT generation_floor FROM clusters WHERE id = :cluster_id),
                             (SELECT max(c.generation) FROM containers AS c
-                             WHERE c.cluster_id = :cluster_id AND c.hostname = n.hostname))
+                             WHERE c.cluster_id = :cluster_id AND c.hostname = n.hostname AND c.status = 'DELETED'),
+                            (SELECT c.generation FROM containers AS c
+                             WHERE c.cluster_id = :cluster_id AND c.hostname = n.hostname AND c.status <> 'DELETED'))
             FROM {bulk.rows(_INSERT, "n")} ORDER BY hostname
             ON CONFLICT (cluster_id, hostname) WHERE status <> 'DELETED' DO NOTHING
             RETURNING hostname, generation

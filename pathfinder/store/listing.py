@@ -56,7 +56,7 @@ class Selection:
         if self.statuses:
             parts.append(f"{alias}.status = ANY(:statuses)")
         if self.labels:
-            parts.append(f"{labels} @> CAST(:labels AS jsonb)")
+            parts.append(f"{labels} @> CAST(:labels AS jsonb) AND {labels} <> '{{}}'")  # only those are in the index
         if self.node is not None:
             parts.append("n.hostname = :node")
         return " AND ".join(parts)
@@ -78,12 +78,15 @@ _NODE = """
 
 async def containers(tx: AsyncConnection, selection: Selection) -> list[views.Container]:
     """A page of living containers; of deleted ones too where DELETED is among the statuses asked for."""
-    living = "" if "DELETED" in selection.statuses else "c.status <> 'DELETED' AND"
+    # Each index holds the living or the deleted: both are looked at apart, and each for a whole page.
+    parts = ("c.status <> 'DELETED'", *(["c.status = 'DELETED'"] if "DELETED" in selection.statuses else []))
+    pages = (
+        f"({_CONTAINER} WHERE k.name = :cluster AND {part} AND {selection.conditions('c')} "
+        "ORDER BY c.hostname, c.id LIMIT :limit)"
+        for part in parts
+    )
     rows = await tx.execute(
-        text(
-            f"{_CONTAINER} WHERE k.name = :cluster AND {living} {selection.conditions('c')} "
-            "ORDER BY c.hostname, c.id LIMIT :limit"
-        ),
+        text(f"SELECT * FROM ({' UNION ALL '.join(pages)}) AS page ORDER BY hostname, id LIMIT :limit"),  # noqa: S608 - constants alone
         selection.parameters(),
     )
     return [_container(row) for row in rows]

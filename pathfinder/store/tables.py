@@ -217,7 +217,10 @@ class Container(SQLModel, table=True):
         Index(
             "uq_containers_living", "cluster_id", "hostname", unique=True, postgresql_where=text("status <> 'DELETED'")
         ),
-        Index("ix_containers_generation", "cluster_id", "hostname", "generation"),
+        # What is living has no part in those two, or only some: each change of a row writes every index it is in.
+        Index(
+            "ix_containers_former", "cluster_id", "hostname", "generation", postgresql_where=text("status = 'DELETED'")
+        ),
         Index("ix_containers_node", "node_id", postgresql_where=text("node_id IS NOT NULL")),
         Index(
             "ix_containers_pending",
@@ -251,7 +254,13 @@ class Container(SQLModel, table=True):
             "cluster_id",
             postgresql_where=text("restarts > 0 AND status <> 'DELETED'"),
         ),
-        Index("ix_containers_labels", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
+        Index(
+            "ix_containers_labelled",
+            "labels",
+            postgresql_using="gin",
+            postgresql_ops={"labels": "jsonb_path_ops"},
+            postgresql_where=text("labels <> '{}'"),
+        ),
     )
 
 
