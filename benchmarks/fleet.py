@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.naming import node_name
-from pathfinder.embedded import orphans, roles
+from pathfinder.embedded import first_rows, orphans, roles
 from pathfinder.embedded.account import remove_data_elsewhere
 from pathfinder.embedded.control_plane import ControlPlane
 from pathfinder.embedded.home import Home
@@ -79,7 +79,7 @@ class Fleet:
             broker, database = pool.submit(self._services.broker, progress), pool.submit(self._database, progress)
             self.database_url, self.broker_url = database.result(), broker.result()
         settings = self._settings | {roles.DATABASE_URL: self.database_url, roles.BROKER_URL: self.broker_url}
-        self.token = roles.token(home, {}, "admin")
+        self.token = first_rows.token(home, {}, "admin")
         port = home.port("api", API_PORT, in_use=False)
         self.api_url = f"http://127.0.0.1:{port}"
         settings |= {"PATHFINDER_API_LISTEN": f"127.0.0.1:{port}"}
@@ -102,7 +102,7 @@ class Fleet:
 
     def add_user(self) -> None:
         """Make the user that everybody knows the password of."""
-        roles.create_development_user(self._settings | {roles.DATABASE_URL: self.database_url})
+        first_rows.create_development_user(self._settings | {roles.DATABASE_URL: self.database_url})
 
     def kill_broker(self) -> None:
         """`kill -9` RabbitMQ with all its processes. supervisord starts it again at once."""
@@ -111,8 +111,8 @@ class Fleet:
     def _database(self, progress: Progress) -> str:
         url = self._services.database(progress)
         settings = self._settings | {roles.DATABASE_URL: url}
-        roles.migrate(settings)
-        roles.create_tokens(self.supervisor.home, settings)
+        first_rows.migrate(settings)
+        first_rows.create_tokens(self.supervisor.home, settings)
         return url
 
     def _agents(self) -> list[Program]:

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from pathfinder.embedded import orphans, roles
+from pathfinder.embedded import first_rows, orphans, roles
 from pathfinder.embedded.account import remove_data_elsewhere
 from pathfinder.embedded.control_plane import ControlPlane
 from pathfinder.embedded.errors import EmbeddedError, LxdImpossible
@@ -235,8 +235,8 @@ class Lab:
             broker, database = pool.submit(services.broker, progress), pool.submit(services.database, progress)
             settings = self._settings | {roles.DATABASE_URL: database.result()}
             with progress.step("database schema"):
-                roles.migrate(settings)
-            roles.create_tokens(self.home, settings)
+                first_rows.migrate(settings)
+            first_rows.create_tokens(self.home, settings)
             self.home.remember("url.broker", broker.result())
         settings |= services.broker_settings()
         self.home.remember("url.database", settings[roles.DATABASE_URL])

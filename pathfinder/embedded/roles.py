@@ -1,16 +1,10 @@
-"""Pathfinder's own roles as programs, and the operator's commands that `up` and the lab run."""
+"""Pathfinder's own roles as programs."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pathfinder.domain.access import DEVELOPMENT_PASSWORD, DEVELOPMENT_USER
-from pathfinder.embedded.errors import EmbeddedError
-from pathfinder.embedded.home import Home
 from pathfinder.embedded.program import Program
 
 CONTROL_PLANE = ("api", "relay", "scheduler", "recorder", "controller")
@@ -18,7 +12,6 @@ CONTROL_PLANE = ("api", "relay", "scheduler", "recorder", "controller")
 OPERATOR = (sys.executable, "-m", "pathfinder.cli.operator")
 #: A role gives work in hand 8 s (PATHFINDER_STOP_SECONDS) and ends within 10.
 STOP_SECONDS = 12
-COMMAND_SECONDS = 60
 DATABASE_URL, BROKER_URL = "PATHFINDER_DATABASE_URL", "PATHFINDER_BROKER_URL"
 BROKER_PASSWORDS, BROKER_SECRET = "PATHFINDER_BROKER_PASSWORDS", "PATHFINDER_BROKER_SECRET"
 #: Agents never talk to PostgreSQL, and are nobody but their node to RabbitMQ: they do not learn how to either.
@@ -78,49 +71,3 @@ def user_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """The `PATHFINDER_…` settings of the user's environment, which every role gets; where the home is, is not one."""
     prefix, own = "PATHFINDER_", {"PATHFINDER_HOME"}
     return {key: value for key, value in environment.items() if key.startswith(prefix) and key not in own}
-
-
-def migrate(settings: Mapping[str, str]) -> None:
-    """Bring the database to the newest schema and make the cluster `default`."""
-    _run(settings, "migrate")
-
-
-def create_tokens(home: Home, settings: Mapping[str, str], *, fresh: bool = False) -> None:
-    """Make the tokens this home needs and has not yet; `fresh` makes new ones of those it has."""
-    # Each takes a second, most of it Python's start, and they know nothing of each other.
-    with ThreadPoolExecutor() as pool:
-        for made in [pool.submit(token, home, settings, role, fresh=fresh) for role in ("admin", "join")]:
-            made.result()
-
-
-def token(home: Home, settings: Mapping[str, str], role: str, *, fresh: bool = False) -> str:
-    """The bearer token of a role (`admin`, `join`), created once and remembered."""
-    if fresh:
-        home.remember(f"token.{role}", None)
-    name = "pfi" if role == "admin" else "embedded"
-    return str(
-        home.once(
-            f"token.{role}",
-            lambda: _run(settings, "token", "create", "--role", role, "--name", name, "--print").strip(),
-        )
-    )
-
-
-def create_development_user(settings: Mapping[str, str]) -> None:
-    """Make the user that everybody knows the password of, unless there is one of that name."""
-    _run(settings, "user", "create", DEVELOPMENT_USER, "--keep", given=f"{DEVELOPMENT_PASSWORD}\n")
-
-
-def _run(settings: Mapping[str, str], *arguments: str, given: str = "") -> str:
-    done = subprocess.run(
-        [*OPERATOR, *arguments],
-        input=given,
-        env=os.environ | settings,
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_SECONDS,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise EmbeddedError(f"`pathfinder {' '.join(arguments)}` failed: {done.stderr.strip()[-1500:]}")
-    return done.stdout

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pathfinder.embedded import orphans, roles
+from pathfinder.embedded import first_rows, orphans, roles
 from pathfinder.embedded.account import remove_data_elsewhere
 from pathfinder.embedded.control_plane import CLUSTER, ControlPlane, url_of
 from pathfinder.embedded.errors import EmbeddedError, LxdImpossible, PortTaken
@@ -116,10 +116,10 @@ class Stack:
         url = self._services.database(progress)
         settings = self._settings | {roles.DATABASE_URL: url}
         with progress.step("database schema") as step:
-            roles.migrate(settings)
+            first_rows.migrate(settings)
             self.home.remember(CLUSTER_KEY, settings["PATHFINDER_CLUSTER"])
             step.say("up to date")
-        roles.create_tokens(self.home, settings)
+        first_rows.create_tokens(self.home, settings)
         self._development_user(settings)
         return url
 
@@ -129,7 +129,7 @@ class Stack:
         if settings.get("PATHFINDER_MODE") == "production" or not all(map(is_loopback, hosts)):
             return
         if self._services.owns_database and (fresh or not self.home.recall(USER_KEY)):
-            roles.create_development_user(settings)
+            first_rows.create_development_user(settings)
             self.home.remember(USER_KEY, True)
 
     def runtime(self, progress: Progress) -> Path | None:
@@ -171,13 +171,13 @@ class Stack:
         return Path(given) if given else None
 
     def _roles(self, progress: Progress, urls: Mapping[str, str], socket: Path | None) -> Running:
-        api = self._api(roles.token(self.home, {}, "admin"))
+        api = self._api(first_rows.token(self.home, {}, "admin"))
         self._start_control_plane(progress, urls, api)
         if not api.accepts_token():
             # The database was replaced since; tokens of the old one mean nothing to the new.
-            roles.create_tokens(self.home, {**self._settings, **urls}, fresh=True)
+            first_rows.create_tokens(self.home, {**self._settings, **urls}, fresh=True)
             self._development_user({**self._settings, **urls}, fresh=True)
-            api = self._api(roles.token(self.home, {}, "admin"))
+            api = self._api(first_rows.token(self.home, {}, "admin"))
         # Before there can be containers of theirs.
         self._add_clusters(api.cluster_ids())
         self._start_agent(progress, api, urls[roles.BROKER_URL], socket)
@@ -199,7 +199,7 @@ class Stack:
 
     def _start_agent(self, progress: Progress, api: ControlPlane, broker_url: str, socket: Path | None) -> None:
         name = self._settings.get("PATHFINDER_NODE_NAME", NODE)
-        join_token = roles.token(self.home, {}, "join")
+        join_token = first_rows.token(self.home, {}, "join")
         order = roles.AgentOrder(name, api.server, broker_url, join_token, self.home.root / "agent", socket)
         with progress.step(f"node {name}") as step:
             programs = order.programs(self._settings)

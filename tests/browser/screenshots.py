@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 import workers.agent
 from pathfinder.bootstrap import Process, configure_logging
 from pathfinder.domain.resources import Resources
-from pathfinder.embedded import roles
+from pathfinder.embedded import first_rows
 from pathfinder.embedded.progress import Silent
 from pathfinder.embedded.services import Services
 from pathfinder.runtime.simulated import Pace, SimulatedRuntime
@@ -60,7 +60,7 @@ def _agents(console: Console, directory: Path) -> None:
 
 async def _all(console: Console, directory: Path) -> None:
     home = console.stack.home
-    join, broker = roles.token(home, {}, "join"), Services(console.stack.supervisor, {}).broker(Silent())
+    join, broker = first_rows.token(home, {}, "join"), Services(console.stack.supervisor, {}).broker(Silent())
     async with asyncio.TaskGroup() as group:
         for number, cores in enumerate(NODES, start=2):
             name = f"node-{number:02d}"

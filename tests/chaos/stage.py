@@ -9,7 +9,7 @@ from pathlib import Path
 
 import chaos
 from chaos.wiring import Plan, database_address, database_link, node_address, node_name, role_address
-from pathfinder.embedded import orphans, roles
+from pathfinder.embedded import first_rows, orphans, roles
 from pathfinder.embedded.account import remove_data_elsewhere
 from pathfinder.embedded.control_plane import ControlPlane
 from pathfinder.embedded.home import Home
@@ -58,10 +58,10 @@ class Stage:
             broker, database = pool.submit(services.broker, Silent()), pool.submit(services.database, Silent())
             self.database_url = database.result()
             settings = self._settings | {roles.DATABASE_URL: self.database_url}
-            roles.migrate(settings)
-            roles.create_tokens(self.supervisor.home, settings)
+            first_rows.migrate(settings)
+            first_rows.create_tokens(self.supervisor.home, settings)
             self.broker_url = broker.result()
-        self.token = roles.token(self.supervisor.home, {}, "admin")
+        self.token = first_rows.token(self.supervisor.home, {}, "admin")
         self._write_plan()
         self.supervisor.define([self._own("wire", "chaos.wire", priority=300)])
         self.supervisor.start("wire")
@@ -100,7 +100,7 @@ class Stage:
             database_upstream=database_upstream,
             broker_url=broker_url,
             database_url=database_url,
-            join_token=roles.token(self.supervisor.home, {}, "join"),
+            join_token=first_rows.token(self.supervisor.home, {}, "join"),
             settings={"inventory_seconds": float(self._settings["PATHFINDER_INVENTORY_SECONDS"])},
         )
         self.plan.write(self.root)

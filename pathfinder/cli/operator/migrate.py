@@ -5,25 +5,18 @@ import asyncio
 import typer
 
 from pathfinder.cli.operator import configuration
-from pathfinder.domain.errors import AlreadyExists
 from pathfinder.settings import Settings
 
 
 async def prepare(settings: Settings) -> None:
     """Run the missing migrations and make sure that the cluster `settings.cluster` is there."""
-    # Here, for Alembic takes longer to load than a role that starts with this command.
-    from pathfinder.store import clusters
+    # Here, for a role that starts with this command need not load them.
+    from pathfinder.store import preparing
     from pathfinder.store.database import Database
-    from pathfinder.store.migrate import migrate as run_migrations
 
     database = Database(settings.database_url, ca_file=settings.ca_file)
     try:
-        await run_migrations(database)
-        try:
-            async with database.begin() as tx:
-                await clusters.create(tx, settings.cluster, "spread", settings.default_image, "migrate", "")
-        except AlreadyExists:
-            pass
+        await preparing.schema(database, settings.cluster, settings.default_image)
     finally:
         await database.close()
 

@@ -13,15 +13,12 @@ from pathfinder.settings import Settings
 async def make(settings: Settings, name: str, role: Role) -> str:
     """A new token's secret. Join tokens admit nodes to `settings.cluster` only."""
     # Here, for a role that starts with this command need not load them.
-    from pathfinder.store import clusters, tokens
+    from pathfinder.store import preparing
     from pathfinder.store.database import Database
 
     database = Database(settings.database_url, ca_file=settings.ca_file)
     try:
-        async with database.begin() as tx:
-            cluster = await clusters.find(tx, settings.cluster) if role == Role.JOIN else None
-            grant = tokens.Grant(name, role, cluster.id if cluster else None)
-            return (await tokens.issue(tx, grant, "pathfinder", "", named=False))[1]
+        return await preparing.token(database, name, role, settings.cluster)
     finally:
         await database.close()
 

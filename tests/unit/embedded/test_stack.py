@@ -106,7 +106,7 @@ def test_the_user_that_everybody_knows_is_made_once_and_where_nobody_else_gets_t
 ) -> None:
     """Never in production, on an address others reach, or in somebody else's database; and not again once deleted."""
     calls: list[object] = []
-    monkeypatch.setattr(stack.roles, "create_development_user", calls.append)
+    monkeypatch.setattr(stack.first_rows, "create_development_user", calls.append)
     begun = Stack(home, environment)
 
     begun._development_user(environment)
