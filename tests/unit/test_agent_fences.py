@@ -1,5 +1,6 @@
 """What was deleted on a node stays deleted, whatever comes late."""
 
+import asyncio
 import errno
 import os
 from pathlib import Path
@@ -46,6 +47,21 @@ async def test_only_the_latest_are_remembered(tmp_path: Path, monkeypatch: pytes
 
     assert [again.of(name) for name in ("new", "newer", "old")] == [0, 1, 2]
     assert len((tmp_path / "fences.jsonl").read_text().splitlines()) == 2
+
+
+async def test_the_file_stays_small_while_the_agent_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are deleted, at once or again and again; the latest are never among the forgotten."""
+    monkeypatch.setattr(fences, "REMEMBERED", 4)
+    path = tmp_path / "fences.jsonl"
+    kept = Fences(path, "c")
+
+    for turn in range(10):
+        await asyncio.gather(*(kept.put(f"many-{turn}-{number}", 1) for number in range(3)), kept.put("web", turn + 1))
+        assert len(path.read_text().splitlines()) <= 4 + 8  # some come while it is written anew
+
+    again = Fences(path, "c")
+    for fence in (kept, again):
+        assert [fence.of(name) for name in ("many-0-0", "many-9-0", "web")] == [0, 1, 10]
 
 
 async def test_a_node_that_moves_to_another_cluster_starts_without_fences(tmp_path: Path) -> None:

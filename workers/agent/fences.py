@@ -6,6 +6,7 @@ Kept on disk: copies of old commands also come after the agent has started anew.
 import asyncio
 import contextlib
 import os
+import threading
 from pathlib import Path
 
 import orjson
@@ -15,7 +16,8 @@ from pathfinder.runtime.port import RuntimeFailure
 
 log = structlog.get_logger()
 
-#: Hostnames that are remembered, the latest ones; far more than a node deletes while a copy is under way.
+#: Hostnames that are remembered, the latest ones; far more than a node deletes while a copy is under way. After as many
+#: lines more the file is written anew, without the others.
 REMEMBERED = 10_000
 
 
@@ -36,11 +38,11 @@ class Fences:
         self._highest = dict(list(_read(path, cluster).items())[-REMEMBERED:])
         #: Hostnames whose fences the disk did not take yet.
         self._unkept: set[str] = set()
+        #: Of the file, which threads write, and how many lines it has.
+        self._writing = threading.Lock()
+        self._lines = 0
         if self._highest:
-            try:
-                self._shorten()
-            except OSError as error:
-                log.error("fences not shortened", error=str(error))
+            self._shorten()
 
     def of(self, hostname: str) -> int:
         """Commands for this hostname up to that generation are stale."""
@@ -62,16 +64,21 @@ class Fences:
             except OSError as error:
                 raise FenceNotKept(f"The node cannot note that {hostname} ended here: {error}.") from error
             self._unkept.discard(hostname)
+        if self._lines >= 2 * REMEMBERED:
+            for forgotten in list(self._highest)[:-REMEMBERED]:
+                del self._highest[forgotten]
+            await asyncio.to_thread(self._shorten)
 
     def _append(self, hostname: str, generation: int) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab", buffering=0) as file:
+        with self._writing, self._path.open("ab", buffering=0) as file:
             before = file.tell()
             try:
                 line = orjson.dumps([self._cluster, hostname, generation]) + b"\n"
                 if file.write(line) != len(line):
                     raise OSError("no space left for a whole line")
                 os.fsync(file.fileno())
+                self._lines += 1
             except OSError:
                 with contextlib.suppress(OSError):  # half a line would spoil the next one
                     file.truncate(before)
@@ -80,8 +87,18 @@ class Fences:
     def _shorten(self) -> None:
         """Drop what no longer holds; through a second file, so that a crash leaves the one or the other."""
         draft = self._path.with_suffix(".new")
-        draft.write_bytes(b"".join(orjson.dumps([*key, fence]) + b"\n" for key, fence in self._highest.items()))
-        draft.replace(self._path)
+        try:
+            with self._writing:
+                # Whatever was appended so far was noted before, so it is among them.
+                kept = list(self._highest.items())
+                with draft.open("wb") as file:
+                    file.writelines(orjson.dumps([*key, fence]) + b"\n" for key, fence in kept)
+                    file.flush()
+                    os.fsync(file.fileno())
+                draft.replace(self._path)
+                self._lines = len(kept)
+        except OSError as error:  # it goes on growing
+            log.error("fences not shortened", error=str(error))
 
 
 def _read(path: Path, cluster: str) -> dict[tuple[str, str], int]:
