@@ -20,7 +20,7 @@ from pathfinder.embedded.control_plane import ControlPlane
 from pathfinder.embedded.home import Home
 from pathfinder.embedded.program import Program
 from pathfinder.embedded.progress import Progress
-from pathfinder.embedded.rabbitmq import RabbitMQ
+from pathfinder.embedded.rabbitmq import LOG_BYTES, RabbitMQ
 from pathfinder.embedded.services import Services
 from pathfinder.embedded.supervisor import Supervisor
 
@@ -28,6 +28,8 @@ API_PORT = 24090
 START_SECONDS = 120.0
 AGENTS_A_PROCESS = 100
 SERVICES = ("postgres", "rabbitmq")
+#: Whenever RabbitMQ's log is full each queue in it writes a segment: with thousands that is most of what it does.
+LOG_BYTES_A_NODE = 100 << 10
 Made = TypeVar("Made")
 
 
@@ -42,8 +44,11 @@ class Fleet:
         *,
         agents: bool = True,
         copies: Mapping[str, int] | None = None,
+        log_bytes: int | None = None,
     ) -> None:
-        """Without `agents` the nodes are somebody else's to play. `copies`: how many processes of which role."""
+        """Without `agents` the nodes are somebody else's to play. `copies`: how many processes of which role.
+        `log_bytes`: RabbitMQ's log, if not the usual for so many nodes.
+        """
         self.nodes = [node_name(number) for number in range(1, nodes + 1)]
         self.supervisor = Supervisor(Home(root))
         self._with_agents = agents
@@ -53,7 +58,7 @@ class Fleet:
             for number in range(1, (copies or {}).get(role, 1) + 1)
         }
         self._settings = {"PATHFINDER_DEFAULT_IMAGE": "local:tiny", **(settings or {})}
-        self._services = Services(self.supervisor, {}, fleet=nodes)
+        self._services = Services(self.supervisor, {}, log_bytes=log_bytes or max(LOG_BYTES, nodes * LOG_BYTES_A_NODE))
         self.api_url = self.token = self.database_url = self.broker_url = ""
 
     @property

@@ -1,7 +1,8 @@
 """`python -m benchmarks.soak`: constant churn on simulated nodes, and whether anything grows that should not.
 
-What takes days takes minutes here: rows are pruned after `KEEP_MINUTES`. Every ten seconds memory, connections, queues
-and rows are written down; at the end the first third of the samples, after a warm-up, is compared with the last one.
+What takes days takes minutes here: rows are pruned after `KEEP_MINUTES`, agents' memory of what containers used is full
+after four, and RabbitMQ's log after one or two. Every ten seconds memory, connections, queues and rows are written
+down; at the end the first third of the samples, after a warm-up, is compared with the last one.
 """
 
 import argparse
@@ -39,7 +40,10 @@ SETTINGS = {
     "PATHFINDER_KEEP_MEASUREMENTS_DAYS": DAYS,
     "PATHFINDER_INVENTORY_SECONDS": "20",
     "PATHFINDER_GRACE_SECONDS": "10",
+    "PATHFINDER_USAGE_SECONDS": "1",
 }
+#: Of RabbitMQ: it grows until its log is full, which is to be often.
+LOG_BYTES = 4 << 20
 EVERY_SECONDS = 10.0
 #: Until rows have become old enough to be pruned, twice, tables grow as they must.
 WARM_UP_SECONDS = (2 * KEEP_MINUTES + 1) * 60
@@ -60,7 +64,7 @@ def main() -> int:
     measured = machine.describe()
     with tempfile.TemporaryDirectory(prefix="pf-soak-") as directory:
         Path(directory).chmod(0o711)  # service accounts may pass
-        fleet = Fleet(Path(directory) / "home", arguments.nodes, SETTINGS)
+        fleet = Fleet(Path(directory) / "home", arguments.nodes, SETTINGS, log_bytes=LOG_BYTES)
         try:
             fleet.up(Screen())
             result = asyncio.run(_soak(fleet, arguments))

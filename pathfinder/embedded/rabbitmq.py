@@ -38,8 +38,6 @@ _MAPPER = Path("/usr/bin/epmd")
 #: How much of the log of quorum queues is kept in memory before it goes to their segments. By default that is 512 MiB,
 #: towards which the memory of a node that has little to do grows for days.
 LOG_BYTES = 32 << 20
-#: The same for each node, where they are many: whenever the log is full, each of their queues writes a segment.
-LOG_BYTES_A_NODE = 100 << 10
 #: Erlang's schedulers would spin for a while before they sleep, which other nodes of the same machine pay for.
 _IDLE = " +sbwt none +sbwtdcpu none +sbwtdio none"
 #: Each quorum queue looks after itself so often, in ms; every 5 s by default, which with 5,000 nodes took a fifth of a

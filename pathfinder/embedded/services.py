@@ -20,8 +20,8 @@ BROKER_NODES = 3
 
 
 class Services:
-    """The two services every role needs. `ha`: a PostgreSQL with a standby, a RabbitMQ of three nodes. `fleet`: for how
-    many nodes, where those may be many.
+    """The two services every role needs. `ha`: a PostgreSQL with a standby, a RabbitMQ of three nodes. `log_bytes` of
+    RabbitMQ: as in `rabbitmq`.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Services:
         *,
         ha: bool = False,
         api_urls: Sequence[str] = (),
-        fleet: int = 0,
+        log_bytes: int = rabbitmq.LOG_BYTES,
     ) -> None:
         self._supervisor = supervisor
         self._home = supervisor.home
@@ -42,7 +42,7 @@ class Services:
         self._ha = ha
         #: Whom RabbitMQ asks about nodes: one after the other, its nodes have one of them each.
         self._api_urls = api_urls
-        self._fleet = fleet
+        self._log_bytes = log_bytes
 
     @property
     def owns_database(self) -> bool:
@@ -155,5 +155,5 @@ class Services:
             BROKER_NODES if self._ha else 1,
             api_url=self._api_urls[(number - 1) % len(self._api_urls)] if self._api_urls else "",
             ca_file=Path(self._given.get("PATHFINDER_CA_FILE") or setup.SYSTEM_CA),
-            log_bytes=max(rabbitmq.LOG_BYTES, self._fleet * rabbitmq.LOG_BYTES_A_NODE),
+            log_bytes=self._log_bytes,
         )
