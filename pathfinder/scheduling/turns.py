@@ -27,7 +27,7 @@ def in_line(requests: Sequence[Request], fleet: Fleet) -> Iterable[tuple[Gang | 
     """The positions of requests that are placed together, in the order in which that is done.
 
     Those of one kind make a unit, and the first of them says where in line it is; those of one gang make one unit of
-    several kinds, which is as large as all of them.
+    several kinds, which is as large as all of them; its largest kind goes first.
     """
     units: dict[Gang | tuple[Ask, bool], _Kinds] = {}
     for position, request in enumerate(requests):
@@ -35,20 +35,20 @@ def in_line(requests: Sequence[Request], fleet: Fleet) -> Iterable[tuple[Gang | 
         units.setdefault(request.gang or kind, {}).setdefault(kind, []).append(position)
     whole = np.maximum(fleet.capacity.sum(axis=0), 1)
 
+    def size(ask: Ask) -> float:  # it is shares of what the fleet has that can be added
+        return float((amounts(ask.resources) / whole).sum())
+
     def turn(unit: tuple[Gang | tuple[Ask, bool], _Kinds]) -> tuple[int, bool, float, int]:
         key, kinds = unit
         firsts = [requests[positions[0]] for positions in kinds.values()]
         urgency, waited = max(one.ask.priority for one in firsts), any(one.waited for one in firsts)
-        asked = sum(
-            amounts(ask.resources) * (len(positions) if isinstance(key, Gang) else 1)
-            for (ask, _), positions in kinds.items()
-        )
-        # Of different resources it is the shares of what the fleet has that can be added.
-        size = 0.0 if waited else float((asked / whole).sum())
-        return -urgency, not waited, -size, min(positions[0] for positions in kinds.values())
+        together = isinstance(key, Gang)
+        asked = sum(size(ask) * (len(positions) if together else 1) for (ask, _), positions in kinds.items())
+        return -urgency, not waited, 0.0 if waited else -asked, min(positions[0] for positions in kinds.values())
 
     for key, kinds in sorted(units.items(), key=turn):
-        yield key if isinstance(key, Gang) else None, list(kinds.values())
+        largest_first = sorted(kinds.items(), key=lambda kind: -size(kind[0][0]))
+        yield key if isinstance(key, Gang) else None, [positions for _, positions in largest_first]
 
 
 def by_policy(

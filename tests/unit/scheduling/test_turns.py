@@ -75,6 +75,14 @@ def test_a_gang_is_as_large_as_all_of_it() -> None:
     assert found[-1] == "a"
 
 
+def test_in_a_gang_the_large_go_first() -> None:
+    """Whether it waited or not: it is all or nothing."""
+    gang = Gang("g", 3)
+    members = [Request("a", SMALL, (), gang, True), Request("b", LARGE, (), gang), Request("c", SMALL, (), gang, True)]
+
+    assert line(*members) == ["b", "a", "c"]
+
+
 def test_who_asks_for_nothing_has_a_turn() -> None:
     """Nothing is divided by."""
     assert line(Request("a", Ask()), Request("b", Ask(image="other"))) == ["a", "b"]
