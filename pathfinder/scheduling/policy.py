@@ -122,8 +122,8 @@ POLICIES: Mapping[str, Policy] = {
         ),
         _built_in(
             "binpack",
-            "Nodes that are used already are filled first, cpu and memory together: few are needed.",
-            {"balance": 1.0, "used-share": 0.1, "few-containers": -0.1},
+            "Nodes that are used already are filled first: the others stay empty.",
+            {"used-share": 1.0, "few-containers": -0.1},
         ),
         _built_in(
             "balanced",
