@@ -164,7 +164,7 @@ class Settings(BaseSettings):
     stop_seconds: float = Field(8, gt=0, description="How long work in hand may take after SIGTERM.")
 
     backlog_outbox: int = Field(
-        20_000, ge=0, description="Unpublished messages at which creates are refused until half are gone; 0: never."
+        50_000, ge=0, description="Unpublished messages at which creates are refused until half are gone; 0: never."
     )
     backlog_queue: int = Field(
         50_000, ge=0, description="The same, for messages in the scheduler's queue and in the recorder's."

@@ -26,8 +26,9 @@ log = structlog.get_logger()
 #: A joined message body stays below this, so that one message never holds up a channel.
 MAX_BODY_BYTES = 1 << 20
 
-#: After so many rows at once the relay rests: for twice as long as they took, but not long. What comes meanwhile and
-#: goes the same way travels as one message, and a message costs more than a placement.
+#: After so many rows at once the relay rests, unless as many as it takes may wait already: for twice as long as they
+#: took, but not long. What comes meanwhile and goes the same way travels as one message, and a message costs more than
+#: a placement.
 MANY = 1_000
 MAX_REST_SECONDS = 5.0
 
@@ -75,7 +76,7 @@ async def _serve(process: Process, wake: asyncio.Event, holding: Holding, connec
                 begin, rows = clock(), outbox.BATCH
                 while rows >= outbox.BATCH:
                     rows = await publish_some(process, publisher, holding)
-                    if rows >= MANY:
+                    if MANY <= rows < outbox.BATCH:
                         await pause(process.stopping, min(2 * (clock() - begin), MAX_REST_SECONDS))
                         begin = clock()
             except Unavailable as error:
