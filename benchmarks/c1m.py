@@ -135,6 +135,7 @@ async def _measure(fleet: Fleet, case: Case, arguments: argparse.Namespace) -> F
     if load.returncode:
         raise SystemExit("the load ended early")
     asked: dict[str, float] = json.loads(output)
+    print(f"SCHEDULED after {scheduled - asked['first']:.1f} s", file=sys.stderr)
     spent["(users)"] = asked["processor"]
     before, begin = vitals.spent(pids), time.time()
     if not agents:

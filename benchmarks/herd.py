@@ -65,7 +65,8 @@ async def _play(hostnames: list[str]) -> None:
 
 async def _consume(connection: Any, nodes: "list[_Node]") -> None:
     channel = await connection.channel()
-    await channel.set_qos(prefetch_count=50)  # of each consumer
+    # Of each consumer: a node works on one message, and the next is at hand. All of a million would be a gigabyte.
+    await channel.set_qos(prefetch_count=2)
     under = await channel.get_underlay_channel()
     for node in nodes:
         await under.basic_consume(topology.node_queue(node.hostname).name, node.carry_out)
@@ -105,6 +106,7 @@ class _Node:
             with suppress(BrokerLost):
                 await self._publisher.publish(Exchange.REPORTS, report_key(kind, self._id), body)
                 return
+            await asyncio.sleep(1)
 
     def _report(self, kind: Report, command: Envelope) -> Envelope:
         body = {"node_id": self._id, "hostname": command.body["hostname"]}
