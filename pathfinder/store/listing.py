@@ -62,6 +62,8 @@ class Selection:
         return " AND ".join(parts)
 
 
+#: Not by the joined row: PostgreSQL could not know that there is one only, and would sort all for each page.
+_IN_CLUSTER = "cluster_id = (SELECT id FROM clusters WHERE name = :cluster)"
 _CONTAINER = """
     SELECT c.id, c.hostname, k.name AS cluster, c.image, c.type, c.status, c.health, c.health_message,
            c.health_at, c.restarts, n.hostname AS node,
@@ -81,7 +83,7 @@ async def containers(tx: AsyncConnection, selection: Selection) -> list[views.Co
     # Each index holds the living or the deleted: both are looked at apart, and each for a whole page.
     parts = ("c.status <> 'DELETED'", *(["c.status = 'DELETED'"] if "DELETED" in selection.statuses else []))
     pages = (
-        f"({_CONTAINER} WHERE k.name = :cluster AND {part} AND {selection.conditions('c')} "
+        f"({_CONTAINER} WHERE c.{_IN_CLUSTER} AND {part} AND {selection.conditions('c')} "
         "ORDER BY c.hostname, c.id LIMIT :limit)"
         for part in parts
     )
@@ -254,7 +256,7 @@ async def nodes(tx: AsyncConnection, selection: Selection) -> list[views.Node]:
     """A page of nodes."""
     rows = await tx.execute(
         text(
-            f"{_NODE} WHERE k.name = :cluster AND {selection.conditions('n', _LABELS)} ORDER BY n.hostname LIMIT :limit"
+            f"{_NODE} WHERE n.{_IN_CLUSTER} AND {selection.conditions('n', _LABELS)} ORDER BY n.hostname LIMIT :limit"
         ),
         selection.parameters(),
     )
