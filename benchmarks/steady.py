@@ -28,7 +28,7 @@ WARM_UP_SECONDS = 5.0
 Done = TypeVar("Done")
 
 _BEATEN = "SELECT count(*) FROM leases WHERE usage <> '{}'"
-#: Those that `estate` gave are long, and no heartbeat shortens one.
+#: Those that `estate` gave are long, so that nobody is DOWN while all is filled, and no heartbeat shortens one.
 _SHORT = "UPDATE leases SET until = now() + interval '15 seconds'"
 _RENEWED = "SELECT COALESCE(n_tup_upd, 0) FROM pg_stat_user_tables WHERE relname = 'leases'"
 _LAST = "SELECT COALESCE(max(seq), 0) FROM events"
@@ -71,12 +71,12 @@ async def _measure(fleet: Fleet, arguments: argparse.Namespace) -> tuple[list[Ph
         await estate.settle(fleet)
         herds = await asyncio.to_thread(estate.play, fleet, arguments.herds, beating=True)
         await store.until("every node to beat", _BEATEN, enough=lambda rows: rows[0][0] == arguments.nodes)
-        connection = await connect(fleet.database_url)
-        await connection.execute(_SHORT)
-        await connection.close()
         step.say(f"{arguments.nodes:,} beat")
     with screen.step("containers") as step:
         await estate.fill(fleet, store, arguments.containers)
+        connection = await connect(fleet.database_url)
+        await connection.execute(_SHORT)
+        await connection.close()
         step.say(f"{arguments.containers:,} PROVISIONED")
     pids = await asyncio.to_thread(fleet.pids, [*fleet.programs, *herds])
     days = _Days(fleet, store, pids, arguments)
