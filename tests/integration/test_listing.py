@@ -1,8 +1,9 @@
 """Lists of containers, page by page."""
 
+import re
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Connection, event, text
 from test_tidy import delete
 from workbench import Fleet
 
@@ -32,6 +33,41 @@ async def test_living_and_deleted_containers_make_one_list(fleet: Fleet) -> None
     assert await pages(fleet, 2) == [["a", "b"], ["c", "e"], []]
     assert await pages(fleet, 2, "PENDING", "DELETED") == [["a", "b"], ["b", "c"], ["d", "e"], []]
     assert await pages(fleet, 2, "DELETED") == [["b", "d"], []]
+
+
+async def test_a_page_is_read_from_an_index(fleet: Fleet) -> None:
+    """However many there are: none but those of the page are looked at, and they need not be sorted."""
+    await fleet.ask("first")
+    copied = "cluster_id, image, type, cpu_millicores, memory_bytes, disk_bytes, spec"
+    async with fleet.process.database.begin() as tx:
+        await tx.execute(
+            text(f"""
+                INSERT INTO containers (id, hostname, {copied})
+                SELECT gen_random_uuid(), 'c' || n, {copied} FROM containers, generate_series(1, 20000) AS n
+            """)  # noqa: S608 - the text is put together from the constant
+        )
+    async with fleet.process.database.begin() as tx:
+        await tx.execute(text("ANALYZE containers"))
+        asked: list[tuple[str, object]] = []
+
+        def note(_: object, __: object, statement: str, given: object, *___: object) -> None:
+            asked.append((statement, given))
+
+        connection = tx.sync_connection
+        assert connection is not None
+        event.listen(connection, "before_cursor_execute", note)
+        await listing.containers(tx, Selection("default", after=("c5", UUID(int=0)), limit=50))
+        (statement, given), *_ = asked
+        plan = "\n".join(await tx.run_sync(lambda sync: _explained(sync, statement, given)))
+
+    assert "Index Scan using uq_containers_living" in plan
+    rows = [int(found) for found in re.findall(r"actual rows=(\d+)", plan)]
+    assert max(rows) <= 60, plan
+
+
+def _explained(connection: Connection, statement: str, given: object) -> list[str]:
+    found = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, TIMING OFF) {statement}", given)  # type: ignore[arg-type]
+    return [str(row[0]) for row in found]
 
 
 async def test_labels_choose(fleet: Fleet) -> None:
