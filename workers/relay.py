@@ -76,9 +76,8 @@ async def _serve(process: Process, wake: asyncio.Event, holding: Holding, connec
                 begin, rows = clock(), outbox.BATCH
                 while rows >= outbox.BATCH:
                     rows = await publish_some(process, publisher, holding)
-                    if MANY <= rows < outbox.BATCH:
-                        await pause(process.stopping, min(2 * (clock() - begin), MAX_REST_SECONDS))
-                        begin = clock()
+                if rows >= MANY:
+                    await pause(process.stopping, min(2 * (clock() - begin), MAX_REST_SECONDS))
             except Unavailable as error:
                 log.warning("waiting", reason=str(error))
                 await pause(process.stopping, backoff(3))

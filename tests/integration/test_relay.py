@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import aio_pika
 import pytest
@@ -95,6 +96,38 @@ async def test_two_relays_share_the_work(process: Process, monkeypatch: pytest.M
     assert len(mine) == 18
     assert len(set(mine + yours)) == 20
     assert await left(process) == 0
+
+
+async def test_a_relay_rests_only_when_it_has_caught_up(
+    process: Process, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While more rows wait than it takes at once there is nothing to gather."""
+    monkeypatch.setattr(outbox, "BATCH", 2)
+    monkeypatch.setattr(workers.relay, "MANY", 1)
+    did: list[str] = []
+    some, pause = workers.relay.publish_some, workers.relay.pause
+
+    async def noted_some(*given: Any) -> int:
+        did.append(f"took {(rows := await some(*given))}")
+        return rows
+
+    async def noted_pause(event: asyncio.Event, seconds: float) -> None:
+        if event is process.stopping:
+            did.append("rested")
+        await pause(event, seconds)
+
+    monkeypatch.setattr(workers.relay, "publish_some", noted_some)
+    monkeypatch.setattr(workers.relay, "pause", noted_pause)
+    await put(process, [("nobody", command(str(number))) for number in range(5)])
+
+    async def done() -> bool:
+        return not await left(process)
+
+    async with relaying(process, broker_url):
+        await eventually(done)
+
+    begun = did.index("took 2")
+    assert did[begun : begun + 4] == ["took 2", "took 2", "took 1", "rested"]
 
 
 async def test_a_change_that_is_rolled_back_leaves_no_message(process: Process, cluster: Cluster) -> None:
