@@ -217,7 +217,7 @@ class Container(SQLModel, table=True):
         Index(
             "uq_containers_living", "cluster_id", "hostname", unique=True, postgresql_where=text("status <> 'DELETED'")
         ),
-        # What is living has no part in those two, or only some: each change of a row writes every index it is in.
+        # Without the living, and the one of labels without those that have none: a change writes every index of a row.
         Index(
             "ix_containers_former", "cluster_id", "hostname", "generation", postgresql_where=text("status = 'DELETED'")
         ),

@@ -43,12 +43,9 @@ def test_equal_ones_stay_in_the_order_they_were_given_in(requests: list[Request]
 
 def test_the_large_are_placed_before_the_small() -> None:
     """However late they come."""
-    assert line(Request("a", SMALL), Request("b", LARGE), Request("c", SMALL), Request("d", LARGE)) == [
-        "b",
-        "d",
-        "a",
-        "c",
-    ]
+    found = line(Request("a", SMALL), Request("b", LARGE), Request("c", SMALL), Request("d", LARGE))
+
+    assert found == ["b", "d", "a", "c"]
 
 
 @pytest.mark.parametrize("large", [Resources(8000), Resources(0, 8 << 30), Resources(0, 0, 8 << 30)])
