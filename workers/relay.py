@@ -17,7 +17,7 @@ from pathfinder.controllers.holding import Holding, Way
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.messages import Exchange, join
 from pathfinder.failpoints import point
-from pathfinder.store import nodes, outbox
+from pathfinder.store import containers, nodes, outbox
 from pathfinder.store.journal import CHANNEL
 from workers import node_queues
 
@@ -27,8 +27,8 @@ log = structlog.get_logger()
 MAX_BODY_BYTES = 1 << 20
 
 #: After so many rows at once the relay rests, unless as many as it takes may wait already: for twice as long as they
-#: took, but not long. What comes meanwhile and goes the same way travels as one message, and a message costs more than
-#: a placement.
+#: took, but not long, and only while containers are to be placed. What comes meanwhile and goes the same way travels as
+#: one message, and a message costs more than a placement.
 MANY = 1_000
 MAX_REST_SECONDS = 5.0
 
@@ -77,7 +77,8 @@ async def _serve(process: Process, wake: asyncio.Event, holding: Holding, connec
                 while rows >= outbox.BATCH:
                     rows = await publish_some(process, publisher, holding)
                 if rows >= MANY:
-                    await pause(process.stopping, min(2 * (clock() - begin), MAX_REST_SECONDS))
+                    await _rest(process, wake, clock() + min(2 * (clock() - begin), MAX_REST_SECONDS))
+                    wake.set()  # for what came meanwhile
             except Unavailable as error:
                 log.warning("waiting", reason=str(error))
                 await pause(process.stopping, backoff(3))
@@ -92,6 +93,17 @@ async def _serve(process: Process, wake: asyncio.Event, holding: Holding, connec
             await pause(wake, patience if held is None else min(held, patience))
     finally:
         stop.cancel()
+
+
+async def _rest(process: Process, wake: asyncio.Event, until: float) -> None:
+    """Let more come, but only where more is to be expected; each commit may have been the last of it."""
+    clock = asyncio.get_running_loop().time
+    while not process.stopping.is_set() and (left := until - clock()) > 0:
+        wake.clear()
+        async with process.database.read() as connection:
+            if not await containers.to_place(connection):
+                return
+        await pause(wake, left)
 
 
 async def _wake_on_stop(process: Process, wake: asyncio.Event) -> None:

@@ -394,6 +394,14 @@ async def rewrite(tx: AsyncConnection, container: Container, spec: ContainerSpec
     )
 
 
+_TO_BE_PLACED = text("SELECT EXISTS (SELECT FROM containers WHERE status = 'PENDING' AND NOT waiting)")
+
+
+async def to_place(tx: AsyncConnection) -> bool:
+    """Whether a container of any cluster is still to be looked at by a scheduler, as far as is committed."""
+    return bool((await tx.execute(_TO_BE_PLACED)).scalar_one())
+
+
 async def wait_for(tx: AsyncConnection, cluster_id: UUID, kind: str) -> bool:
     """Whether a container waits for an event of that kind."""
     result = await tx.execute(

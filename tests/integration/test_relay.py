@@ -18,6 +18,7 @@ from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.messages import Command, Envelope, Exchange, decode, encode
 from pathfinder.store import journal, outbox
 from pathfinder.store.clusters import Cluster
+from workers.scheduler import place_pending
 
 
 class Recorder(OneByOne):
@@ -98,36 +99,48 @@ async def test_two_relays_share_the_work(process: Process, monkeypatch: pytest.M
     assert await left(process) == 0
 
 
-async def test_a_relay_rests_only_when_it_has_caught_up(
-    process: Process, broker_url: str, monkeypatch: pytest.MonkeyPatch
+async def test_a_relay_rests_only_when_it_has_caught_up_and_while_more_is_to_be_placed(
+    process: Process, fleet: Fleet, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While more rows wait than it takes at once there is nothing to gather."""
+    """While more rows wait than it takes at once there is nothing to gather; nor when nothing more will come."""
     monkeypatch.setattr(outbox, "BATCH", 2)
     monkeypatch.setattr(workers.relay, "MANY", 1)
+    monkeypatch.setattr(workers.relay, "MAX_REST_SECONDS", 600.0)
+    monkeypatch.setattr(process.settings, "sweep_seconds", 600.0)
     did: list[str] = []
-    some, pause = workers.relay.publish_some, workers.relay.pause
+    some, rest = workers.relay.publish_some, workers.relay._rest
 
     async def noted_some(*given: Any) -> int:
         did.append(f"took {(rows := await some(*given))}")
         return rows
 
-    async def noted_pause(event: asyncio.Event, seconds: float) -> None:
-        if event is process.stopping:
-            did.append("rested")
-        await pause(event, seconds)
+    async def noted_rest(process: Process, wake: asyncio.Event, until: float) -> None:
+        did.append("rests")
+        await rest(process, wake, until + 600)
+        did.append("rested")
 
     monkeypatch.setattr(workers.relay, "publish_some", noted_some)
-    monkeypatch.setattr(workers.relay, "pause", noted_pause)
+    monkeypatch.setattr(workers.relay, "_rest", noted_rest)
+    await fleet.node("n1")
+    await fleet.ask("c1")
+    await fleet.rows("DELETE FROM outbox RETURNING id")
     await put(process, [("nobody", command(str(number))) for number in range(5)])
 
-    async def done() -> bool:
-        return not await left(process)
+    async def rests() -> bool:
+        return did[-1:] == ["rests"]
+
+    async def is_idle() -> bool:
+        return did[-1] == "took 0"
 
     async with relaying(process, broker_url):
-        await eventually(done)
+        await eventually(rests)
+        begun = did.index("took 2")
+        assert did[begun:] == ["took 2", "took 2", "took 1", "rests"]
+        await put(process, [("nobody", command("more"))])  # rests on, for it may not be the last
+        await place_pending(process, fleet.cluster_id)  # an event and a command
+        await eventually(is_idle)
 
-    begun = did.index("took 2")
-    assert did[begun : begun + 4] == ["took 2", "took 2", "took 1", "rested"]
+    assert did[begun + 3 :] == ["rests", "rested", "took 2", "took 1", "rests", "rested", "took 0"]
 
 
 async def test_a_change_that_is_rolled_back_leaves_no_message(process: Process, cluster: Cluster) -> None:
