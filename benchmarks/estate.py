@@ -63,10 +63,19 @@ _NODES = text(f"""
     )
     INSERT INTO leases (node_id, until) SELECT id, now() + interval '1 day' FROM made
 """)  # noqa: S608 - the text is put together from the constants above
+# A controller that begins to lead, or that PostgreSQL kept waiting, gives every node the lease of its cluster.
+_LONG = text("UPDATE clusters SET lease_seconds = 86400")
+_USUAL = """
+    WITH usual AS (UPDATE clusters SET lease_seconds = NULL)
+    UPDATE leases SET until = now() + interval '15 seconds'
+"""
 
 
 async def settle(fleet: Fleet) -> None:
-    """Have every node of the fleet registered, with its queue, as if its agent had joined."""
+    """Have every node of the fleet registered, with its queue, as if its agent had joined.
+
+    Leases are long: nobody is DOWN before its machine is played, or while all is filled. See `judge`.
+    """
     database = Database(fleet.database_url, 1)
     items = [
         {
@@ -79,12 +88,20 @@ async def settle(fleet: Fleet) -> None:
     ]
     size = {"cpu": NODE.cpu_millicores, "memory": NODE.memory_bytes, "disk": NODE.disk_bytes}
     async with database.begin() as tx:
+        await tx.execute(_LONG)
         await tx.execute(_NODES, {**size, **bulk.parameters(_COLUMNS, items)})
         await tx.execute(text("ANALYZE nodes"))
     await database.close()
     async with await aio_pika.connect(fleet.broker_url, heartbeat=60) as connection, asyncio.TaskGroup() as group:
         for number in range(CHANNELS):
             group.create_task(_declare(connection, fleet.nodes[number::CHANNELS]))
+
+
+async def judge(fleet: Fleet) -> None:
+    """From now on nodes have leases as in any fleet, and who is silent is DOWN."""
+    connection = await connect(fleet.database_url)
+    await connection.execute(_USUAL)
+    await connection.close()
 
 
 async def _declare(connection: aio_pika.abc.AbstractConnection, hostnames: list[str]) -> None:

@@ -75,11 +75,13 @@ async def _consume(connection: Any, nodes: "list[_Node]") -> None:
 async def _beat(nodes: "list[_Node]", seconds: float) -> None:
     """Each node beats every `seconds`, one after the other, evenly."""
     begin, beats = time.monotonic(), 0
-    while True:
-        due = int((time.monotonic() - begin) / seconds * len(nodes))
-        await asyncio.gather(*(nodes[beat % len(nodes)].beat() for beat in range(beats, due)))
-        beats = due
-        await asyncio.sleep(0.01)
+    async with asyncio.TaskGroup() as beating:  # none waits until RabbitMQ has that of another
+        while True:
+            due = int((time.monotonic() - begin) / seconds * len(nodes))
+            for beat in range(beats, due):
+                beating.create_task(nodes[beat % len(nodes)].beat())
+            beats = due
+            await asyncio.sleep(0.01)
 
 
 class _Node:
@@ -115,11 +117,15 @@ class _Node:
         return Envelope(kind, command.cluster, command.subject, command.generation, command.trace_id, body)
 
     async def beat(self) -> None:
-        """Say that the node lives."""
+        """Say that the node lives. RabbitMQ may be too busy for it; the next one says it, too."""
         body = {"usage": USAGE, "epoch": self._epoch}
         envelope = Envelope(Report.HEARTBEAT, self._cluster, self._id, body=body)
         key = report_key(Report.HEARTBEAT, self._id)
-        await self._publisher.publish(Exchange.REPORTS, key, encode([envelope]), persistent=False)
+        try:
+            await self._publisher.publish(Exchange.REPORTS, key, encode([envelope]), persistent=False)
+        except BrokerLost:
+            if self._publisher.channel.is_closed:
+                raise
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from benchmarks.daily import Phase
 from benchmarks.figures import keep
 from benchmarks.fleet import Fleet, in_short_directory
 from benchmarks.observe import Commits, listening
-from benchmarks.store import Store, connect
+from benchmarks.store import Store
 from pathfinder.cli.operator.progress import Screen
 from pathfinder.embedded.errors import EmbeddedError
 
@@ -28,8 +28,6 @@ WARM_UP_SECONDS = 5.0
 Done = TypeVar("Done")
 
 _BEATEN = "SELECT count(*) FROM leases WHERE usage <> '{}'"
-#: Those that `estate` gave are long, so that nobody is DOWN while all is filled, and no heartbeat shortens one.
-_SHORT = "UPDATE leases SET until = now() + interval '15 seconds'"
 _RENEWED = "SELECT COALESCE(n_tup_upd, 0) FROM pg_stat_user_tables WHERE relname = 'leases'"
 _LAST = "SELECT COALESCE(max(seq), 0) FROM events"
 _SCHEDULED = """
@@ -74,9 +72,7 @@ async def _measure(fleet: Fleet, arguments: argparse.Namespace) -> tuple[list[Ph
         step.say(f"{arguments.nodes:,} beat")
     with screen.step("containers") as step:
         await estate.fill(fleet, store, arguments.containers)
-        connection = await connect(fleet.database_url)
-        await connection.execute(_SHORT)
-        await connection.close()
+        await estate.judge(fleet)
         step.say(f"{arguments.containers:,} PROVISIONED")
     pids = await asyncio.to_thread(fleet.pids, [*fleet.programs, *herds])
     days = _Days(fleet, store, pids, arguments)
