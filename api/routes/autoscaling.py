@@ -26,7 +26,7 @@ async def get(
     cluster: ClusterName = "default",
 ) -> views.AutoscalingState:
     """How a deployment is scaled, what was measured last, and what was decided, with its numbers."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         found = await deployment_listing.one(tx, (await clusters.find(tx, cluster)).id, name)
         written = found.document.get("autoscaling")
         called = [one["name"] or one["type"] for one in written["metrics"]] if written else []
@@ -53,7 +53,7 @@ async def recommend(
     cluster: ClusterName = "default",
 ) -> views.Recommendation:
     """How large the replicas of a deployment should be, by what the busiest of them has used."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         found = await deployment_listing.one(tx, (await clusters.find(tx, cluster)).id, name)
         cpu = await autoscaling.history(tx, found.id, REPLICA_CPU, days)
         memory = await autoscaling.history(tx, found.id, REPLICA_MEMORY, days)

@@ -22,7 +22,7 @@ async def get_all(
     cursor: Annotated[str, Query(max_length=63, description="The next_cursor of the page before.")] = "",
 ) -> views.Page[views.Cluster]:
     """Every cluster that whoever asks is for, by name."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         rows = await clusters.page(tx, cursor, limit + 1, asking.clusters)
     return views.Page(items=rows[:limit], next_cursor=rows[limit - 1].name if len(rows) > limit else None)
 
@@ -42,7 +42,7 @@ async def create(
 @router.get("/{name}", responses=documented(404))
 async def get(name: str, process: ProcessDep, asking: Operator) -> views.Cluster:
     """One cluster."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         return await clusters.view(tx, name)
 
 

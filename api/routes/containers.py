@@ -103,7 +103,7 @@ async def get_all(
         after=after(cursor),
         limit=limit + 1,
     )
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         await clusters.find(tx, cluster)
         if node is not None:
             await listing.node(tx, cluster, node)
@@ -115,7 +115,7 @@ async def get(
     hostname: str, process: ProcessDep, asking: Operator, cluster: ClusterName = "default"
 ) -> views.Container:
     """One living container."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         return await listing.container(tx, cluster, hostname)
 
 
@@ -149,7 +149,7 @@ async def explain(
     hostname: str, process: ProcessDep, asking: Operator, cluster: ClusterName = "default"
 ) -> views.Explanation:
     """Why a container is where it is, or why it is nowhere yet."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         return await listing.explanation(tx, cluster, hostname)
 
 
@@ -158,7 +158,7 @@ async def attempts(
     hostname: str, process: ProcessDep, asking: Operator, cluster: ClusterName = "default"
 ) -> views.Page[views.Attempt]:
     """The provisions of a container that failed, the newest 200, oldest first."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         return views.Page(items=await listing.attempts(tx, cluster, hostname))
 
 
@@ -178,7 +178,7 @@ async def bootstraps(
     hostname: str, process: ProcessDep, asking: Operator, cluster: ClusterName = "default"
 ) -> views.Page[views.Bootstrap]:
     """The bootstrappers of a container, run by run, oldest first, with what they wrote."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         return views.Page(items=await listing.bootstraps(tx, cluster, hostname))
 
 

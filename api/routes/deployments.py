@@ -51,7 +51,7 @@ async def get_all(
     cluster: ClusterName = "default",
 ) -> Page[views.Deployment]:
     """The deployments of a cluster, by name."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         found = await clusters.find(tx, cluster)
         rows = await deployment_listing.page(
             tx, found.id, prefix=prefix, labels=labels(label), after=after(cursor)[0], limit=limit + 1
@@ -101,7 +101,7 @@ async def plan(
 @router.get("/{name}", responses=documented(404))
 async def get(name: Name, process: ProcessDep, asking: Operator, cluster: ClusterName = "default") -> views.Deployment:
     """One deployment."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         return await deployment_listing.one(tx, (await clusters.find(tx, cluster)).id, name)
 
 

@@ -107,7 +107,7 @@ async def get_all(
         after=after(cursor),
         limit=limit + 1,
     )
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         await clusters.find(tx, cluster)
         return page(await listing.nodes(tx, selection), limit)
 
@@ -115,7 +115,7 @@ async def get_all(
 @router.get("/{hostname}", responses=documented(404))
 async def get(hostname: str, process: ProcessDep, asking: Operator, cluster: ClusterName = "default") -> views.Node:
     """One node."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         return await listing.node(tx, cluster, hostname)
 
 

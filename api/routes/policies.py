@@ -26,7 +26,7 @@ MOST_VERSION = (1 << 31) - 1
 @router.get("", responses=documented())
 async def get_all(process: ProcessDep, asking: Operator) -> views.Page[views.Policy]:
     """The latest version of every policy: the built-in ones, then people's own by name. All are on one page."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         found, used = await policies.every(tx), await policies.uses(tx, asking.clusters)
     return views.Page(items=[_view(one, used.get(name, Use()), process.rules) for name, one in found.items()])
 
@@ -39,14 +39,14 @@ async def get(
     version: Annotated[int | None, Query(ge=0, le=MOST_VERSION, description="The latest if left out.")] = None,
 ) -> views.Policy:
     """One policy. A version is found for ever, also of one that was deleted."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         return await _found(tx, name, process.rules, version, asking.clusters)
 
 
 @router.get("/{name}/versions", responses=documented(404))
 async def versions(name: Name, process: ProcessDep, asking: Operator) -> views.Page[views.PolicyVersion]:
     """Who wrote which version of a policy, the latest first."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         found = await policies.history(tx, name)
     return views.Page(
         items=[

@@ -23,7 +23,7 @@ async def get_all(
     cursor: Annotated[UUID | None, Query(description="The next_cursor of the page before.")] = None,
 ) -> views.Page[views.KnownProblem]:
     """Everything that is wrong now, in all clusters that whoever asks is for, newest first."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         found = await problems.page(tx, every, cursor, limit + 1, asking.clusters)
     shown = found[:limit]
     return views.Page(items=shown, next_cursor=str(shown[-1].id) if len(found) > limit else None)

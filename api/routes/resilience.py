@@ -28,10 +28,10 @@ async def get(
     cluster: ClusterName = "default",
 ) -> views.Resilience:
     """Whether everything stateless would fit elsewhere if any one node, or any one zone, died now."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         found = await clusters.find(tx, cluster)
     survey = await kept.of(found.id)
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         simulated = await listing.simulated(tx, [loss.name for loss in survey.of("node")])
     return _view(found, survey, process.settings.zone_label, simulated)
 

@@ -25,7 +25,7 @@ async def get_all(
     cluster: ClusterName = "default",
 ) -> views.Page[identity.Secret]:
     """The secrets of a cluster, by name, without their values."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         rows = await secrets.page(tx, await clusters.find(tx, cluster), cursor, limit + 1)
     return views.Page(items=rows[:limit], next_cursor=rows[limit - 1].name if len(rows) > limit else None)
 

@@ -119,7 +119,7 @@ async def get_all(
     cursor: Annotated[UUID | None, Query(description="The next_cursor of the page before.")] = None,
 ) -> views.Page[KnownSession]:
     """The sessions that whoever asks may end, oldest first: their own; of all clusters' admins, everybody's."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         rows = await sessions.page(tx, _whose(asking), cursor, limit + 1)
     return views.Page(items=rows[:limit], next_cursor=str(rows[limit - 1].id) if len(rows) > limit else None)
 

@@ -28,7 +28,7 @@ async def get_all(
     cursor: Annotated[str, Query(max_length=63, description="The next_cursor of the page before.")] = "",
 ) -> views.Page[identity.User]:
     """Every user, by name."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         rows = await users.page(tx, cursor, limit + 1)
     return views.Page(items=rows[:limit], next_cursor=rows[limit - 1].name if len(rows) > limit else None)
 

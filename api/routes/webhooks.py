@@ -29,7 +29,7 @@ async def get_all(
     cursor: Annotated[str, Query(max_length=63, description="The next_cursor of the page before.")] = "",
 ) -> views.Page[views.Webhook]:
     """Every webhook, by name. Secrets are not shown."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         rows = await webhooks.page(tx, cursor, limit + 1)
     return views.Page(items=rows[:limit], next_cursor=rows[limit - 1].name if len(rows) > limit else None)
 
@@ -50,7 +50,7 @@ async def create(spec: WebhookSpec, process: ProcessDep, asking: Operator, trace
 @router.get("/{name}", responses=documented(404))
 async def get(name: str, process: ProcessDep, asking: Operator) -> views.Webhook:
     """One webhook."""
-    async with process.database.begin() as tx:
+    async with process.database.read() as tx:
         return await webhooks.view(tx, name)
 
 
