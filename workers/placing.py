@@ -21,7 +21,7 @@ from pathfinder.scheduling.place import Decision, decide
 from pathfinder.scheduling.plugins import Fault
 from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules
 from pathfinder.scheduling.turns import by_policy
-from pathfinder.store import attempts, claims, clusters, containers, decisions, journal, policies
+from pathfinder.store import attempts, claims, containers, decisions, journal, policies
 from pathfinder.store.fleets import KnownFleet
 
 log = structlog.get_logger()
@@ -88,9 +88,9 @@ async def place_batch(
     scorers of `rules`.
     """
     outcome = Outcome()
-    if (found := await clusters.standing(tx, cluster_id)) is None:
+    if not await known.refresh(tx, cluster_id):
         return outcome
-    usual, outcome.supply = found
+    usual, outcome.supply = known.policy, known.supply
     if outcome.supply != known.offered:
         # The hint of that room is still on its way: whoever is new must not take it before those who wait.
         news, known.offered = SUPPLY.union(news), outcome.supply

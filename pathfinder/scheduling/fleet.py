@@ -36,7 +36,7 @@ class NodeState:
     `labels` are its attributes: its own labels, and what it says of itself (`node.architecture`). `containers` and
     `stateful` count what claims on it, `max_…` bound that. `slots` is how many more containers it may get now,
     whatever their size; `aside` is why they are few. `cpu_used` and `memory_used` are the shares in live use, NaN where
-    that is not known.
+    that is not known. `supply` grows when room appears there, or other rules hold.
     """
 
     id: str
@@ -60,6 +60,7 @@ class NodeState:
     cpu_used: float = float("nan")
     memory_used: float = float("nan")
     images: frozenset[str] = frozenset()
+    supply: int = 0
 
     def alike(self, other: "NodeState") -> bool:
         """Whether it is called and carries the same as another: all that `Names` know."""

@@ -79,18 +79,6 @@ async def ids(tx: AsyncConnection, names: Collection[str] | None) -> list[UUID] 
     return None if names is None else [(await find(tx, name)).id for name in dict.fromkeys(names)]
 
 
-_STANDING = text("""
-    SELECT k.policy, (SELECT COALESCE(sum(n.supply), 0)::bigint FROM nodes AS n WHERE n.cluster_id = k.id)
-    FROM clusters AS k WHERE k.id = :id
-""")
-
-
-async def standing(tx: AsyncConnection, cluster_id: UUID) -> tuple[str, int] | None:
-    """The name of a cluster's policy, and the sum of its nodes' `supply`; None if the cluster is gone."""
-    row = (await tx.execute(_STANDING, {"id": cluster_id})).one_or_none()
-    return None if row is None else (row[0], row[1])
-
-
 async def all_ids(tx: AsyncConnection) -> list[UUID]:
     """Every cluster."""
     return list((await tx.execute(text("SELECT id FROM clusters ORDER BY id"))).scalars())

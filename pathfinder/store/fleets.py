@@ -25,15 +25,15 @@ MOST_ANSWERS = 1000
 USAGE_SECONDS = 5.0
 
 #: So many columns tell of the whole, before those of each node.
-_OF_WHOLE = 4
+_OF_WHOLE = 5
 
 _LOWER_HALF = (1 << 32) - 1
 
 
 class KnownFleet:
-    """The nodes of one cluster. `states` and `fleet` have the same rows, by hostname. `company` is what is known
-    of who is where, `averse` whether anybody there wants some company kept away, `offered` the sum of the nodes'
-    `supply` that those who wait were last offered.
+    """The nodes of one cluster, and the name of its `policy`. `states` and `fleet` have the same rows, by hostname.
+    `company` is what is known of who is where, `averse` whether anybody there wants some company kept away. `supply` is
+    the sum of the nodes', `offered` what it was when those who wait were last offered it.
 
     Hold `deciding` from a refresh to the end of its transaction: what is read there may be undone with it.
     """
@@ -42,6 +42,8 @@ class KnownFleet:
         self.deciding = asyncio.Lock()
         self.states: list[NodeState] = []
         self.fleet = Fleet.of([])
+        self.policy = ""
+        self.supply = 0
         self.offered: int | None = None
         self.company = Tallies()
         self.averse = True
@@ -59,22 +61,26 @@ class KnownFleet:
         """Read these again next time, whether or not they look changed: a claim on them failed."""
         self._doubtful |= ids
 
-    async def refresh(self, tx: AsyncConnection, cluster_id: UUID) -> None:
-        """Take in what changed since the last time."""
+    async def refresh(self, tx: AsyncConnection, cluster_id: UUID) -> bool:
+        """Take in what changed since the last time; whether there is such a cluster."""
         if self._horizon is None:
             rows, same = (await tx.execute(WHOLE, {"cluster_id": cluster_id})).all(), False
         else:
             given = {"since": str(self._horizon & _LOWER_HALF), "also": list(self._doubtful)}
             rows = (await tx.execute(CHANGED, {"cluster_id": cluster_id, **given})).all()
-            same = self._take_in(rows)
+            same = bool(rows) and self._take_in(rows)
+        if not rows:
+            self.forget()
+            return False
         if not same:
             self._replace([state(row) for row in await tx.execute(SNAPSHOT, {"cluster_id": cluster_id})])
             self._used_at = time.monotonic()
         elif time.monotonic() - self._used_at > USAGE_SECONDS:
             self._use((await tx.execute(USAGE, {"cluster_id": cluster_id})).all())
-        self._horizon, self._overcommit = rows[0].horizon, rows[0].ratios
+        self._horizon, self.policy, self._overcommit = rows[0].horizon, rows[0].policy, rows[0].ratios
         self.averse = rows[0].averse
         self._doubtful = set()
+        return True
 
     def _take_in(self, read: Sequence[Any]) -> bool:
         """Take in the rows that changed; whether it is still the same nodes, called and carrying the same."""
@@ -85,6 +91,7 @@ class KnownFleet:
         if -1 in rows or any(not one.alike(self.states[row]) for row, one in rows.items()):
             return False
         for row, one in rows.items():
+            self.supply += one.supply - self.states[row].supply
             self.states[row] = one
         if self.fleet.names.answers > MOST_ANSWERS:
             self._replace(self.states)
@@ -94,6 +101,7 @@ class KnownFleet:
 
     def _replace(self, states: list[NodeState]) -> None:
         self.states, self.fleet = states, Fleet.of(states)
+        self.supply = sum(one.supply for one in states)
         self._row_of = {one.id: row for row, one in enumerate(states)}
 
     def _use(self, rows: Sequence[Any]) -> None:

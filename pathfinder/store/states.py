@@ -15,7 +15,7 @@ from pathfinder.scheduling.fleet import UNLIMITED, NodeState, Overcommit
 # time: until that one has ended.
 _STATE = """
     SELECT n.id, n.hostname, n.status, n.schedulable, n.cpu_millicores, n.memory_bytes, n.disk_bytes, n.cpu_claimed,
-           n.memory_claimed, n.disk_claimed, n.containers, n.stateful, n.generation, n.epoch, n.aside_reason,
+           n.memory_claimed, n.disk_claimed, n.containers, n.stateful, n.generation, n.supply, n.epoch, n.aside_reason,
            n.pool, n.max_containers, n.max_stateful, CAST(n.labels || n.own_labels AS text) AS labels, n.architecture,
            n.runtime, n.runtime_version, n.pool_driver, CAST(n.capabilities AS text) AS capabilities,
            CAST(n.images AS text) AS images, CAST(n.taints AS text) AS taints,
@@ -34,23 +34,26 @@ SNAPSHOT = text(f"{_STATE} ORDER BY n.hostname")
 #: Whether somebody who has a node wants some company kept away.
 AVERSE = "EXISTS (SELECT FROM containers WHERE cluster_id = :cluster_id AND averse AND node_id IS NOT NULL)"
 
-_WHOLE = f"""
-    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
-           (SELECT overcommit::text FROM clusters WHERE id = :cluster_id) AS ratios,
-           count(*) AS nodes, {AVERSE} AS averse
-    FROM nodes WHERE cluster_id = :cluster_id
-"""  # noqa: S608 - the text is put together from constants
-WHOLE = text(_WHOLE)
-
 # A row's own xmin is the transaction that wrote it: nothing has to be kept for this, and no index. Transactions older
 # than a snapshot's xmin had ended when it was taken, so their rows were in it; every other row is read again. Ages are
-# compared, for xmin is only the lower half of a transaction's number. What a row does not tell is read each time. The
-# whole comes along with each row, and alone where there is none.
+# compared, for xmin is only the lower half of a transaction's number.
+_RECENT = "array_agg(n.id) FILTER (WHERE age(n.xmin) <= (SELECT age(CAST(CAST(:since AS text) AS xid))))"
+
+_WHOLE = f"""
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, k.policy,
+           CAST(k.overcommit AS text) AS ratios, f.*, {AVERSE} AS averse
+    FROM clusters AS k CROSS JOIN LATERAL (
+        SELECT count(*) AS nodes, {{}} AS recent FROM nodes AS n WHERE n.cluster_id = k.id
+    ) AS f WHERE k.id = :cluster_id
+"""  # noqa: S608 - the text is put together from constants
+WHOLE = text(_WHOLE.format("NULL"))
+
+# What a row does not tell is read each time. The whole comes along with each row, and alone where there is none.
 CHANGED = text(f"""
-    SELECT w.*, s.* FROM ({_WHOLE}) AS w LEFT JOIN ({_STATE} AND (
-        age(n.xmin) <= age(CAST(CAST(:since AS text) AS xid)) OR n.aside_until IS NOT NULL
-        OR n.id = ANY(CAST(:also AS uuid[]))
-    )) AS s ON true ORDER BY s.hostname
+    SELECT w.horizon, w.policy, w.ratios, w.nodes, w.averse, s.*
+    FROM ({_WHOLE.format(_RECENT)}) AS w LEFT JOIN ({_STATE}) AS s ON s.id = ANY(
+        w.recent || ARRAY(SELECT id FROM nodes WHERE aside_until IS NOT NULL) || CAST(:also AS uuid[])
+    ) ORDER BY s.hostname
 """)  # noqa: S608 - the text is put together from the constants above
 USAGE = text("""
     SELECT CAST(l.usage ->> 'load_1m' AS float8) * 1000 / NULLIF(n.cpu_millicores, 0) AS cpu_used,
@@ -71,7 +74,7 @@ def state(row: Sequence[Any]) -> NodeState:
     # fmt: off
     (
         id_, hostname, status, schedulable, cpu, memory, disk, cpu_claimed, memory_claimed, disk_claimed, containers,
-        stateful, generation, epoch, aside, pool, max_containers, max_stateful, labels, architecture, runtime,
+        stateful, generation, supply, epoch, aside, pool, max_containers, max_stateful, labels, architecture, runtime,
         version, driver, capabilities, images, taints, overcommit, cpu_used, memory_used, slots,
     ) = row
     # fmt: on
@@ -84,6 +87,7 @@ def state(row: Sequence[Any]) -> NodeState:
         claimed=Resources(cpu_claimed, memory_claimed, disk_claimed),
         containers=containers,
         generation=generation,
+        supply=supply,
         labels=_attributes(labels, hostname, architecture, runtime, version, driver, capabilities),
         epoch=epoch,
         slots=UNLIMITED if slots is None else slots,

@@ -141,6 +141,12 @@ class Node(SQLModel, table=True):
     held_back: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = _now()
 
+    __table_args__: ClassVar[tuple[Any, ...]] = (
+        Index("ix_nodes_aside", "id", postgresql_where=text("aside_until IS NOT NULL")),
+        # Every placement changes a row. Half of a page is for that: no index is written then, and no page is added.
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
 
 class Lease(SQLModel, table=True):
     """A node's right to run its containers; apart from `nodes`, because heartbeats write it all the time.
@@ -155,6 +161,8 @@ class Lease(SQLModel, table=True):
     until: datetime = Field(sa_type=DateTime(timezone=True))
     seconds: float | None = Field(default=None, sa_type=Double)
     usage: dict[str, Any] = _json()
+
+    __table_args__: ClassVar[tuple[Any, ...]] = ({"postgresql_with": {"fillfactor": 50}},)
 
 
 class Container(SQLModel, table=True):

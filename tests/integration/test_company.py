@@ -4,13 +4,11 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from uuid import UUID
 
 import numpy as np
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-from workbench import Fleet, MakeProcess
+from workbench import Fleet, MakeProcess, whenever_looked_at
 
 from pathfinder.bootstrap import Process
 from pathfinder.domain.messages import SUPPLY, Kind
@@ -18,7 +16,6 @@ from pathfinder.domain.patches import NodePatch
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.scheduling import asking
 from pathfinder.store import claims, clusters, containers, nodes, preemption, requests, tallies, upkeep
-from pathfinder.store.fleets import KnownFleet
 from pathfinder.store.requests import Asker
 from pathfinder.store.tallies import Tallies
 from workers.scheduler import ANYTHING, place_pending
@@ -135,12 +132,11 @@ async def test_those_who_want_to_be_together_are_however_many_schedulers_there_a
     """The first of a kind may go anywhere, and there is only one first: whoever else decides has to see it."""
     await zones(fleet, a=2, b=2, c=2)
     await fleet.ask(*(f"web-{number}" for number in range(8)), **WEB, affinity=[{"to": "app=web", "over": over}])
-    refresh, deciding, all_do = KnownFleet.refresh, 0, asyncio.Event()
+    deciding, all_do = 0, asyncio.Event()
 
-    async def when_all_do(known: KnownFleet, tx: AsyncConnection, cluster_id: UUID) -> None:
+    async def when_all_do() -> None:
         """Two that may decide at once do."""
         nonlocal deciding
-        await refresh(known, tx, cluster_id)
         deciding += 1
         if deciding == 2:
             all_do.set()
@@ -148,7 +144,7 @@ async def test_those_who_want_to_be_together_are_however_many_schedulers_there_a
             async with asyncio.timeout(0.5):
                 await all_do.wait()
 
-    monkeypatch.setattr(KnownFleet, "refresh", when_all_do)
+    whenever_looked_at(monkeypatch, when_all_do)
     many = [make_process(scheduler_batch=2) for _ in range(3)]
     await asyncio.gather(*(place_pending(one, fleet.cluster_id) for one in many))
 
@@ -224,12 +220,11 @@ async def test_who_is_let_wait_at_the_very_moment_a_zone_is_closed_is_looked_at_
     await fleet.ask("web-1", **wishes)
     await place_pending(process, fleet.cluster_id)
     await fleet.ask("web-2", **wishes)
-    refresh, other = KnownFleet.refresh, make_process()
+    other = make_process()
     to_be_closed = True
 
-    async def and_then_it_is_closed(known: KnownFleet, tx: AsyncConnection, cluster_id: UUID) -> None:
+    async def and_then_it_is_closed() -> None:
         nonlocal to_be_closed
-        await refresh(known, tx, cluster_id)
         if to_be_closed:
             to_be_closed = False
             async with other.database.begin() as elsewhere:
@@ -240,7 +235,7 @@ async def test_who_is_let_wait_at_the_very_moment_a_zone_is_closed_is_looked_at_
                     await elsewhere.execute(text("UPDATE leases SET until = now() - interval '1 hour'"))
                     await nodes.mark_down(elsewhere, {node.id})
 
-    monkeypatch.setattr(KnownFleet, "refresh", and_then_it_is_closed)
+    whenever_looked_at(monkeypatch, and_then_it_is_closed)
     await place_pending(process, fleet.cluster_id)
 
     assert kind in await fleet.kinds()
@@ -301,16 +296,15 @@ async def test_a_node_that_changes_while_it_is_chosen_is_not_held_to_what_it_was
     """The change is committed after the look and before the claim: what was decided is decided again."""
     await fleet.node("node-01", labels={"zone": "a"})
     await fleet.ask("first", "second", cpu=1, constraints=["zone=a"])
-    refresh, changed = KnownFleet.refresh, False
+    changed = False
 
-    async def and_then_it_changes(known: KnownFleet, tx: AsyncConnection, cluster_id: UUID) -> None:
+    async def and_then_it_changes() -> None:
         nonlocal changed
-        await refresh(known, tx, cluster_id)
         if not changed:
             changed = True
             await patch(make_process(), fleet, "node-01", **MEANWHILE[change])
 
-    monkeypatch.setattr(KnownFleet, "refresh", and_then_it_changes)
+    whenever_looked_at(monkeypatch, and_then_it_changes)
     await place_pending(process, fleet.cluster_id)
 
     assert set((await fleet.statuses()).values()) == {"PENDING"}

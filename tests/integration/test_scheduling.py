@@ -10,14 +10,12 @@ import pytest
 import workbench
 from prometheus_client import REGISTRY
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-from workbench import Fleet
+from workbench import Fleet, whenever_looked_at
 
 from pathfinder.bootstrap import Process
 from pathfinder.domain.messages import Command, Exchange, Kind, decode
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.store import claims, clusters, containers, nodes, outbox, requests
-from pathfinder.store.fleets import KnownFleet
 from pathfinder.store.requests import Asker
 from workers.alarm import Alarm
 from workers.scheduler import ANYTHING, LOOKS, _look, _place, place_pending
@@ -132,17 +130,17 @@ async def test_a_claim_on_a_node_that_changed_meanwhile_is_decided_again(
     await fleet.node("node-0", cpu_millicores=1000)
     await fleet.ask("first", cpu=1)
     other = make_process()
-    refresh, calls = KnownFleet.refresh, 0
+    calls = 0
 
-    async def and_then_lose(known: KnownFleet, tx: AsyncConnection, cluster_id: UUID) -> None:
+    async def and_then_lose() -> None:
         nonlocal calls
         calls += 1
-        await refresh(known, tx, cluster_id)
         if calls == 1:
             async with other.database.begin() as its:
-                await nodes.set_schedulable(its, await nodes.find(its, cluster_id, "node-0"), False, "somebody", "")
+                node = await nodes.find(its, fleet.cluster_id, "node-0")
+                await nodes.set_schedulable(its, node, False, "somebody", "")
 
-    monkeypatch.setattr(KnownFleet, "refresh", and_then_lose)
+    whenever_looked_at(monkeypatch, and_then_lose)
     before = _claims_lost()
     await place_pending(process, fleet.cluster_id)
 
@@ -216,32 +214,29 @@ async def test_room_that_appears_while_a_container_is_judged_is_not_missed(
     """A node joins after the look and before the mark, and its hint is handled before the mark is committed."""
     await fleet.ask("web")
     other = make_process()
-    refresh, joined = KnownFleet.refresh, False
+    joined = False
 
-    async def and_then_a_node_joins(known: KnownFleet, tx: AsyncConnection, cluster_id: UUID) -> None:
+    async def and_then_a_node_joins() -> None:
         nonlocal joined
-        await refresh(known, tx, cluster_id)
         if not joined:
             joined = True
             await fleet.node("node-0")
-            await place_pending(other, cluster_id, news=ANYTHING)  # the hint: sees a locked row, passes it by
+            await place_pending(other, fleet.cluster_id, news=ANYTHING)  # the hint: sees a locked row, passes it by
 
-    monkeypatch.setattr(KnownFleet, "refresh", and_then_a_node_joins)
+    whenever_looked_at(monkeypatch, and_then_a_node_joins)
     await place_pending(process, fleet.cluster_id)
 
     assert await fleet.statuses() == {"web": "SCHEDULED"}
 
 
 class Supplying:
-    """`KnownFleet.refresh`, and each time room appears just after it, for the first `times`; then a node joins."""
+    """Room appears, for the first `times`; then a node joins."""
 
     def __init__(self, fleet: Fleet, times: int, then: str | None = None) -> None:
         self._fleet, self._left, self._then = fleet, times, then
-        self._refresh = KnownFleet.refresh
 
-    async def __call__(self, known: KnownFleet, tx: AsyncConnection, cluster_id: UUID) -> None:
-        """Refresh; room comes."""
-        await self._refresh(known, tx, cluster_id)
+    async def __call__(self) -> None:
+        """Once more."""
         self._left -= 1
         if self._left >= 0:
             await self._fleet.rows("UPDATE nodes SET supply = supply + 1 RETURNING id")
@@ -267,8 +262,7 @@ async def test_room_that_comes_all_the_time_neither_keeps_the_scheduler_nor_star
     process = make_process(scheduler_batch=2)
     await _crowd(fleet, process, 5)
     await fleet.ask("new", memory="1GiB")
-    supplying = Supplying(fleet, 1_000_000)
-    monkeypatch.setattr(KnownFleet, "refresh", lambda *given: supplying(*given))
+    whenever_looked_at(monkeypatch, Supplying(fleet, 1_000_000))
 
     async with asyncio.timeout(30):
         left = await place_pending(process, fleet.cluster_id, news=ANYTHING)
@@ -283,8 +277,7 @@ async def test_who_was_judged_while_room_came_again_and_again_is_looked_at_soon(
 ) -> None:
     """The scheduler's own alarm rings for it: no hint comes any more, and no sweep."""
     await _crowd(fleet, process, 1)
-    supplying = Supplying(fleet, LOOKS - 1, then="node-1")
-    monkeypatch.setattr(KnownFleet, "refresh", lambda *given: supplying(*given))
+    whenever_looked_at(monkeypatch, Supplying(fleet, LOOKS - 1, then="node-1"))
     alarm = Alarm(process, partial(_look, process))
 
     await _place(process, alarm, fleet.cluster_id, ANYTHING)

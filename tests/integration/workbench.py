@@ -14,6 +14,7 @@ from uuid import UUID
 
 import asyncpg
 import httpx2
+import pytest
 from sqlalchemy import make_url, text
 
 import workers.relay
@@ -24,6 +25,7 @@ from pathfinder.domain.specs import ContainerSpec, NodeRegistration
 from pathfinder.embedded.ports import free_port
 from pathfinder.settings import Settings
 from pathfinder.store import clusters, decisions, nodes, requests
+from pathfinder.store.tallies import Company, Tallies
 from workers.agent import lease
 from workers.agent.admission import Admission, Membership
 from workers.agent.lease import Lease
@@ -90,6 +92,18 @@ async def relaying(process: Process, broker_url: str) -> AsyncIterator[None]:
     finally:
         process.stopping.set()
         await running
+
+
+def whenever_looked_at(monkeypatch: pytest.MonkeyPatch, then: Callable[[], Awaitable[None]]) -> None:
+    """Whenever a scheduler has looked at a fleet, have something happen before it decides."""
+    of = Tallies.of
+
+    async def and_then(*given: Any, **named: Any) -> Company:
+        company = await of(*given, **named)
+        await then()
+        return company
+
+    monkeypatch.setattr(Tallies, "of", and_then)
 
 
 class Fleet:
