@@ -1,5 +1,6 @@
 """One transaction of a scheduler: pending containers, decisions on them, claims, and what is told of it."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,11 +23,16 @@ from pathfinder.scheduling.plugins import Fault
 from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules
 from pathfinder.scheduling.turns import by_policy
 from pathfinder.store import attempts, claims, containers, decisions, journal, policies
+from pathfinder.store.ahead import Ahead
 from pathfinder.store.fleets import KnownFleet
 
 log = structlog.get_logger()
 
 ACTOR = "scheduler"
+
+#: PostgreSQL writes so many containers while the next are prepared, with a pause after so many of those.
+PART = 1000
+BREATH = 100
 
 #: How often one batch is decided again because another scheduler was faster.
 CONFLICT_TRIES = 5
@@ -38,7 +44,8 @@ class Outcome:
     to be decided, `claims_lost` how often one was to be decided again. `supply` is the fleet's before anything was
     looked at; `crowded` are the policies of those for which others may have to go.
     `held` are left for a later look, for they must not overtake. `failed` are the nodes where containers failed before.
-    Once it is `holding` nodes, it must not wait for others. `faults` are those of plugins that were left out.
+    Once it is `holding` nodes, it must not wait for others. `faults` are those of plugins that were left out. As many
+    of the `facts` as `appended` says are in the log already.
     """
 
     taken: int = 0
@@ -53,6 +60,7 @@ class Outcome:
     crowded: set[Policy] = field(default_factory=set)
     failed: dict[UUID, tuple[str, ...]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    appended: int = 0
     facts: list[journal.Fact] = field(default_factory=list)
     commands: dict[str, list[Envelope]] = field(default_factory=lambda: defaultdict(list))
 
@@ -106,15 +114,16 @@ async def place_batch(
     await known.company.hold(tx, cluster_id, pending)
     groups = by_policy(pending, lambda it: it.policy or usual, lambda it: it.priority, lambda it: it.gang)
     policy_of = await policies.usable(tx, {name for name, _ in groups}, usual, rules)
-    for name, group in groups:
-        for _ in range(CONFLICT_TRIES):
-            group = await _decide(tx, known, cluster_id, group, *policy_of[name], outcome)
-            outcome.claims_lost += len(group)
-            if not group:
-                break
-        outcome.conflicts += len(group)
-    point("scheduler.claimed")
-    await journal.record(tx, outcome.facts, outcome.commands)
+    async with Ahead() as ahead:
+        for name, group in groups:
+            for _ in range(CONFLICT_TRIES):
+                group = await _decide(tx, ahead, known, cluster_id, group, *policy_of[name], outcome)
+                outcome.claims_lost += len(group)
+                if not group:
+                    break
+            outcome.conflicts += len(group)
+        point("scheduler.claimed")
+        await ahead.do(journal.record(tx, outcome.facts, outcome.commands, appended=outcome.appended))
     point("scheduler.written")
     return outcome
 
@@ -133,6 +142,7 @@ async def _in_turn(
 
 async def _decide(
     tx: AsyncConnection,
+    ahead: Ahead,
     known: KnownFleet,
     cluster_id: UUID,
     pending: list[Container],
@@ -142,9 +152,10 @@ async def _decide(
 ) -> list[Container]:
     """Place what can be placed and claim it; the containers whose node another scheduler changed meanwhile.
 
-    `instead` says why the policy is not the one that was wished for.
+    `instead` says why the policy is not the one that was wished for. What is decided is written `ahead`.
     """
     first, outcome.holding = not outcome.holding, True
+    await ahead.done()
     await known.refresh(tx, cluster_id)
     states = known.states
     seed = pending[0].id.int & 0xFFFF_FFFF
@@ -162,37 +173,43 @@ async def _decide(
     won = await claims.take(tx, wanted, generations, wait=first) if wanted else set()
     known.doubt(wanted.keys() - won)
     torn = {one.gang for one, node_id in zip(pending, ids, strict=True) if node_id and node_id not in won}
-    settled = _Settled(cluster_id, tried.policy, seed, len(fleet), skipped)
+    settled = _Settled(cluster_id, tried.policy, seed, len(fleet), skipped, outcome)
     lost, returned = [], []
-    for container, decision, node_id in zip(pending, decided, ids, strict=True):
+    for number, (container, decision, node_id) in enumerate(zip(pending, decided, ids, strict=True), start=1):
         if decision.index is None:
-            settled.let_wait(container, decision, outcome)
+            settled.let_wait(container, decision)
             if chosen.preemption:
                 outcome.crowded.add(chosen)
         elif node_id in won and (container.gang is None or container.gang not in torn):
-            settled.schedule(container, decision, states[decision.index], node_id, outcome)
+            settled.schedule(container, decision, states[decision.index], node_id)
         else:
             lost.append(container)
             if node_id in won:  # the rest of its gang went elsewhere
                 returned.append((node_id, container.resources, container.stateful))
-    await claims.give_back(tx, claims.total(returned))
+        if number % PART == 0:
+            await settled.write(tx, ahead)
+        if number % BREATH == 0:
+            await asyncio.sleep(0)
     # What is decided again for those who lost counts these where they are now.
-    await settled.write(tx)
+    await settled.write_rest(tx, ahead)
+    if returned:
+        await ahead.done()
+        await claims.give_back(tx, claims.total(returned))
     return lost
 
 
 class _Settled:
     """The decisions of one round that stand; those of one kind are kept together."""
 
-    def __init__(self, cluster_id: UUID, chosen: Policy, seed: int, nodes: int, skipped: Sequence[str]) -> None:
+    def __init__(
+        self, cluster_id: UUID, chosen: Policy, seed: int, nodes: int, skipped: Sequence[str], outcome: Outcome
+    ) -> None:
         self._cluster_id, self._policy, self._seed, self._nodes = cluster_id, chosen, seed, nodes
-        self._skipped = skipped
+        self._skipped, self._outcome = skipped, outcome
         self._changed: list[Container] = []
         self._kinds: dict[object, tuple[UUID, list[Decision]]] = {}
 
-    def schedule(
-        self, container: Container, decision: Decision, node: NodeState, node_id: UUID, outcome: Outcome
-    ) -> None:
+    def schedule(self, container: Container, decision: Decision, node: NodeState, node_id: UUID) -> None:
         """It goes there."""
         placed = container.to(
             Status.SCHEDULED,
@@ -207,15 +224,16 @@ class _Settled:
         )
         self._changed.append(placed)
         body = {"policy": self._policy.name}
-        outcome.facts.append(journal.about(placed, Kind.CONTAINER_SCHEDULED, ACTOR, body))
-        outcome.commands[node.hostname].append(commands.provision(placed, node.epoch))
+        self._outcome.facts.append(journal.about(placed, Kind.CONTAINER_SCHEDULED, ACTOR, body))
+        self._outcome.commands[node.hostname].append(commands.provision(placed, node.epoch))
 
-    def let_wait(self, container: Container, decision: Decision, outcome: Outcome) -> None:
+    def let_wait(self, container: Container, decision: Decision) -> None:
         """It goes nowhere now."""
-        outcome.unplaceable += 1
+        self._outcome.unplaceable += 1
         message = explain.sentence(decision, self._nodes)
         if not container.waiting:
-            outcome.facts.append(journal.about(container, Kind.CONTAINER_UNPLACEABLE, ACTOR, {"reason": message}))
+            fact = journal.about(container, Kind.CONTAINER_UNPLACEABLE, ACTOR, {"reason": message})
+            self._outcome.facts.append(fact)
         if not container.waiting or (container.message, container.wakes) != (message, decision.wakes):
             kept = replace(
                 container,
@@ -236,8 +254,16 @@ class _Settled:
         same.append(decision)
         return id_
 
-    async def write(self, tx: AsyncConnection) -> None:
-        """Write the containers, and why they are where they are."""
+    async def write(self, tx: AsyncConnection, ahead: Ahead) -> None:
+        """Write the containers that are not written yet, and their facts."""
+        changed, self._changed = self._changed, []
+        await ahead.do(containers.save(tx, changed))
+        appended, self._outcome.appended = self._outcome.appended, len(self._outcome.facts)
+        await ahead.do(journal.append(tx, self._outcome.facts[appended:]))
+
+    async def write_rest(self, tx: AsyncConnection, ahead: Ahead) -> None:
+        """Write the last of the containers, and why all are where they are."""
+        await ahead.do(containers.save(tx, self._changed))
         kept = [
             decisions.Kept(
                 *(id_, self._cluster_id, self._policy.name, self._seed),
@@ -246,5 +272,4 @@ class _Settled:
             )
             for id_, same in self._kinds.values()
         ]
-        await decisions.keep(tx, kept)
-        await containers.save(tx, self._changed)
+        await ahead.do(decisions.keep(tx, kept))

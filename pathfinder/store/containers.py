@@ -1,7 +1,7 @@
 """Containers: inserting, locking and changing them. Every change of status passes the lifecycle's table here."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
@@ -355,17 +355,20 @@ _UPDATE = text(f"""
 """)  # noqa: S608 - the text is put together from the constants above
 
 
-async def save(tx: AsyncConnection, changed: Sequence[Container]) -> None:
+def save(tx: AsyncConnection, changed: Sequence[Container]) -> Coroutine[Any, Any, None]:
     """Write containers that were locked in this transaction and changed with `Container.to` or `replace`, and that
-    their deployments are to be looked at.
+    their deployments are to be looked at. What is written is put together at once.
     """
-    if not changed:
-        return
     items = [
         {**{name: getattr(one, name) for name in _SAVE}, "wakes": " ".join(one.wakes) if one.waiting else ""}
         for one in changed
     ]
-    await tx.execute(_UPDATE, bulk.parameters(_SAVE, items))
+    return _save(tx, bulk.parameters(_SAVE, items))
+
+
+async def _save(tx: AsyncConnection, columns: dict[str, list[Any]]) -> None:
+    if columns["id"]:
+        await tx.execute(_UPDATE, columns)
 
 
 _REWRITE = text("""

@@ -1,6 +1,6 @@
 """Decisions of schedulers as they are kept: one row for all equal containers of one batch."""
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -39,14 +39,18 @@ _KEEP = text(f"""
 """)  # noqa: S608 - the text is put together from the constants above
 
 
-async def keep(tx: AsyncConnection, decisions: Sequence[Kept]) -> None:
-    """Write decisions down; containers name theirs in `decision_id`."""
-    if decisions:
-        items = [
-            {**{name: getattr(one, name) for name in _ROW}, "document": orjson.dumps(one.document).decode()}
-            for one in decisions
-        ]
-        await tx.execute(_KEEP, bulk.parameters(_ROW, items))
+def keep(tx: AsyncConnection, decisions: Sequence[Kept]) -> Coroutine[Any, Any, None]:
+    """Write decisions down; containers name theirs in `decision_id`. What is written is put together at once."""
+    items = [
+        {**{name: getattr(one, name) for name in _ROW}, "document": orjson.dumps(one.document).decode()}
+        for one in decisions
+    ]
+    return _keep(tx, bulk.parameters(_ROW, items))
+
+
+async def _keep(tx: AsyncConnection, columns: dict[str, list[Any]]) -> None:
+    if columns["id"]:
+        await tx.execute(_KEEP, columns)
 
 
 _OF = text("""

@@ -1,7 +1,7 @@
 """Recording what happened: events and the messages that tell of them, in the transaction of the change itself."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -71,6 +71,7 @@ _EVENT: bulk.Columns = {
     "trace_id": "text",
     "body": "text",
 }
+_Row = tuple[Any, ...]
 _MESSAGE: bulk.Columns = {"exchange": "text", "routing_key": "text", "message": "bytea"}
 
 _RECORD = text(f"""
@@ -87,13 +88,18 @@ _RECORD = text(f"""
 """)  # noqa: S608 - the text is put together from the constants above
 
 
-async def record(
-    tx: AsyncConnection, facts: Sequence[Fact], commands: Mapping[str, Sequence[Envelope]] | None = None
-) -> None:
+def record(
+    tx: AsyncConnection,
+    facts: Sequence[Fact],
+    commands: Mapping[str, Sequence[Envelope]] | None = None,
+    *,
+    appended: int = 0,
+) -> Coroutine[Any, Any, None]:
     """Append `facts` to the event log, and put them and the `commands` (by node hostname) into the outbox.
 
     Call it after the rows it tells of were changed: their locks then make `seq` grow in the order of each subject's
-    changes. One or two statements, however many facts.
+    changes. One or two statements, however many facts. So many of the first are `appended` already. What is written is
+    put together at once.
     """
     messages = [
         {"exchange": Exchange.EVENTS, "routing_key": kind, "message": encode(hints)}
@@ -102,17 +108,37 @@ async def record(
         {"exchange": Exchange.COMMANDS, "routing_key": node, "message": encode(envelopes)}
         for node, envelopes in (commands or {}).items()
     ]
+    return _record(tx, Counter(fact.kind for fact in facts), _rows(facts[appended:]), messages)
+
+
+async def _record(
+    tx: AsyncConnection, counts: Mapping[Kind, int], events: list[_Row], messages: Sequence[Mapping[str, Any]]
+) -> None:
     if not messages:
         return
-    for kind, count in Counter(fact.kind for fact in facts).items():
+    for kind, count in counts.items():
         telemetry.EVENTS.labels(kind).inc(count)
-    events = [(*_values(fact), orjson.dumps(fact.body).decode()) for fact in facts]
     if len(events) > FEW:
-        await bulk.copy(tx, "events", list(_EVENT), events)
+        await _copy(tx, events)
         events = []
     columns = zip(*events, strict=True) if events else ([] for _ in _EVENT)
     given = dict(zip(_EVENT, map(list, columns), strict=True))
     await tx.execute(_RECORD, {**given, **bulk.parameters(_MESSAGE, messages)})
+
+
+def append(tx: AsyncConnection, facts: Sequence[Fact]) -> Coroutine[Any, Any, None]:
+    """Append some of the facts that `record` is going to tell of, whose rows were changed. What is written is put
+    together at once.
+    """
+    return _copy(tx, _rows(facts))
+
+
+async def _copy(tx: AsyncConnection, events: list[_Row]) -> None:
+    await bulk.copy(tx, "events", list(_EVENT), events)
+
+
+def _rows(facts: Sequence[Fact]) -> list[_Row]:
+    return [(*_values(fact), orjson.dumps(fact.body).decode()) for fact in facts]
 
 
 _values = attrgetter(*(name for name in _EVENT if name != "body"))

@@ -2,17 +2,21 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
 import workbench
 from prometheus_client import REGISTRY
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 from workbench import Fleet, whenever_looked_at
 
+import workers.placing
 from pathfinder.bootstrap import Process
+from pathfinder.domain.containers import Container
 from pathfinder.domain.messages import Command, Exchange, Kind, decode
 from pathfinder.domain.specs import ContainerSpec
 from pathfinder.store import claims, clusters, containers, nodes, outbox, requests
@@ -434,3 +438,41 @@ async def test_who_waits_is_woken_by_what_may_help_and_by_nothing_else(fleet: Fl
     assert await taken(Kind.NODE_REGISTERED) == {"room", "label"}
     assert await taken(Kind.NODE_UNCORDONED, Kind.CONTAINER_SCHEDULED) == set()
     assert await taken(*ANYTHING) == {"room", "label"}
+
+
+async def test_a_large_batch_is_written_part_by_part_and_told_of_once(
+    fleet: Fleet, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that wait among them, too; and if a part cannot be written nothing was."""
+    monkeypatch.setattr(workers.placing, "PART", 3)
+    await fleet.node("node-0")
+    names = [f"web-{number}" for number in range(8)]
+    await fleet.ask(*names)
+    await fleet.ask("waits", node_labels={"no": "where"})
+    save, saved = containers.save, 0
+
+    async def fail() -> None:
+        raise RuntimeError("the process breaks here")
+
+    def but_the_second(tx: AsyncConnection, changed: Sequence[Container]) -> Coroutine[Any, Any, None]:
+        nonlocal saved
+        saved += 1
+        return fail() if saved == 2 else save(tx, changed)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(containers, "save", but_the_second)
+        with pytest.raises(RuntimeError):
+            await place_pending(process, fleet.cluster_id)
+    assert set((await fleet.statuses()).values()) == {"PENDING"}
+
+    await place_pending(process, fleet.cluster_id)
+
+    told = await fleet.rows(
+        "SELECT kind, subject_name FROM events WHERE kind IN ('container.scheduled', 'container.unplaceable')"
+    )
+    scheduled = [("container.scheduled", name) for name in names]
+    assert sorted(told) == [*scheduled, ("container.unplaceable", "waits")]
+    ((hint,),) = await fleet.rows("SELECT body FROM outbox WHERE routing_key = 'container.scheduled'")
+    assert [one.body["count"] for one in decode(hint)] == [8]  # type: ignore[arg-type]
+    assert await commands(process) == {"node-0": ["provision"] * 8}
+    await fleet.assert_claims_add_up()
