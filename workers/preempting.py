@@ -24,7 +24,8 @@ from pathfinder.scheduling.preempt import (
     worth_a_look,
 )
 from pathfinder.scheduling.request import Request
-from pathfinder.store import containers, nodes, preemption
+from pathfinder.store import containers, preemption
+from pathfinder.store.states import snapshot
 from pathfinder.store.tallies import Tallies
 
 log = structlog.get_logger()
@@ -74,7 +75,7 @@ async def _look(process: Process, company: Tallies, cluster_id: UUID, policy: Po
         waiting = await containers.waiting(tx, cluster_id, policy.name, MOST_WAITING)
         if not waiting:
             return None
-        states = await nodes.snapshot(tx, cluster_id)
+        states = await snapshot(tx, cluster_id)
         row_of = {one.id: row for row, one in enumerate(states)}
         budgets = await preemption.budgets(tx, cluster_id)
         below = max(one.priority for one in waiting)

@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.scheduling.fleet import Fleet, NodeState
-from pathfinder.store.states import CHANGED, SNAPSHOT, USAGE, WHOLE, state
+from pathfinder.store.states import CHANGED, USAGE, WHOLE, snapshot, state
 from pathfinder.store.tallies import Tallies
 
 #: So many answers to questions like "who has this image" are kept; then it is begun anew.
@@ -73,7 +73,7 @@ class KnownFleet:
             self.forget()
             return False
         if not same:
-            self._replace([state(row) for row in await tx.execute(SNAPSHOT, {"cluster_id": cluster_id})])
+            self._replace(await snapshot(tx, cluster_id))
             self._used_at = time.monotonic()
         elif time.monotonic() - self._used_at > USAGE_SECONDS:
             self._use((await tx.execute(USAGE, {"cluster_id": cluster_id})).all())

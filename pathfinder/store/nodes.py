@@ -14,11 +14,9 @@ from pathfinder.domain.errors import AlreadyExists, Conflict, NotFound
 from pathfinder.domain.ids import uuid7
 from pathfinder.domain.messages import Kind
 from pathfinder.domain.specs import NodeRegistration
-from pathfinder.scheduling.fleet import NodeState
 from pathfinder.store import leases, outbox
 from pathfinder.store.journal import Fact, record
 from pathfinder.store.leases import SILENT
-from pathfinder.store.states import SNAPSHOT, state
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +28,6 @@ class Node:
     hostname: str
     epoch: int = 0
     down: bool = False
-
-
-async def snapshot(tx: AsyncConnection, cluster_id: UUID) -> list[NodeState]:
-    """Every node of a cluster as the scheduler sees it."""
-    return [state(row) for row in await tx.execute(SNAPSHOT, {"cluster_id": cluster_id})]
 
 
 async def epochs(tx: AsyncConnection, ids: Collection[UUID | None]) -> dict[UUID, int]:

@@ -21,9 +21,10 @@ from pathfinder.scheduling.policy import BUILT_IN, Policy, Rules, compiled
 from pathfinder.scheduling.preempt import keys_of, worth_a_look
 from pathfinder.scheduling.request import Ask, Gang, Request
 from pathfinder.scheduling.resilience import Resident
-from pathfinder.store import listing, nodes, policies, preemption, quotas, requests
+from pathfinder.store import listing, policies, preemption, quotas, requests
 from pathfinder.store.clusters import Cluster
 from pathfinder.store.resilience import ask_of
+from pathfinder.store.states import snapshot
 from pathfinder.store.tallies import Tallies
 
 _WANTED = sorted(CLAIMING - {Status.SCHEDULE_DELETION})
@@ -125,7 +126,7 @@ async def _without(
     seed: int,
     rules: Rules,
 ) -> views.Plan:
-    states = await nodes.snapshot(tx, cluster.id)
+    states = await snapshot(tx, cluster.id)
     rows = _rows(states, hostnames, zone)
     found = (
         await tx.execute(
@@ -188,7 +189,7 @@ async def _ground(
     states: list[NodeState] | None = None,
 ) -> _Ground:
     if states is None:
-        states = await nodes.snapshot(tx, cluster_id)
+        states = await snapshot(tx, cluster_id)
     there = await Tallies().of(tx, cluster_id, states, set(asks), keep=False, labels=labels)
     return _Ground(states, Fleet.of(states, there.tallies, there.averse), there.keys)
 

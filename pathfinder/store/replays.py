@@ -21,8 +21,8 @@ from pathfinder.scheduling.fleet import NodeState
 from pathfinder.scheduling.relations import selectors
 from pathfinder.scheduling.request import Ask, Gang
 from pathfinder.scheduling.workload import Change, Item, Workload, emptied
-from pathfinder.store import nodes
 from pathfinder.store.resilience import ask_of
+from pathfinder.store.states import snapshot
 
 #: More containers than this are not replayed at once: of more, a sample is.
 MOST_CONTAINERS = 50_000
@@ -99,7 +99,7 @@ async def recorded(tx: AsyncConnection, cluster_id: UUID, cluster: str, since: d
     until = datetime.now(UTC)
     if since >= until:
         raise Invalid(f"{since.isoformat()} is in the future: there is nothing to replay yet.")
-    states = every = await nodes.snapshot(tx, cluster_id)
+    states = every = await snapshot(tx, cluster_id)
     first = await _first(tx, since - _SKEW)
     given: dict[str, Any] = {"cluster_id": cluster_id, "since": since, "first": first}
     given |= {"below": _EVERY, "limit": MOST_CONTAINERS + 1}

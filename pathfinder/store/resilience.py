@@ -16,8 +16,9 @@ from pathfinder.scheduling.policy import BUILT_IN, Rules
 from pathfinder.scheduling.relations import selectors
 from pathfinder.scheduling.request import Ask, Request
 from pathfinder.scheduling.resilience import Resident, Survey
-from pathfinder.store import nodes, policies
+from pathfinder.store import policies
 from pathfinder.store.database import Database
+from pathfinder.store.states import snapshot
 
 #: Containers that would have to go on elsewhere.
 _WANTED = sorted(CLAIMING - {Status.SCHEDULE_DELETION})
@@ -51,7 +52,7 @@ class Surveys:
             last = self._last.get(cluster_id)
             if last is not None and last[0] == version:
                 return last[1]
-            states = await nodes.snapshot(tx, cluster_id)
+            states = await snapshot(tx, cluster_id)
             residents = await _residents(tx, cluster_id)
             usual = row.policy if row else USUAL
             chosen, _ = (await policies.usable(tx, [usual], usual, self._rules))[usual]

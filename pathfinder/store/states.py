@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pathfinder.domain.asking import Taint
 from pathfinder.domain.resources import Resources
@@ -60,6 +62,11 @@ USAGE = text("""
            CAST(l.usage ->> 'memory_used_bytes' AS float8) / NULLIF(n.memory_bytes, 0) AS memory_used
     FROM nodes AS n LEFT JOIN leases AS l ON l.node_id = n.id WHERE n.cluster_id = :cluster_id ORDER BY n.hostname
 """)
+
+
+async def snapshot(tx: AsyncConnection, cluster_id: UUID) -> list[NodeState]:
+    """Every node of a cluster as a scheduler sees it, by hostname."""
+    return [state(row) for row in await tx.execute(SNAPSHOT, {"cluster_id": cluster_id})]
 
 
 def promised(column: str, part: str, usual: str = "1") -> str:

@@ -17,6 +17,7 @@ from pathfinder.domain.specs import ContainerSpec
 from pathfinder.scheduling import asking
 from pathfinder.store import claims, clusters, containers, nodes, preemption, requests, tallies, upkeep
 from pathfinder.store.requests import Asker
+from pathfinder.store.states import snapshot
 from pathfinder.store.tallies import Tallies
 from workers.scheduler import ANYTHING, place_pending
 
@@ -442,7 +443,7 @@ async def test_counts_that_are_kept_are_what_counting_anew_gives(fleet: Fleet, p
     for step in range(12):
         await _something(dice, step, fleet, process)
         async with process.database.begin() as tx:
-            states = await nodes.snapshot(tx, fleet.cluster_id)
+            states = await snapshot(tx, fleet.cluster_id)
             asked = {
                 asking.ask(*_ASKED, {"spread": [{"of": "app=web", "over": "zone"}]}),
                 asking.ask(*_ASKED, {"affinity": [{"to": f"tier={step % 3}"}]}),
@@ -465,7 +466,7 @@ async def test_only_dislikes_that_somebody_in_the_batch_may_meet_are_counted(fle
 
     async def told(*labels: dict[str, str]) -> set[str]:
         async with process.database.begin() as tx:
-            states = await nodes.snapshot(tx, fleet.cluster_id)
+            states = await snapshot(tx, fleet.cluster_id)
             there = await Tallies().of(tx, fleet.cluster_id, states, (), keep=False, labels=labels)
         assert all(counts.sum() == 1 for counts in there.averse.values())
         return {str(selector) for selector, _ in there.averse}
@@ -487,7 +488,7 @@ async def test_labels_that_nobody_chooses_by_any_more_are_forgotten(
 
     for key in ("app", "once", "app", "app", "app"):
         async with process.database.begin() as tx:
-            states = await nodes.snapshot(tx, fleet.cluster_id)
+            states = await snapshot(tx, fleet.cluster_id)
             wanted = asking.ask(*_ASKED, {"affinity": [{"to": f"{key}=web"}]})
             there = await kept.of(tx, fleet.cluster_id, states, [wanted], keep=True)
         assert [int(counts.sum()) for counts in there.tallies.values()] == [key == "app"]

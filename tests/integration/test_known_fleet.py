@@ -17,6 +17,7 @@ from pathfinder.scheduling.fleet import Fleet, NodeState
 from pathfinder.store import nodes, requests, upkeep
 from pathfinder.store.fleets import KnownFleet
 from pathfinder.store.requests import Asker
+from pathfinder.store.states import snapshot
 from workers.scheduler import ANYTHING, place_pending
 
 ASKER = Asker("test", "trace")
@@ -32,7 +33,7 @@ async def assert_up_to_date(known: KnownFleet, bench: Bench) -> None:
     """A refresh, then what is known is what a snapshot of the same moment says."""
     async with bench.process.database.begin() as tx:
         await known.refresh(tx, bench.cluster_id)
-        states = await nodes.snapshot(tx, bench.cluster_id)
+        states = await snapshot(tx, bench.cluster_id)
     assert comparable(known.states) == comparable(states)
     fresh = Fleet.of(states)
     for one in fields(Fleet):
