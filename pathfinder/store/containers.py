@@ -397,7 +397,13 @@ async def rewrite(tx: AsyncConnection, container: Container, spec: ContainerSpec
     )
 
 
-_TO_BE_PLACED = text("SELECT EXISTS (SELECT FROM containers WHERE status = 'PENDING' AND NOT waiting)")
+# From the end of the index: its beginning is what is left of those that were placed, until PostgreSQL tidies it.
+_TO_BE_PLACED = text("""
+    SELECT EXISTS (
+        SELECT FROM containers WHERE status = 'PENDING' AND NOT waiting
+        ORDER BY cluster_id DESC, (-priority) DESC, id DESC LIMIT 1
+    )
+""")
 
 
 async def to_place(tx: AsyncConnection) -> bool:

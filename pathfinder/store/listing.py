@@ -1,7 +1,7 @@
 """Containers and nodes as clients see them: one row or a page, ordered by hostname."""
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -78,6 +78,10 @@ _NODE = """
 """
 
 
+_BY_ID = text(f"{_CONTAINER} WHERE c.id = ANY(:ids)")
+_BY_NAME = text(f"{_CONTAINER} WHERE k.name = :cluster AND c.hostname = :hostname AND c.status <> 'DELETED'")
+
+
 async def containers(tx: AsyncConnection, selection: Selection) -> list[views.Container]:
     """A page of living containers; of deleted ones too where DELETED is among the statuses asked for."""
     # Each index holds the living or the deleted: both are looked at apart, and each for a whole page.
@@ -96,7 +100,7 @@ async def containers(tx: AsyncConnection, selection: Selection) -> list[views.Co
 
 async def containers_by_id(tx: AsyncConnection, ids: list[UUID]) -> list[views.Container]:
     """These containers, in the order of `ids`."""
-    rows = await tx.execute(text(f"{_CONTAINER} WHERE c.id = ANY(:ids)"), {"ids": ids})
+    rows = await tx.execute(_BY_ID, {"ids": ids})
     found = {row.id: _container(row) for row in rows}
     return [found[id_] for id_ in ids if id_ in found]
 
@@ -176,12 +180,7 @@ async def bootstraps(tx: AsyncConnection, cluster: str, hostname: str) -> list[v
 
 
 async def _container_row(tx: AsyncConnection, cluster: str, hostname: str) -> Any:
-    row = (
-        await tx.execute(
-            text(f"{_CONTAINER} WHERE k.name = :cluster AND c.hostname = :hostname AND c.status <> 'DELETED'"),
-            {"cluster": cluster, "hostname": hostname},
-        )
-    ).one_or_none()
+    row = (await tx.execute(_BY_NAME, {"cluster": cluster, "hostname": hostname})).one_or_none()
     if row is None:
         raise NotFound("container", hostname, f"`pfi get containers` lists those of cluster {cluster!r}.")
     return row
@@ -227,7 +226,7 @@ def _container(row: Any) -> views.Container:
 
 def _limits(row: Any) -> views.Amounts:
     request = Resources(row.cpu_millicores, row.memory_bytes, row.disk_bytes)
-    return views.Amounts(**asdict(rules.Limits.kept(row.spec).over(request)))
+    return _amounts(rules.Limits.kept(row.spec).over(request))
 
 
 def _placing(spec: dict[str, Any]) -> dict[str, Any]:
@@ -245,8 +244,11 @@ def _placing(spec: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _amounts(row: Any) -> views.Amounts:
-    return views.Amounts(cpu_millicores=row.cpu_millicores, memory_bytes=row.memory_bytes, disk_bytes=row.disk_bytes)
+def _amounts(of: Any) -> views.Amounts:
+    """Of a row, or of resources."""
+    return views.Amounts.model_construct(
+        cpu_millicores=of.cpu_millicores, memory_bytes=of.memory_bytes, disk_bytes=of.disk_bytes
+    )
 
 
 _LABELS = "(n.labels || n.own_labels)"
