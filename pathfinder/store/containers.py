@@ -397,18 +397,17 @@ async def rewrite(tx: AsyncConnection, container: Container, spec: ContainerSpec
     )
 
 
-# From the end of the index: its beginning is what is left of those that were placed, until PostgreSQL tidies it.
+# Not EXISTS: PostgreSQL would read the table, for it expects to find one soon. And from the end of the index, for
+# its beginning is what is left of those that were placed, until that is tidied.
 _TO_BE_PLACED = text("""
-    SELECT EXISTS (
-        SELECT FROM containers WHERE status = 'PENDING' AND NOT waiting
-        ORDER BY cluster_id DESC, (-priority) DESC, id DESC LIMIT 1
-    )
+    SELECT id FROM containers WHERE status = 'PENDING' AND NOT waiting
+    ORDER BY cluster_id DESC, (-priority) DESC, id DESC LIMIT 1
 """)
 
 
 async def to_place(tx: AsyncConnection) -> bool:
     """Whether a container of any cluster is still to be looked at by a scheduler, as far as is committed."""
-    return bool((await tx.execute(_TO_BE_PLACED)).scalar_one())
+    return (await tx.execute(_TO_BE_PLACED)).first() is not None
 
 
 async def wait_for(tx: AsyncConnection, cluster_id: UUID, kind: str) -> bool:
