@@ -10,7 +10,7 @@ FLEET ?= both
 # Of a benchmark; the lab's default is no size for one.
 SIMULATED = $(if $(filter file,$(origin NODES)),5000,$(NODES))
 # Most tests wait most of the time: for processes to start, for leases to end.
-WORKERS ?= 4
+WORKERS ?= 3
 # Where this is set, every command and role that the tests start would compile all of Pathfinder anew.
 unexport PYTHONDONTWRITEBYTECODE
 # Where nothing was ever installed, there is nothing to stop.

@@ -1,6 +1,6 @@
 """What the whole suite shares: which tests can run on this machine, and a place of its own for what tests start.
 
-With `-n 4`, as in `make test`, tests run in four processes; what shares a service stays in one of them.
+With `-n 3`, as in `make test`, tests run in three processes; what shares a service stays in one of them.
 """
 
 import gc
