@@ -156,6 +156,7 @@ async def _decide(
     """
     first, outcome.holding = not outcome.holding, True
     await ahead.done()
+    # Once more: only now others are held back, and what they did before may touch a rule over more than one node.
     await known.refresh(tx, cluster_id)
     states = known.states
     seed = pending[0].id.int & 0xFFFF_FFFF

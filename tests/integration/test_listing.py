@@ -1,15 +1,13 @@
 """Lists of containers, page by page."""
 
 import re
-from collections.abc import Awaitable
 from uuid import UUID
 
-from sqlalchemy import Connection, event, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
 from test_tidy import delete
-from workbench import Fleet
+from workbench import Fleet, multiply, plan_of
 
-from pathfinder.store import containers, listing
+from pathfinder.store import listing
 from pathfinder.store.listing import Selection
 
 
@@ -46,55 +44,6 @@ async def test_a_page_is_read_from_an_index(fleet: Fleet) -> None:
     assert "Index Scan using uq_containers_living" in plan
     rows = [int(found) for found in re.findall(r"actual rows=(\d+)", plan)]
     assert max(rows) <= 60, plan
-
-
-async def test_what_is_still_to_be_placed_is_found_by_its_index(fleet: Fleet) -> None:
-    """However many others there are."""
-    await multiply(fleet, 20_000)
-    async with fleet.process.database.begin() as tx:
-        assert await containers.to_place(tx)
-        await tx.execute(text("UPDATE containers SET status = 'SCHEDULED'"))
-        assert not await containers.to_place(tx)
-        plan = await plan_of(tx, containers.to_place(tx))
-
-    assert "Index Scan Backward using ix_containers_fresh" in plan
-
-
-async def multiply(fleet: Fleet, times: int) -> None:
-    """Very many PENDING containers."""
-    await fleet.ask("first")
-    copied = "cluster_id, image, type, cpu_millicores, memory_bytes, disk_bytes, spec"
-    async with fleet.process.database.begin() as tx:
-        await tx.execute(
-            text(f"""
-                INSERT INTO containers (id, hostname, {copied})
-                SELECT gen_random_uuid(), 'c' || n, {copied} FROM containers, generate_series(1, :times) AS n
-            """),  # noqa: S608 - the text is put together from the constant
-            {"times": times},
-        )
-    async with fleet.process.database.begin() as tx:
-        await tx.execute(text("ANALYZE containers"))
-
-
-async def plan_of(tx: AsyncConnection, asking: Awaitable[object]) -> str:
-    """How PostgreSQL goes about the first statement of what is awaited, and how many rows it sees."""
-    asked: list[tuple[str, object]] = []
-
-    def note(_: object, __: object, statement: str, given: object, *___: object) -> None:
-        asked.append((statement, given))
-
-    connection = tx.sync_connection
-    assert connection is not None
-    event.listen(connection, "before_cursor_execute", note)
-    await asking
-    event.remove(connection, "before_cursor_execute", note)
-    (statement, given), *_ = asked
-    return "\n".join(await tx.run_sync(lambda sync: _explained(sync, statement, given)))
-
-
-def _explained(connection: Connection, statement: str, given: object) -> list[str]:
-    found = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, TIMING OFF) {statement}", given)  # type: ignore[arg-type]
-    return [str(row[0]) for row in found]
 
 
 async def test_labels_choose(fleet: Fleet) -> None:

@@ -9,14 +9,14 @@ import pytest
 from aio_pika import Message
 from aio_pika.abc import AbstractChannel
 from sqlalchemy import text
-from workbench import Fleet, OneByOne, eventually, relaying
+from workbench import Fleet, OneByOne, eventually, multiply, plan_of, relaying
 
 import workers.relay
 from pathfinder.bootstrap import Process
 from pathfinder.broker import topology
 from pathfinder.domain.errors import Unavailable
 from pathfinder.domain.messages import Command, Envelope, Exchange, decode, encode
-from pathfinder.store import journal, outbox
+from pathfinder.store import containers, journal, outbox
 from pathfinder.store.clusters import Cluster
 from workers.scheduler import place_pending
 
@@ -141,6 +141,18 @@ async def test_a_relay_rests_only_when_it_has_caught_up_and_while_more_is_to_be_
         await eventually(is_idle)
 
     assert did[begun + 3 :] == ["rests", "rested", "took 2", "took 1", "rests", "rested", "took 0"]
+
+
+async def test_what_is_still_to_be_placed_is_found_by_its_index(fleet: Fleet) -> None:
+    """However many others there are."""
+    await multiply(fleet, 20_000)
+    async with fleet.process.database.begin() as tx:
+        assert await containers.to_place(tx)
+        await tx.execute(text("UPDATE containers SET status = 'SCHEDULED'"))
+        assert not await containers.to_place(tx)
+        plan = await plan_of(tx, containers.to_place(tx))
+
+    assert "Index Scan Backward using ix_containers_fresh" in plan
 
 
 async def test_a_change_that_is_rolled_back_leaves_no_message(process: Process, cluster: Cluster) -> None:

@@ -15,7 +15,8 @@ from uuid import UUID
 import asyncpg
 import httpx2
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 import workers.relay
 from pathfinder import tls
@@ -165,6 +166,43 @@ class Fleet:
             "OR disk_claimed > disk_bytes"
         )
         assert over == []
+
+
+async def multiply(fleet: Fleet, times: int) -> None:
+    """Very many PENDING containers."""
+    await fleet.ask("first")
+    copied = "cluster_id, image, type, cpu_millicores, memory_bytes, disk_bytes, spec"
+    async with fleet.process.database.begin() as tx:
+        await tx.execute(
+            text(f"""
+                INSERT INTO containers (id, hostname, {copied})
+                SELECT gen_random_uuid(), 'c' || n, {copied} FROM containers, generate_series(1, :times) AS n
+            """),  # noqa: S608 - the text is put together from the constant
+            {"times": times},
+        )
+    async with fleet.process.database.begin() as tx:
+        await tx.execute(text("ANALYZE containers"))
+
+
+async def plan_of(tx: AsyncConnection, asking: Awaitable[object]) -> str:
+    """How PostgreSQL goes about the first statement of what is awaited, and how many rows it sees."""
+    asked: list[tuple[str, object]] = []
+
+    def note(_: object, __: object, statement: str, given: object, *___: object) -> None:
+        asked.append((statement, given))
+
+    connection = tx.sync_connection
+    assert connection is not None
+    event.listen(connection, "before_cursor_execute", note)
+    await asking
+    event.remove(connection, "before_cursor_execute", note)
+    (statement, given), *_ = asked
+    return "\n".join(await tx.run_sync(lambda sync: _explained(sync, statement, given)))
+
+
+def _explained(connection: Connection, statement: str, given: object) -> list[str]:
+    found = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, TIMING OFF) {statement}", given)  # type: ignore[arg-type]
+    return [str(row[0]) for row in found]
 
 
 def registration(hostname: str, **changes: object) -> NodeRegistration:
